@@ -1,0 +1,295 @@
+//! What is recorded of a run.
+//!
+//! Records are CBOR (RFC 8949) with fields by number: a field added later is skipped by older readers and takes its
+//! default in newer ones.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+use crate::plan::NodeIx;
+use crate::{Attempt, Error, ErrorKind, Failure, Payload, Result, Timestamp};
+
+/// Which instance of which node: the node in the plan, and the items of the `each` nodes around it, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct Address {
+    /// The node.
+    #[n(0)]
+    pub node: NodeIx,
+    /// The item of each `each` around it.
+    #[n(1)]
+    #[cbor(default, skip_if = "Vec::is_empty")]
+    pub items: Vec<u32>,
+}
+
+/// Which of a node's functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+#[non_exhaustive]
+pub enum Part {
+    /// Its work.
+    #[default]
+    #[n(0)]
+    Work,
+    /// Its `on_error`.
+    #[n(1)]
+    OnError,
+    /// Its undo.
+    #[n(2)]
+    Undo,
+}
+
+impl Part {
+    /// The part in a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::OnError => "on_error",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With this output.
+    #[n(0)]
+    Succeeded(#[n(0)] Payload),
+    /// With this failure; what had been done was undone.
+    #[n(1)]
+    Failed(#[n(0)] Failure),
+    /// It was cancelled; what had been done was undone.
+    #[n(2)]
+    Cancelled(#[n(0)] Failure),
+    /// It failed or was cancelled, and something could not be undone: a person must look.
+    #[n(3)]
+    Stuck(#[n(0)] Failure),
+}
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt of an at-most-once step is about to begin.
+    #[n(0)]
+    Started {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which attempt.
+        #[n(1)]
+        attempt: Attempt,
+    },
+    /// An attempt succeeded.
+    #[n(1)]
+    Succeeded {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which of the node's functions.
+        #[n(1)]
+        part: Part,
+        /// Which attempt.
+        #[n(2)]
+        attempt: Attempt,
+        /// What it gave.
+        #[n(3)]
+        output: Payload,
+    },
+    /// An attempt failed.
+    #[n(2)]
+    Failed {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which of the node's functions.
+        #[n(1)]
+        part: Part,
+        /// Which attempt.
+        #[n(2)]
+        attempt: Attempt,
+        /// Why.
+        #[n(3)]
+        failure: Failure,
+        /// When it will be tried again; never, if absent.
+        #[n(4)]
+        retry_at: Option<Timestamp>,
+    },
+    /// A sleep began.
+    #[n(3)]
+    Sleeping {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Until when.
+        #[n(1)]
+        until: Timestamp,
+    },
+    /// A sleep ended.
+    #[n(4)]
+    Woke {
+        /// Where.
+        #[n(0)]
+        at: Address,
+    },
+    /// Somebody asked for the run to be cancelled.
+    #[n(5)]
+    CancelRequested {
+        /// Why, for people.
+        #[n(0)]
+        reason: String,
+    },
+    /// The run's own deadline passed.
+    #[n(6)]
+    Expired,
+    /// The run ended. Nothing follows.
+    #[n(7)]
+    Finished {
+        /// How.
+        #[n(0)]
+        outcome: Outcome,
+    },
+}
+
+/// An event with its time.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Record {
+    /// When, by the clock of the executor that recorded it.
+    #[n(0)]
+    pub time: Timestamp,
+    /// What.
+    #[n(1)]
+    pub event: Event,
+}
+
+impl Record {
+    /// Appends the record to a CBOR sequence (RFC 8742).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`]: memory does not fail, so none is expected.
+    pub fn append_to(&self, buffer: &mut Vec<u8>) -> Result<()> {
+        minicbor::encode(self, buffer).map_err(|e| Error::new(ErrorKind::Internal, "encode record").caused_by(e.to_string()))
+    }
+
+    /// Reads a CBOR sequence of records to its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if a record is damaged or of a kind that this build does not know.
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let mut records = Vec::new();
+        while decoder.position() < bytes.len() {
+            records.push(decoder.decode().map_err(|e| {
+                Error::new(ErrorKind::Corrupt, "decode record").with("position", decoder.position()).caused_by(e)
+            })?);
+        }
+        Ok(records)
+    }
+}
+
+impl<C> Encode<C> for Timestamp {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.i64(self.as_micros())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Timestamp {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.i64().map(Self::from_micros)
+    }
+}
+
+macro_rules! as_number {
+    ($name:ident) => {
+        impl<C> Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.u32(self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                d.u32().map(Self)
+            }
+        }
+    };
+}
+
+as_number!(Attempt);
+as_number!(NodeIx);
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded(_) => f.write_str("succeeded"),
+            Self::Failed(failure) => write!(f, "failed: {failure}"),
+            Self::Cancelled(failure) => write!(f, "cancelled: {failure}"),
+            Self::Stuck(failure) => write!(f, "stuck: {failure}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureKind;
+
+    #[test]
+    fn records_survive_their_encoding() {
+        let at = Address { node: NodeIx(7), items: vec![] };
+        let inner = Address { node: NodeIx(70_000), items: vec![3, 99_999] };
+        let failure = Failure::new(FailureKind::ERROR, "no").permanent().at("charge");
+        let events = [
+            Event::Started { at: at.clone(), attempt: Attempt(1) },
+            Event::Succeeded { at: inner, part: Part::Undo, attempt: Attempt(2), output: Payload::json("9007199254740993") },
+            Event::Failed {
+                at: at.clone(),
+                part: Part::Work,
+                attempt: Attempt(3),
+                failure: failure.clone(),
+                retry_at: Some(Timestamp::from_millis(-1)),
+            },
+            Event::Sleeping { at: at.clone(), until: Timestamp::MAX },
+            Event::Woke { at },
+            Event::CancelRequested { reason: "customer changed their mind".into() },
+            Event::Expired,
+            Event::Finished { outcome: Outcome::Stuck(failure) },
+        ];
+        let records: Vec<Record> =
+            events.into_iter().map(|event| Record { time: Timestamp::from_millis(5), event }).collect();
+        let mut buffer = Vec::new();
+        for record in &records {
+            record.append_to(&mut buffer).expect("memory does not fail");
+        }
+        assert_eq!(Record::read_all(&buffer).expect("what was encoded decodes"), records);
+        for cut in 1..buffer.len() {
+            // A cut at a record's end reads as fewer records; anywhere else it must be an error, never a panic.
+            if let Ok(read) = Record::read_all(&buffer[..cut]) {
+                assert!(records.starts_with(&read) && read.len() < records.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_result_costs_few_bytes_beyond_its_payload() {
+        let mut buffer = Vec::new();
+        let event = Event::Succeeded {
+            at: Address { node: NodeIx(5), items: vec![] },
+            part: Part::Work,
+            attempt: Attempt(1),
+            output: Payload::json(vec![b'1'; 100]),
+        };
+        Record { time: Timestamp::from_millis(1_800_000_000_000), event }.append_to(&mut buffer).expect("memory does not fail");
+        assert!(buffer.len() <= 100 + 22, "{} bytes", buffer.len());
+    }
+}

@@ -1,0 +1,35 @@
+//! Vocabulary and contracts of fastn.
+//!
+//! Everything here is pure: no clock is read, no file opened, no task spawned. Time, ids and randomness come in as
+//! arguments. The other crates meet here and only here:
+//!
+//! * a workflow is described as a [`Draft`], checked into a [`Plan`] (the only way to get one), and paired with the
+//!   functions of its steps as a [`Definition`];
+//! * a run of a plan is a sequence of [`Event`]s;
+//! * a step's function is an [`StepFn`], which gets a [`StepCx`] and payloads and returns a [`Payload`] or a
+//!   [`StepError`];
+//! * whatever fails inside a run is recorded as a [`Failure`] (data), whatever fails around it is an [`Error`].
+
+mod definition;
+mod error;
+mod event;
+mod failure;
+mod id;
+mod op;
+mod payload;
+pub mod plan;
+mod policy;
+mod step;
+mod time;
+
+pub use crate::definition::{Definition, Functions, Workflow};
+pub use crate::error::{BoxError, Error, ErrorKind, Result};
+pub use crate::event::{Address, Event, Outcome, Part, Record};
+pub use crate::failure::{Failure, FailureKind, StepError};
+pub use crate::id::{Attempt, ExecutorId, InvalidName, NodeName, RunId, TenantId, Version, WorkflowName};
+pub use crate::op::{ActionRef, Op};
+pub use crate::payload::{ContentType, Payload};
+pub use crate::plan::{Draft, Plan, PlanFault, PlanFaults};
+pub use crate::policy::{Backoff, Durability, Jitter, Retry, StepPolicy};
+pub use crate::step::{BoxFuture, StepCx, StepFn, StepInfo, StepLink};
+pub use crate::time::Timestamp;

@@ -1,0 +1,134 @@
+//! An unchecked description of a workflow, as builders and documents write it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Limits, Plan, PlanFaults, WorkIx};
+use crate::{ActionRef, Payload, StepPolicy, Version};
+
+/// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`].
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The name of the workflow.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// How long a run may take, from its start.
+    pub deadline: Option<Duration>,
+    /// Its nodes.
+    pub root: DraftScope,
+}
+
+impl Draft {
+    /// Checks the draft under the default [`Limits`] and makes it a plan.
+    ///
+    /// # Errors
+    /// [`PlanFaults`]: every fault there is, each with the node's name.
+    pub fn check(self) -> Result<Plan, PlanFaults> {
+        self.check_within(Limits::default())
+    }
+
+    /// Checks the draft under these limits and makes it a plan.
+    ///
+    /// # Errors
+    /// [`PlanFaults`]: every fault there is, each with the node's name.
+    pub fn check_within(self, limits: Limits) -> Result<Plan, PlanFaults> {
+        super::check::check(self, limits)
+    }
+}
+
+/// Nodes that see each other, with one input and one output: a whole workflow, an arm of a `when`, the body of an `each`.
+#[derive(Clone, Debug, Default)]
+pub struct DraftScope {
+    /// The nodes, in any order.
+    pub nodes: Vec<DraftNode>,
+    /// What the scope gives. `None` is a fault: a scope that gives nothing says so with a constant.
+    pub output: Option<DraftSource>,
+    /// The type of the scope's input, where it is known.
+    pub input_type: Option<Cow<'static, str>>,
+    /// The type of the scope's output, where it is known.
+    pub output_type: Option<Cow<'static, str>>,
+}
+
+/// A node of a draft.
+#[derive(Clone, Debug)]
+pub struct DraftNode {
+    /// Its durable name.
+    pub name: String,
+    /// What it does.
+    pub kind: DraftKind,
+    /// Where its inputs come from, in order.
+    pub inputs: Vec<DraftSource>,
+    /// Nodes that must be done first although nothing is taken from them.
+    pub after: Vec<String>,
+    /// How its work is done.
+    pub policy: StepPolicy,
+    /// The types it takes, where they are known: as many as it has inputs, or a fault.
+    pub input_types: Option<Vec<Cow<'static, str>>>,
+    /// The type it gives, where it is known.
+    pub output_type: Option<Cow<'static, str>>,
+    /// The functions behind it.
+    pub work: Option<WorkIx>,
+    /// Where an editor shows it. No part of the plan's identity.
+    pub position: Option<Position>,
+}
+
+impl DraftNode {
+    /// A node of this name and kind, with no inputs and the default policy.
+    pub fn new(name: impl Into<String>, kind: DraftKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            inputs: Vec::new(),
+            after: Vec::new(),
+            policy: StepPolicy::default(),
+            input_types: None,
+            output_type: None,
+            work: None,
+            position: None,
+        }
+    }
+}
+
+/// What a node of a draft does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum DraftKind {
+    /// Calls the host's function.
+    Step,
+    /// Calls a connector's action.
+    Call(ActionRef),
+    /// Chooses one of its arms, each with its label; the arm's scope gets the node's input.
+    When(Vec<(String, DraftScope)>),
+    /// Runs its body for every item of the list that is its input, at most so many at a time.
+    Each {
+        /// What is done for an item.
+        body: DraftScope,
+        /// How many items are worked on at a time; 0 is a fault.
+        concurrency: u32,
+    },
+    /// Passes its input on after this time.
+    Sleep(Duration),
+}
+
+/// Where a value of a draft comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftSource {
+    /// The input of the scope.
+    Input,
+    /// The output of the node of this name in the same scope.
+    Node(String),
+    /// Always this value.
+    Constant(Payload),
+}
+
+/// Where an editor shows a node, in its own units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// To the right.
+    pub x: f64,
+    /// Downwards.
+    pub y: f64,
+}

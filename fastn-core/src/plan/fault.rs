@@ -1,0 +1,156 @@
+//! What can be wrong with a draft.
+
+use std::fmt;
+
+use crate::InvalidName;
+
+/// One fault of a draft. Nodes are named by their path through the scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanFault {
+    /// The workflow's name is not one.
+    WorkflowName {
+        /// What was given.
+        name: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// A node's name is not one.
+    NodeName {
+        /// What was given.
+        name: String,
+        /// The scope it stands in.
+        scope: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// Several nodes of one scope have the same name.
+    DuplicateName {
+        /// The name.
+        node: String,
+        /// How many nodes have it.
+        count: usize,
+    },
+    /// Nodes wait for each other.
+    Cycle {
+        /// The nodes of the cycle in the order of its edges; the first is repeated at the end.
+        path: Vec<String>,
+    },
+    /// A node refers to one that is not there.
+    DanglingEdge {
+        /// Who refers.
+        node: String,
+        /// To what.
+        missing: String,
+    },
+    /// A node can never start.
+    Unreachable {
+        /// The node.
+        node: String,
+        /// The faulty node that it waits for, directly or not.
+        because: String,
+    },
+    /// A scope does not say what it gives.
+    MissingOutput {
+        /// The scope.
+        scope: String,
+    },
+    /// A node has more or fewer inputs than it takes.
+    InputCount {
+        /// The node.
+        node: String,
+        /// How many it takes.
+        takes: usize,
+        /// How many are wired to it.
+        given: usize,
+    },
+    /// A value of one type is wired to where another is taken.
+    TypeMismatch {
+        /// Who takes.
+        node: String,
+        /// Which input, from 0.
+        port: usize,
+        /// The type it takes.
+        takes: String,
+        /// Who gives.
+        from: String,
+        /// The type that gives.
+        gives: String,
+    },
+    /// An `each` that may work on no item at a time, or a `when` without arms: it could never end.
+    Endless {
+        /// The node.
+        node: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// More nodes than allowed.
+    TooManyNodes {
+        /// How many there are at least.
+        count: usize,
+        /// How many are allowed.
+        most: usize,
+    },
+    /// Scopes nested more deeply than allowed.
+    TooDeep {
+        /// A node whose scopes are too deep.
+        node: String,
+        /// How deep is allowed.
+        most: usize,
+    },
+}
+
+impl fmt::Display for PlanFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WorkflowName { name, why } => write!(f, "the workflow's name {name:?} is not valid: {why}"),
+            Self::NodeName { name, scope, why } => write!(f, "a node's name {name:?} in {scope} is not valid: {why}"),
+            Self::DuplicateName { node, count } => write!(f, "`{node}` is the name of {count} nodes"),
+            Self::Cycle { path } => write!(f, "a cycle: {}", path.join(" -> ")),
+            Self::DanglingEdge { node, missing } => {
+                write!(f, "`{node}` refers to `{missing}`, which is not in its scope")
+            }
+            Self::Unreachable { node, because } => write!(f, "`{node}` can never start: it waits for `{because}`"),
+            Self::MissingOutput { scope } => write!(f, "{scope} has no output"),
+            Self::InputCount { node, takes, given } => {
+                write!(f, "`{node}` takes {takes} inputs but is given {given}")
+            }
+            Self::TypeMismatch { node, port, takes, from, gives } => {
+                write!(f, "`{node}` takes `{takes}` as input {port} but `{from}` gives `{gives}`")
+            }
+            Self::Endless { node, why } => write!(f, "`{node}` can never end: {why}"),
+            Self::TooManyNodes { count, most } => write!(f, "{count} nodes are more than the {most} that are allowed"),
+            Self::TooDeep { node, most } => {
+                write!(f, "`{node}` stands {most} scopes deep, and more are not allowed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PlanFault {}
+
+/// Every fault of a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanFaults {
+    /// The workflow, as it was named.
+    pub workflow: String,
+    /// The faults; at least one.
+    pub faults: Vec<PlanFault>,
+}
+
+impl fmt::Display for PlanFaults {
+    /// A line that counts them, then a line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.faults.len() == 1 { "fault" } else { "faults" };
+        write!(f, "{} {plural} in workflow {:?}", self.faults.len(), self.workflow)?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for PlanFaults {}
+
+impl From<PlanFaults> for crate::Error {
+    fn from(faults: PlanFaults) -> Self {
+        Self::new(crate::ErrorKind::Invalid, "check workflow").caused_by(faults)
+    }
+}

@@ -1,0 +1,128 @@
+//! The identity of a plan.
+
+use std::fmt;
+
+use super::graph::{Node, NodeKind, Plan, Scope, Source};
+
+/// A BLAKE3 hash over a canonical description of a plan.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlanHash(pub [u8; 32]);
+
+impl fmt::Display for PlanHash {
+    /// The first 16 hexadecimal digits: enough for people to tell plans apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PlanHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How much of a plan goes into a hash.
+#[derive(Clone, Copy, PartialEq)]
+enum Depth {
+    /// Everything but layout and types.
+    Whole,
+    /// What the journal of a run in flight refers to.
+    Shape,
+}
+
+/// The hash of everything the plan says.
+pub(super) fn whole(plan: &Plan) -> PlanHash {
+    digest(plan, Depth::Whole)
+}
+
+/// The hash of what runs in flight depend on.
+pub(super) fn shape(plan: &Plan) -> PlanHash {
+    digest(plan, Depth::Shape)
+}
+
+fn digest(plan: &Plan, depth: Depth) -> PlanHash {
+    let mut hash = Canonical(blake3::Hasher::new_derive_key("fastn 2026-11 plan hash v1"));
+    if depth == Depth::Whole {
+        hash.text(plan.name().as_str());
+        hash.number(u64::from(plan.version().0));
+        hash.number(plan.deadline().map_or(0, |d| 1 + d.as_micros() as u64));
+    }
+    for scope in plan.scopes() {
+        hash.scope(scope);
+    }
+    for node in plan.nodes() {
+        hash.node(node, depth);
+    }
+    PlanHash(*hash.0.finalize().as_bytes())
+}
+
+/// Writes values so that no two sequences of values look alike: lengths before texts, counts before lists.
+struct Canonical(blake3::Hasher);
+
+impl Canonical {
+    fn number(&mut self, n: u64) {
+        self.0.update(&n.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn source(&mut self, source: &Source) {
+        match source {
+            Source::Input => self.number(0),
+            Source::Node(node) => {
+                self.number(1);
+                self.number(u64::from(node.0));
+            }
+            Source::Constant(value) => {
+                self.number(2);
+                self.text(value.content().as_str());
+                self.bytes(value.bytes());
+            }
+        }
+    }
+
+    fn scope(&mut self, scope: &Scope) {
+        let (owner, number) = scope.owner.map_or((0, 0), |(node, number)| (u64::from(node.0) + 1, number));
+        self.number(owner);
+        self.number(u64::from(number));
+        self.number(scope.len() as u64);
+        self.source(&scope.output);
+    }
+
+    fn node(&mut self, node: &Node, depth: Depth) {
+        self.text(node.name.as_str());
+        self.text(node.kind.as_str());
+        match &node.kind {
+            NodeKind::Step => {}
+            NodeKind::Call(action) => {
+                self.text(&action.connector);
+                self.text(&action.action);
+            }
+            NodeKind::When(arms) => {
+                self.number(arms.len() as u64);
+                arms.iter().for_each(|arm| self.text(&arm.label));
+            }
+            NodeKind::Each { concurrency, .. } if depth == Depth::Whole => self.number(u64::from(*concurrency)),
+            NodeKind::Sleep(span) if depth == Depth::Whole => self.number(span.as_micros() as u64),
+            NodeKind::Each { .. } | NodeKind::Sleep(_) => {}
+        }
+        self.number(node.inputs.len() as u64);
+        node.inputs.iter().for_each(|source| self.source(source));
+        let mut after: Vec<_> = node.after.iter().map(|ix| u64::from(ix.0)).collect();
+        after.sort_unstable();
+        after.dedup();
+        self.number(after.len() as u64);
+        after.into_iter().for_each(|ix| self.number(ix));
+        if depth == Depth::Whole {
+            // A policy is plain data without maps, so its JSON is canonical.
+            self.bytes(&serde_json::to_vec(&node.policy).unwrap_or_default());
+        }
+    }
+}

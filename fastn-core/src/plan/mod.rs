@@ -1,0 +1,14 @@
+//! The graph of a workflow: described as a [`Draft`], checked, and from then on a [`Plan`] that cannot be wrong.
+
+mod check;
+mod draft;
+mod fault;
+mod graph;
+mod hash;
+mod render;
+
+pub use check::Limits;
+pub use draft::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, Position};
+pub use fault::{PlanFault, PlanFaults};
+pub use graph::{Arm, Node, NodeIx, NodeKind, Plan, Scope, ScopeIx, Source, WorkIx};
+pub use hash::PlanHash;

@@ -1,0 +1,135 @@
+//! The contract between the engine and a step's function.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::{Attempt, Payload, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
+
+/// A boxed future, as contracts that are used as `dyn` return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A step's function with its types erased: payloads in, a payload out.
+///
+/// # Contract
+/// The engine gives as many arguments as the node has inputs, in their order. For an undo there is one, the output of
+/// the work it undoes; for an `on_error` function the failure comes first and the inputs follow. It may be called again
+/// with the same arguments (at least once), each time with the same [`StepInfo::idempotency_key`]. The future may be
+/// dropped at any await point, on cancellation or shutdown.
+pub trait StepFn: Send + Sync + 'static {
+    /// Calls the function.
+    fn call(&self, cx: StepCx, args: Vec<Payload>) -> BoxFuture<'static, Result<Payload, StepError>>;
+}
+
+impl<F> StepFn for F
+where
+    F: Fn(StepCx, Vec<Payload>) -> BoxFuture<'static, Result<Payload, StepError>> + Send + Sync + 'static,
+{
+    fn call(&self, cx: StepCx, args: Vec<Payload>) -> BoxFuture<'static, Result<Payload, StepError>> {
+        self(cx, args)
+    }
+}
+
+/// What a running step can know about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepInfo {
+    /// Whose run it is.
+    pub tenant: TenantId,
+    /// The run.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: WorkflowName,
+    /// The version of the workflow the run started with.
+    pub version: Version,
+    /// The node's path through its scopes, such as `lines[3]/label`.
+    pub node: String,
+    /// Which attempt this is; the first is 1.
+    pub attempt: Attempt,
+    /// When this attempt will be cut off, if ever.
+    pub deadline: Option<Timestamp>,
+}
+
+impl StepInfo {
+    /// For the engine, and for tests of steps.
+    pub fn new(
+        tenant: TenantId,
+        run: RunId,
+        workflow: WorkflowName,
+        version: Version,
+        node: String,
+        attempt: Attempt,
+    ) -> Self {
+        Self { tenant, run, workflow, version, node, attempt, deadline: None }
+    }
+
+    /// A text that is the same for every attempt of this step of this run and different for every other step: what to
+    /// send as `Idempotency-Key` to services that know it.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.run, self.node)
+    }
+}
+
+/// The engine's side of a running step.
+pub trait StepLink: Send + Sync + 'static {
+    /// Tells those who watch the run of progress. Not recorded.
+    fn progress(&self, data: Payload);
+    /// Whether the step should stop.
+    fn is_cancelled(&self) -> bool;
+    /// Completes when the step should stop.
+    fn cancelled(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What a step gets if its first parameter asks for it. Cloning is cheap.
+#[derive(Clone)]
+pub struct StepCx {
+    info: Arc<StepInfo>,
+    link: Arc<dyn StepLink>,
+}
+
+impl StepCx {
+    /// For the engine, and for tests of steps.
+    pub fn new(info: StepInfo, link: Arc<dyn StepLink>) -> Self {
+        Self { info: Arc::new(info), link }
+    }
+
+    /// What the step can know about itself.
+    pub fn info(&self) -> &StepInfo {
+        &self.info
+    }
+
+    /// Tells those who watch the run of progress. It is not recorded, and nobody need be listening.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] if the data cannot be written as JSON.
+    pub fn progress<T: serde::Serialize + ?Sized>(&self, data: &T) -> Result<()> {
+        self.link.progress(Payload::encode(data)?);
+        Ok(())
+    }
+
+    /// Whether the run was cancelled or its executor is shutting down.
+    pub fn is_cancelled(&self) -> bool {
+        self.link.is_cancelled()
+    }
+
+    /// Completes when the run is cancelled or its executor shuts down. Steps that do not look are dropped at their next
+    /// await point.
+    ///
+    /// # Cancel safety
+    /// Safe: dropping the future loses nothing.
+    pub async fn cancelled(&self) {
+        self.link.cancelled().await;
+    }
+
+    /// The engine's side, for those who wrap steps.
+    pub fn link(&self) -> &Arc<dyn StepLink> {
+        &self.link
+    }
+}
+
+impl fmt::Debug for StepCx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.fmt(f)
+    }
+}

@@ -1,0 +1,184 @@
+//! Every fault of a draft is found, all of them at once, each with the node's name.
+
+use expect_test::{Expect, expect};
+use fastn_core::Draft;
+use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits};
+
+use crate::sketch::{draft, each, when};
+
+fn check(draft: Draft, expected: Expect) {
+    let text = match draft.check_within(Limits::default().nodes(1_000)) {
+        Ok(plan) => format!("{plan}\n"),
+        Err(faults) => format!("{faults}\n"),
+    };
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn a_faultless_draft_becomes_a_plan() {
+    check(
+        draft("fetch(input)\n price(fetch)\n reserve(fetch)\n charge(price, reserve)\n-> charge"),
+        expect![[r#"
+            test v1
+            ├─ fetch(input)
+            ├─ price(fetch)
+            ├─ reserve(fetch)
+            └─ charge(price, reserve)
+            -> charge
+        "#]],
+    );
+}
+
+#[test]
+fn a_cycle_is_shown_with_its_path() {
+    check(
+        draft("a(input)\n b(a, e)\n c(b)\n d(c)\n e(d)\n f(e)\n-> f"),
+        expect![[r#"
+            2 faults in workflow "test"
+              a cycle: b -> c -> d -> e -> b
+              `f` can never start: it waits for `e`
+        "#]],
+    );
+}
+
+#[test]
+fn a_node_that_waits_for_itself_is_a_cycle() {
+    check(
+        draft("a(a)\n-> a"),
+        expect![[r#"
+            1 fault in workflow "test"
+              a cycle: a -> a
+        "#]],
+    );
+}
+
+#[test]
+fn two_cycles_are_two_faults() {
+    check(
+        draft("a(b)\n b(a)\n c(d)\n d() after c\n-> a"),
+        expect![[r#"
+            2 faults in workflow "test"
+              a cycle: c -> d -> c
+              a cycle: a -> b -> a
+        "#]],
+    );
+}
+
+#[test]
+fn names_are_checked() {
+    let mut draft = draft("a(input)\n a(input)\n a(input)\n (input)\n-> a");
+    draft.name = " ".into();
+    check(
+        draft,
+        expect![[r#"
+            3 faults in workflow " "
+              the workflow's name " " is not valid: a name must not be empty
+              a node's name "" in the workflow is not valid: a name must not be empty
+              `a` is the name of 3 nodes
+        "#]],
+    );
+}
+
+#[test]
+fn edges_into_nothing_are_named_with_what_they_hold_up() {
+    check(
+        draft("a(input, nobody)\n b(a)\n c(b) after ghost\n d(input)\n-> gone"),
+        expect![[r#"
+            4 faults in workflow "test"
+              `a` refers to `nobody`, which is not in its scope
+              `c` refers to `ghost`, which is not in its scope
+              `b` can never start: it waits for `a`
+              `the workflow` refers to `gone`, which is not in its scope
+        "#]],
+    );
+}
+
+#[test]
+fn an_output_must_be_said() {
+    check(
+        draft("a(input)"),
+        expect![[r#"
+            1 fault in workflow "test"
+              the workflow has no output
+        "#]],
+    );
+}
+
+#[test]
+fn types_and_counts_are_compared_where_they_are_known() {
+    let mut draft = draft("fetch(input)\n charge(fetch)\n ship(charge, fetch)\n-> ship");
+    draft.root.input_type = Some("OrderId".into());
+    draft.root.output_type = Some("Parcel".into());
+    draft.root.nodes[0].input_types = Some(vec!["CustomerId".into()]);
+    draft.root.nodes[0].output_type = Some("Order".into());
+    draft.root.nodes[1].input_types = Some(vec!["Quote".into(), "Hold".into()]);
+    draft.root.nodes[2].input_types = Some(vec!["Receipt".into(), "Order".into()]);
+    draft.root.nodes[2].output_type = Some("Label".into());
+    check(
+        draft,
+        expect![[r#"
+            4 faults in workflow "test"
+              `charge` takes 2 inputs but is given 1
+              `fetch` takes `CustomerId` as input 0 but `the input` gives `OrderId`
+              `charge` takes `Quote` as input 0 but `fetch` gives `Order`
+              `the workflow` takes `Parcel` as input 0 but `ship` gives `Label`
+        "#]],
+    );
+}
+
+#[test]
+fn faults_inside_scopes_carry_their_path() {
+    let mut draft = draft("-> 'null'");
+    draft.root.nodes.push(each("lines", "input", 0, "label(label)\n-> label"));
+    draft.root.nodes.push(when("risky", "input", &[("yes", "review(input)"), ("no", "-> lines")]));
+    draft.root.nodes.push(when("never", "input", &[]));
+    check(
+        draft,
+        expect![[r#"
+            5 faults in workflow "test"
+              `lines` can never end: its concurrency is 0
+              `never` can never end: it has no arms
+              a cycle: lines/label -> lines/label
+              `risky.yes` has no output
+              ``risky.no`` refers to `lines`, which is not in its scope
+        "#]],
+    );
+}
+
+#[test]
+fn too_many_nodes_are_refused_before_anything_else() {
+    let mut draft = draft("-> 'null'");
+    draft.root.nodes.extend((0..1_001).map(|i| DraftNode::new(format!("n{i}"), DraftKind::Step)));
+    check(
+        draft,
+        expect![[r#"
+            1 fault in workflow "test"
+              1001 nodes are more than the 1000 that are allowed
+        "#]],
+    );
+}
+
+#[test]
+fn too_deep_a_draft_is_refused_without_recursion() {
+    let mut inner = DraftScope::default();
+    for i in 0..1_000 {
+        let mut node = each("d", "input", 1, "-> input");
+        node.kind = DraftKind::Each { body: std::mem::take(&mut inner), concurrency: 1 };
+        node.name = format!("d{i}");
+        inner.nodes.push(node);
+    }
+    let faults = Draft { name: "deep".into(), root: inner, ..Draft::default() }.check().expect_err("too deep");
+    assert!(faults.to_string().contains("stands 32 scopes deep"), "{faults}");
+}
+
+#[test]
+fn a_long_chain_and_a_wide_fan_are_no_trouble() {
+    let mut text = String::from("n0(input)\n");
+    for i in 1..50_000 {
+        text.push_str(&format!("n{i}(n{})\n", i - 1));
+    }
+    let chain = draft(&format!("{text}-> n49999")).check().expect("a chain is a plan");
+    assert_eq!(chain.layers(fastn_core::plan::ScopeIx(0)).len(), 50_000);
+    let back = draft(&format!("{text}back(n49999) after back\n-> back"));
+    assert_eq!(back.check().expect_err("a cycle").faults.len(), 1);
+}

@@ -1,0 +1,94 @@
+//! A plan's identity is what it says, not how it was written down.
+
+use fastn_core::plan::Position;
+use fastn_core::{Draft, Plan, Retry, Version};
+use proptest::prelude::*;
+
+use crate::sketch::{draft, each, when};
+
+fn plan(draft: Draft) -> Plan {
+    draft.check().expect("a faultless draft")
+}
+
+const SHOP: &str = "fetch(input)\n price(fetch)\n reserve(fetch)\n charge(price, reserve)\n-> charge";
+
+#[test]
+fn order_of_declaration_and_layout_do_not_matter() {
+    let one = plan(draft(SHOP));
+    let mut other = draft("charge(price, reserve)\n reserve(fetch)\n price(fetch)\n fetch(input)\n-> charge");
+    other.root.nodes[0].position = Some(Position { x: 3.0, y: 4.0 });
+    other.root.nodes[1].output_type = Some("Hold".into());
+    let other = plan(other);
+    assert_eq!(one.hash(), other.hash());
+    assert_eq!(one.shape(), other.shape());
+}
+
+#[test]
+fn everything_that_is_said_matters() {
+    let one = plan(draft(SHOP));
+    let changed = |change: fn(&mut Draft)| {
+        let mut draft = draft(SHOP);
+        change(&mut draft);
+        let plan = plan(draft);
+        (plan.hash() != one.hash(), plan.shape() != one.shape())
+    };
+    assert_eq!(changed(|_| {}), (false, false));
+    assert_eq!(changed(|d| d.version = Version(2)), (true, false));
+    assert_eq!(changed(|d| d.name = "other".into()), (true, false));
+    assert_eq!(changed(|d| d.root.nodes[1].policy.retry = Retry::from(3)), (true, false));
+    assert_eq!(changed(|d| d.root.nodes[3].inputs.swap(0, 1)), (true, true));
+    assert_eq!(changed(|d| d.root.nodes[2].after.push("price".into())), (true, true));
+    assert_eq!(changed(|d| d.root.nodes.truncate(4)), (false, false));
+    assert_eq!(changed(|d| d.root.output = Some(fastn_core::plan::DraftSource::Input)), (true, true));
+}
+
+#[test]
+fn concurrency_is_no_part_of_the_shape() {
+    let with = |concurrency| {
+        let mut draft = draft("-> lines");
+        draft.root.nodes.push(each("lines", "input", concurrency, "label(input)\n-> label"));
+        plan(draft)
+    };
+    assert_ne!(with(1).hash(), with(2).hash());
+    assert_eq!(with(1).shape(), with(2).shape());
+}
+
+#[test]
+fn the_hash_of_a_known_plan_never_changes() {
+    // Journals on disk refer to these: a change here strands every run in flight.
+    assert_eq!(plan(draft(SHOP)).hash().to_string(), "bd35b82d98007301");
+    assert_eq!(plan(draft(SHOP)).shape().to_string(), "7a44a6f79a97b84f");
+}
+
+#[test]
+fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
+    let mut draft = draft("fetch(input)\n wait(fetch) sleep\n note(fetch, '{\"a\":[1]}') after wait\n-> 'null'");
+    draft.root.nodes.push(each("lines", "fetch", 4, "label(input)\n weigh(label)\n-> weigh"));
+    draft.root.nodes.push(when("risky", "fetch", &[("yes", "review(input)\n-> review"), ("no", "-> input")]));
+    draft.root.nodes[0].policy.retry = Retry::from(3).except("fatal");
+    draft.deadline = Some(std::time::Duration::from_secs(60));
+    let plan = plan(draft);
+    let json = plan.to_editor_json().expect("constants are JSON");
+    let back = Draft::from_editor_json(&json).expect("our own JSON").check().expect("a plan");
+    assert_eq!(back.hash(), plan.hash());
+    assert_eq!(back.to_editor_json().expect("constants are JSON"), json);
+}
+
+proptest! {
+    /// Any order of declaration of any acyclic graph gives the same numbering, hash and shape.
+    #[test]
+    fn shuffled_declarations_hash_alike(
+        edges in proptest::collection::vec((0..30_usize, 0..30_usize), 0..120),
+        order in Just((0..30_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let line = |i: usize| {
+            let inputs: Vec<String> = edges.iter().filter(|(a, b)| a < b && *b == i).map(|(a, _)| format!("n{a}")).collect();
+            format!("n{i}({})\n", inputs.join(", "))
+        };
+        let straight: String = (0..30).map(line).collect();
+        let shuffled: String = order.into_iter().map(line).collect();
+        let (a, b) = (plan(draft(&format!("{straight}-> n29"))), plan(draft(&format!("{shuffled}-> n29"))));
+        prop_assert_eq!(a.hash(), b.hash());
+        prop_assert_eq!(a.to_string(), b.to_string());
+    }
+}

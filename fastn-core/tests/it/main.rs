@@ -1,0 +1,7 @@
+//! What fastn-core promises, seen from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+
+mod check;
+mod hash;
+mod render;
+mod sketch;
