@@ -1,1 +1,3 @@
-//! stub
+//! Runs workflows.
+
+pub mod machine;

@@ -361,9 +361,11 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
                 output_type: node.output_type.map(Cow::into_owned),
                 position: node.position,
                 in_degree: ix(waits_for.len()),
+                readers: 0,
             });
         }
     }
+    count_readers(&scopes, &mut nodes);
     let mut plan = Plan {
         name,
         version: draft.version,
@@ -377,6 +379,19 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
     plan.hash = hash::whole(&plan);
     plan.shape = hash::shape(&plan);
     plan
+}
+
+fn count_readers(scopes: &[Scope], nodes: &mut [Node]) {
+    let inputs = nodes.iter().flat_map(|node| &node.inputs);
+    let taken: Vec<u32> = inputs
+        .chain(scopes.iter().map(|scope| &scope.output))
+        .filter_map(|source| if let Source::Node(from) = source { Some(from.0) } else { None })
+        .collect();
+    for from in taken {
+        if let Some(node) = nodes.get_mut(from as usize) {
+            node.readers += 1;
+        }
+    }
 }
 
 /// The edges as one array, for cheap walks from a node to those that wait for it.

@@ -110,9 +110,16 @@ pub struct Node {
     pub position: Option<Position>,
     /// How many different nodes it waits for.
     pub(super) in_degree: u32,
+    /// How many inputs and scope outputs take what it gives.
+    pub(super) readers: u32,
 }
 
 impl Node {
+    /// How many inputs and scope outputs take what it gives: when that many have had it, it can be forgotten.
+    pub const fn readers(&self) -> u32 {
+        self.readers
+    }
+
     /// How many different nodes it waits for.
     pub const fn in_degree(&self) -> u32 {
         self.in_degree

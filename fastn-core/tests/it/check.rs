@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use fastn_core::Draft;
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits};
 
-use crate::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, when};
 
 fn check(draft: Draft, expected: Expect) {
     let text = match draft.check_within(Limits::default().nodes(1_000)) {

@@ -4,7 +4,7 @@ use fastn_core::plan::Position;
 use fastn_core::{Draft, Plan, Retry, Version};
 use proptest::prelude::*;
 
-use crate::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, when};
 
 fn plan(draft: Draft) -> Plan {
     draft.check().expect("a faultless draft")

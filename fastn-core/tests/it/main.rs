@@ -4,4 +4,3 @@
 mod check;
 mod hash;
 mod render;
-mod sketch;

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use fastn_core::{Plan, Retry, StepPolicy};
 
-use crate::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, when};
 
 fn sample() -> Plan {
     let mut draft = draft("fetch(input)\n rest(fetch) sleep\n tell(rest, '\"hi \\\"you\\\"\"') after lines\n-> lines");

@@ -1,0 +1,362 @@
+//! The one place where a run's state changes.
+
+use fastn_core::plan::{NodeIx, NodeKind, ScopeIx};
+use fastn_core::{Attempt, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Record, Result};
+
+use super::cell::{Parent, ScopeId, State, Try};
+use super::items::Items;
+use super::list::List;
+use super::turn::{Action, Slot, Turn};
+use super::{Machine, Phase, ROOT, corrupt};
+
+/// What is still to be done of an event. A list instead of recursion: a chain of empty lists may be as long as the plan.
+pub(super) enum Todo {
+    Enable(Slot),
+    Complete(Slot, Payload),
+    Close(ScopeId),
+}
+
+impl Machine {
+    /// Applies an event that just happened, and what follows from it.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if the event cannot happen in this state.
+    pub fn advance(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
+        turn.follow.push_back(event);
+        self.drain(turn)
+    }
+
+    /// Applies the events that follow from what was applied, until there are none.
+    pub(super) fn drain(&mut self, turn: &mut Turn) -> Result<()> {
+        loop {
+            while let Some(event) = turn.follow.pop_front() {
+                self.apply(&event, turn)?;
+                turn.records.push(Record { time: turn.time, event });
+            }
+            self.settle(turn)?;
+            if turn.follow.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies an event to the state. Actions and following events go into the turn.
+    pub(super) fn apply(&mut self, event: &Event, turn: &mut Turn) -> Result<()> {
+        if let Phase::Over(_) = self.phase {
+            return Err(corrupt("the run is over", NodeIx(0)));
+        }
+        match event {
+            Event::Succeeded { at, part: Part::Undo, .. } => self.undone(at),
+            Event::Failed { at, part: Part::Undo, attempt, failure, retry_at } => {
+                self.undo_failed(at, *attempt, failure, *retry_at)
+            }
+            Event::Started { at, attempt } => {
+                let slot = self.locate(at)?;
+                match &mut self.scopes.cell_mut(slot)?.state {
+                    State::Running(running) if running.attempt == *attempt => running.recorded = true,
+                    _ => return Err(corrupt("it was not about to start", at.node)),
+                }
+                Ok(())
+            }
+            Event::Succeeded { at, part, attempt, output } => {
+                let slot = self.locate(at)?;
+                self.answered(slot, *part, *attempt)?;
+                match &self.plan.node(slot.node).kind {
+                    NodeKind::When(arms) if *part == Part::Work => {
+                        let arm: usize = output.decode()?;
+                        let arm = arms.get(arm).ok_or_else(|| corrupt("there is no such arm", at.node))?.scope;
+                        self.open_arm(slot, arm, turn)
+                    }
+                    _ => self.work_through(vec![Todo::Complete(slot, output.clone())], turn),
+                }
+            }
+            Event::Failed { at, part, attempt, failure, retry_at } => {
+                let slot = self.locate(at)?;
+                let tried = self.answered(slot, *part, *attempt)?;
+                if let Some(until) = retry_at {
+                    self.timers.insert((*until, slot));
+                    let next = Try { attempt: attempt.next(), recorded: false, ..tried };
+                    self.scopes.cell_mut(slot)?.state = State::Backoff(next, *until);
+                    return Ok(());
+                }
+                self.failed(slot, *part, failure, turn)
+            }
+            Event::Sleeping { at, until } => {
+                let slot = self.locate(at)?;
+                self.timers.insert((*until, slot));
+                self.scopes.cell_mut(slot)?.state = State::Sleeping(*until);
+                Ok(())
+            }
+            Event::Woke { at } => {
+                let slot = self.locate(at)?;
+                if let State::Sleeping(until) = self.scopes.cell(slot)?.state {
+                    self.timers.remove(&(until, slot));
+                }
+                let value = self.first_input(slot)?;
+                self.work_through(vec![Todo::Complete(slot, value)], turn)
+            }
+            Event::CancelRequested { reason } => {
+                self.end(true, Failure::new(FailureKind::CANCELLED, reason.clone()));
+                turn.actions.push(Action::AbortAll);
+                Ok(())
+            }
+            Event::Expired => {
+                self.end(false, Failure::new(FailureKind::TIMEOUT, "the run's deadline passed"));
+                turn.actions.push(Action::AbortAll);
+                Ok(())
+            }
+            Event::Finished { outcome } => {
+                let fits = match outcome {
+                    Outcome::Succeeded(_) => matches!(self.phase, Phase::Complete(_)),
+                    _ => matches!(self.phase, Phase::Ending { .. }),
+                };
+                if !fits {
+                    return Err(corrupt("the run was not about to end like this", NodeIx(0)));
+                }
+                self.phase = Phase::Over(outcome.clone());
+                Ok(())
+            }
+            _ => Err(corrupt("an event of a later version", NodeIx(0))),
+        }
+    }
+
+    /// Takes an attempt out of a node that has been answered.
+    fn answered(&mut self, slot: Slot, part: Part, attempt: Attempt) -> Result<Try> {
+        let cell = self.scopes.cell_mut(slot)?;
+        match std::mem::replace(&mut cell.state, State::Idle) {
+            State::Running(tried) if (tried.part, tried.attempt) == (part, attempt) => {
+                self.running = self.running.saturating_sub(1);
+                Ok(tried)
+            }
+            // Nothing is recorded when a wait for a retry ends, so replay comes here straight from it.
+            State::Backoff(tried, until) if (tried.part, tried.attempt) == (part, attempt) => {
+                self.timers.remove(&(until, slot));
+                Ok(tried)
+            }
+            other => {
+                cell.state = other;
+                Err(corrupt("no such attempt was under way", slot.node))
+            }
+        }
+    }
+
+    /// A function of a node failed for good.
+    fn failed(&mut self, slot: Slot, part: Part, failure: &Failure, turn: &mut Turn) -> Result<()> {
+        let node = self.plan.node(slot.node);
+        if part == Part::Work && node.policy.on_error && matches!(self.phase, Phase::Going) {
+            let mut takes_over = Try::first(Part::OnError, turn.time);
+            takes_over.failure = Some(Box::new(failure.clone()));
+            return self.run(slot, takes_over, turn);
+        }
+        self.scopes.cell_mut(slot)?.state = State::Failed;
+        self.end(false, failure.clone());
+        Ok(())
+    }
+
+    /// Hands out an attempt.
+    pub(super) fn run(&mut self, slot: Slot, attempt: Try, turn: &mut Turn) -> Result<()> {
+        turn.actions.push(Action::Run(self.task(slot, &attempt)?));
+        self.scopes.cell_mut(slot)?.state = State::Running(attempt);
+        self.running += 1;
+        Ok(())
+    }
+
+    /// Opens the scope of the whole workflow.
+    pub(super) fn open_root(&mut self, input: Payload, turn: &mut Turn) -> Result<()> {
+        let mut todo = Vec::new();
+        self.open_scope(ROOT, None, input, &mut todo)?;
+        self.work_through(todo, turn)
+    }
+
+    fn open_arm(&mut self, slot: Slot, arm: ScopeIx, turn: &mut Turn) -> Result<()> {
+        if !matches!(self.phase, Phase::Going) {
+            return Ok(());
+        }
+        let mut todo = Vec::new();
+        let input = self.first_input(slot)?;
+        let scope = self.open_scope(arm, Some(Parent { slot, item: 0 }), input, &mut todo)?;
+        self.scopes.cell_mut(slot)?.state = State::Arm(scope);
+        self.work_through(todo, turn)
+    }
+
+    fn open_scope(
+        &mut self,
+        ix: ScopeIx,
+        parent: Option<Parent>,
+        input: Payload,
+        todo: &mut Vec<Todo>,
+    ) -> Result<ScopeId> {
+        let scope = self.scopes.open(&self.plan, ix, parent, input);
+        let state = self.scopes.get(scope)?;
+        if state.remaining == 0 {
+            todo.push(Todo::Close(scope));
+        }
+        let ready = state.cells().filter(|(_, cell)| cell.waits_for == 0);
+        // The list is worked through from its end; this keeps the order of the plan.
+        let first = todo.len();
+        todo.extend(ready.map(|(node, _)| Todo::Enable(Slot { scope, node })));
+        if let Some(added) = todo.get_mut(first..) {
+            added.reverse();
+        }
+        Ok(scope)
+    }
+
+    pub(super) fn work_through(&mut self, mut todo: Vec<Todo>, turn: &mut Turn) -> Result<()> {
+        while let Some(next) = todo.pop() {
+            match next {
+                Todo::Enable(slot) => self.enable(slot, turn, &mut todo)?,
+                Todo::Complete(slot, output) => self.complete(slot, output, &mut todo)?,
+                Todo::Close(scope) => self.close(scope, &mut todo)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything a node waited for is done.
+    fn enable(&mut self, slot: Slot, turn: &mut Turn, todo: &mut Vec<Todo>) -> Result<()> {
+        if !matches!(self.phase, Phase::Going) {
+            return Ok(());
+        }
+        let node = self.plan.node(slot.node);
+        match &node.kind {
+            NodeKind::Sleep(span) => {
+                let until = turn.time.plus(*span);
+                turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until });
+                Ok(())
+            }
+            NodeKind::Each { .. } => match List::new(&self.first_input(slot)?) {
+                Ok(list) => {
+                    self.scopes.cell_mut(slot)?.state = State::Items(Box::new(Items::new(list)));
+                    self.begin_items(slot, todo)
+                }
+                Err(failure) => {
+                    self.scopes.cell_mut(slot)?.state = State::Failed;
+                    self.end(false, failure.at(self.path_of(slot.node)));
+                    Ok(())
+                }
+            },
+            _ => {
+                if node.policy.durability == Durability::AtMostOnce {
+                    let at = self.address(slot)?;
+                    turn.follow.push_back(Event::Started { at, attempt: Attempt::FIRST });
+                }
+                self.run(slot, Try::first(Part::Work, turn.time), turn)
+            }
+        }
+    }
+
+    /// A node is done: those that waited for it may go on.
+    fn complete(&mut self, slot: Slot, output: Payload, todo: &mut Vec<Todo>) -> Result<()> {
+        let plan = self.plan.clone();
+        let node = plan.node(slot.node);
+        if node.policy.undo.is_some() {
+            self.ending.remember(self.address(slot)?, output.clone());
+        }
+        let scope = self.scopes.get_mut(slot.scope)?;
+        for source in &node.inputs {
+            scope.release(source)?;
+        }
+        let cell = scope.cell_mut(slot.node)?;
+        cell.state = State::Done;
+        if cell.readers > 0 {
+            cell.output = Some(output);
+        }
+        let first = todo.len();
+        for successor in plan.successors(slot.node) {
+            let cell = scope.cell_mut(successor)?;
+            cell.waits_for = cell.waits_for.saturating_sub(1);
+            if cell.waits_for == 0 {
+                todo.push(Todo::Enable(Slot { scope: slot.scope, node: successor }));
+            }
+        }
+        if let Some(added) = todo.get_mut(first..) {
+            added.reverse();
+        }
+        scope.remaining = scope.remaining.saturating_sub(1);
+        if scope.remaining == 0 {
+            todo.push(Todo::Close(slot.scope));
+        }
+        Ok(())
+    }
+
+    /// Every node of a scope is done: the node it stands in goes on.
+    fn close(&mut self, id: ScopeId, todo: &mut Vec<Todo>) -> Result<()> {
+        let scope = self.scopes.get(id)?;
+        let output = scope.value(&self.plan.scope(scope.plan).output)?;
+        let Some(parent) = scope.parent else {
+            if matches!(self.phase, Phase::Going) {
+                self.phase = Phase::Complete(output);
+            }
+            return Ok(());
+        };
+        self.scopes.close(id);
+        match &mut self.scopes.cell_mut(parent.slot)?.state {
+            State::Items(items) => match items.finish(parent.item, output) {
+                Ok(()) => self.begin_items(parent.slot, todo),
+                Err(failure) => {
+                    self.end(false, failure.at(self.path_of(parent.slot.node)));
+                    Ok(())
+                }
+            },
+            _ => {
+                todo.push(Todo::Complete(parent.slot, output));
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins as many items as may be worked on at a time; completes the node when there are no more.
+    fn begin_items(&mut self, slot: Slot, todo: &mut Vec<Todo>) -> Result<()> {
+        if !matches!(self.phase, Phase::Going) {
+            return Ok(());
+        }
+        let concurrency = match &self.plan.node(slot.node).kind {
+            NodeKind::Each { concurrency, .. } => *concurrency,
+            _ => 1,
+        };
+        while self.items(slot)?.open < concurrency {
+            if !self.begin_item(slot, todo)? {
+                break;
+            }
+        }
+        if self.items(slot)?.is_complete() {
+            if let State::Items(items) = std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle) {
+                todo.push(Todo::Complete(slot, items.into_output()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins items until this one has been begun: a journal written with a higher concurrency may name it early.
+    pub(super) fn begin_up_to(&mut self, slot: Slot, item: u32) -> Result<()> {
+        let mut todo = Vec::new();
+        let mut turn = Turn::new(fastn_core::Timestamp::EPOCH);
+        while matches!(&self.scopes.cell(slot)?.state, State::Items(items) if items.begun() <= item) {
+            if !self.begin_item(slot, &mut todo)? {
+                break;
+            }
+            self.work_through(std::mem::take(&mut todo), &mut turn)?;
+        }
+        Ok(())
+    }
+
+    fn begin_item(&mut self, slot: Slot, todo: &mut Vec<Todo>) -> Result<bool> {
+        let NodeKind::Each { body, .. } = self.plan.node(slot.node).kind else { return Ok(false) };
+        let items = self.items(slot)?;
+        let item = items.begun();
+        let Some(input) = items.next() else { return Ok(false) };
+        // What is ready in the new scope comes after what is already listed, so items begin in their order.
+        let mut inside = Vec::new();
+        let scope = self.open_scope(body, Some(Parent { slot, item }), input, &mut inside)?;
+        self.items(slot)?.begin(scope);
+        todo.splice(0..0, inside);
+        Ok(true)
+    }
+
+    fn items(&mut self, slot: Slot) -> Result<&mut Items> {
+        match &mut self.scopes.cell_mut(slot)?.state {
+            State::Items(items) => Ok(items),
+            _ => Err(corrupt("its items are not being worked on", slot.node)),
+        }
+    }
+}

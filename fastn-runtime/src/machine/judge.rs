@@ -1,0 +1,51 @@
+//! What an attempt's result means.
+
+use fastn_core::plan::NodeKind;
+use fastn_core::{Event, Failure, FailureKind, Part, Payload, Timestamp};
+
+use super::turn::Task;
+use super::{Machine, Phase};
+
+impl Machine {
+    /// The event that an attempt's result is: success, or failure with or without a retry. `chance` is any random
+    /// number.
+    pub fn judge(&self, task: &Task, result: Result<Payload, Failure>, now: Timestamp, chance: u64) -> Event {
+        let (at, part, attempt) = (task.at.clone(), task.part, task.attempt);
+        let failure = match result.and_then(|output| self.acceptable(task, output)) {
+            Ok(output) => return Event::Succeeded { at, part, attempt, output },
+            Err(failure) => failure,
+        };
+        let policy = self.plan.get(at.node).map(|node| &node.policy);
+        let retry_at = match part {
+            Part::Undo => policy
+                .and_then(|policy| policy.undo.as_ref())
+                .and_then(|retry| retry.next(attempt, &failure, task.began, now, chance)),
+            // No new attempt is begun once the run is ending.
+            _ if !matches!(self.phase, Phase::Going) => None,
+            _ => policy.and_then(|policy| policy.retry_at(attempt, &failure, task.began, now, chance)),
+        };
+        let failure = if failure.node.is_some() { failure } else { failure.at(self.plan.path_at(&at)) };
+        Event::Failed { at, part, attempt, failure, retry_at }
+    }
+
+    /// The choice of a `when` must name one of its arms.
+    fn acceptable(&self, task: &Task, output: Payload) -> Result<Payload, Failure> {
+        match self.plan.get(task.at.node).map(|node| &node.kind) {
+            Some(NodeKind::When(arms)) if task.part == Part::Work => match output.decode::<usize>() {
+                Ok(arm) if arm < arms.len() => Ok(output),
+                _ => Err(Failure::new(FailureKind::INVALID, "it chose an arm that does not exist").permanent()),
+            },
+            _ => Ok(output),
+        }
+    }
+
+    /// What a request to cancel the run is now: an event, or nothing if the run is ending anyway.
+    pub fn cancel(&self, reason: impl Into<String>) -> Option<Event> {
+        matches!(self.phase, Phase::Going).then(|| Event::CancelRequested { reason: reason.into() })
+    }
+
+    /// What the passing of the run's deadline is now: an event, or nothing if the run is ending anyway.
+    pub fn expire(&self) -> Option<Event> {
+        matches!(self.phase, Phase::Going).then_some(Event::Expired)
+    }
+}

@@ -1,0 +1,91 @@
+//! From addresses in the journal to slots in the machine, and back.
+
+use fastn_core::plan::{NodeIx, NodeKind, Source};
+use fastn_core::{Address, Part, Payload, Result};
+
+use super::cell::{ScopeId, State, Try};
+use super::turn::{Slot, Task};
+use super::{Machine, ROOT, corrupt};
+
+/// The scope of the whole workflow is opened first and closed last.
+const ROOT_ID: ScopeId = ScopeId(0);
+
+impl Machine {
+    /// The slot of an address.
+    ///
+    /// # Errors
+    /// `Corrupt` if there is no such instance at this point of the run.
+    pub(super) fn locate(&mut self, at: &Address) -> Result<Slot> {
+        let node = self.plan.get(at.node).ok_or_else(|| corrupt("no such node in the plan", at.node))?;
+        if node.scope == ROOT {
+            return Ok(Slot { scope: ROOT_ID, node: at.node });
+        }
+        // Owners from the inside out, then down again through the open scopes.
+        let mut owners = Vec::new();
+        let mut scope = node.scope;
+        while let Some((owner, _)) = self.plan.scope(scope).owner {
+            owners.push(owner);
+            scope = self.plan.node(owner).scope;
+        }
+        let mut items = at.items.iter();
+        let mut id = ROOT_ID;
+        for owner in owners.into_iter().rev() {
+            let slot = Slot { scope: id, node: owner };
+            id = match &self.plan.node(owner).kind {
+                NodeKind::Each { .. } => {
+                    let item = *items.next().ok_or_else(|| corrupt("the item is missing", at.node))?;
+                    self.begin_up_to(slot, item)?;
+                    match &self.scopes.cell(slot)?.state {
+                        State::Items(items) => items.scope(item),
+                        _ => None,
+                    }
+                }
+                _ => match &self.scopes.cell(slot)?.state {
+                    State::Arm(scope) => Some(*scope),
+                    _ => None,
+                },
+            }
+            .ok_or_else(|| corrupt("it is not being worked on", at.node))?;
+        }
+        Ok(Slot { scope: id, node: at.node })
+    }
+
+    /// The address of a slot.
+    pub(super) fn address(&self, slot: Slot) -> Result<Address> {
+        let mut items = Vec::new();
+        let mut parent = self.scopes.get(slot.scope)?.parent;
+        while let Some(above) = parent {
+            if matches!(self.plan.node(above.slot.node).kind, NodeKind::Each { .. }) {
+                items.push(above.item);
+            }
+            parent = self.scopes.get(above.slot.scope)?.parent;
+        }
+        items.reverse();
+        Ok(Address { node: slot.node, items })
+    }
+
+    /// An attempt of a node's work or of its `on_error`.
+    pub(super) fn task(&self, slot: Slot, attempt: &Try) -> Result<Task> {
+        let scope = self.scopes.get(slot.scope)?;
+        let inputs = &self.plan.node(slot.node).inputs;
+        let mut args = Vec::with_capacity(inputs.len() + 1);
+        if let (Part::OnError, Some(failure)) = (attempt.part, &attempt.failure) {
+            args.push(Payload::encode(&**failure)?);
+        }
+        for source in inputs {
+            args.push(scope.value(source)?);
+        }
+        Ok(Task { at: self.address(slot)?, part: attempt.part, attempt: attempt.attempt, began: attempt.began, args })
+    }
+
+    /// The value of a node's first input.
+    pub(super) fn first_input(&self, slot: Slot) -> Result<Payload> {
+        let source = self.plan.node(slot.node).inputs.first().unwrap_or(&Source::Input);
+        self.scopes.get(slot.scope)?.value(source)
+    }
+
+    /// A node's path, for people.
+    pub(super) fn path_of(&self, node: NodeIx) -> String {
+        self.plan.path(node)
+    }
+}

@@ -1,0 +1,77 @@
+//! Going on: after a crash, and when a timer is due.
+
+use fastn_core::plan::NodeKind;
+use fastn_core::{Event, Failure, FailureKind, Result, Timestamp};
+
+use super::cell::State;
+use super::turn::{Slot, Turn};
+use super::{Machine, Phase};
+
+impl Machine {
+    /// Goes on with a run whose executor died: attempts that were under way are made again. After
+    /// [`Machine::replay`], once.
+    ///
+    /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`]: its `on_error` function, if it
+    ///   has one, can find out what happened.
+    /// * When the run is already ending, only work that can be undone is made again, so that its effect, if it had one,
+    ///   is known and undone.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected after a replay that succeeded.
+    pub fn resume(&mut self, turn: &mut Turn) -> Result<()> {
+        let mut interrupted = Vec::new();
+        let mut unslept = Vec::new();
+        for (scope, state) in self.scopes.iter() {
+            for (node, cell) in state.cells() {
+                match &cell.state {
+                    State::Running(attempt) => interrupted.push((Slot { scope, node }, attempt.clone())),
+                    State::Idle if cell.waits_for == 0 => unslept.push(Slot { scope, node }),
+                    _ => {}
+                }
+            }
+        }
+        let going = matches!(self.phase, Phase::Going);
+        for (slot, attempt) in interrupted {
+            if attempt.recorded {
+                let (at, part, attempt) = (self.address(slot)?, attempt.part, attempt.attempt);
+                let what = "its executor died while it ran; whether its effect took place is not known";
+                let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, what).permanent().at(self.plan.path_at(&at));
+                turn.follow.push_back(Event::Failed { at, part, attempt, failure, retry_at: None });
+                continue;
+            }
+            self.running = self.running.saturating_sub(1);
+            if going || self.plan.node(slot.node).policy.undo.is_some() {
+                self.run(slot, attempt, turn)?;
+            } else {
+                self.scopes.cell_mut(slot)?.state = State::Idle;
+            }
+        }
+        // A run may die between its creation and the record of a sleep it begins with.
+        for slot in unslept.into_iter().filter(|_| going) {
+            if let NodeKind::Sleep(span) = self.plan.node(slot.node).kind {
+                turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until: turn.time.plus(span) });
+            }
+        }
+        self.drain(turn)
+    }
+
+    /// Does what is due at the turn's time: sleeps end, retries begin.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected.
+    pub fn wake(&mut self, turn: &mut Turn) -> Result<()> {
+        let now: Timestamp = turn.time;
+        while let Some((_, slot)) = self.timers.first().copied().filter(|(time, _)| *time <= now) {
+            self.timers.pop_first();
+            match std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle) {
+                State::Backoff(next, _) => self.run(slot, next, turn)?,
+                sleeping => {
+                    self.scopes.cell_mut(slot)?.state = sleeping;
+                    let at = self.address(slot)?;
+                    self.advance(Event::Woke { at }, turn)?;
+                }
+            }
+        }
+        self.wake_undo(now, turn)
+    }
+}

@@ -1,0 +1,66 @@
+//! What comes out of the machine.
+
+use std::collections::VecDeque;
+
+use fastn_core::plan::NodeIx;
+use fastn_core::{Address, Attempt, Event, Part, Payload, Record, Timestamp};
+
+use super::cell::ScopeId;
+
+/// An instance of a node in a running machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    pub(super) scope: ScopeId,
+    pub(super) node: NodeIx,
+}
+
+impl Slot {
+    /// The node.
+    pub const fn node(self) -> NodeIx {
+        self.node
+    }
+}
+
+/// Something the driver does once the turn is durable.
+#[derive(Debug)]
+pub enum Action {
+    /// Make this attempt, then tell the machine how it went.
+    Run(Task),
+    /// Stop every attempt that is under way; each still answers.
+    AbortAll,
+}
+
+/// An attempt to make.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Which instance of which node.
+    pub at: Address,
+    /// Which of its functions.
+    pub part: Part,
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// When the first attempt began.
+    pub began: Timestamp,
+    /// The arguments.
+    pub args: Vec<Payload>,
+}
+
+/// What an event led to: records to make durable, and then things to do.
+#[derive(Debug)]
+pub struct Turn {
+    /// The time of its events.
+    pub time: Timestamp,
+    /// What to record.
+    pub records: Vec<Record>,
+    /// What to do after that.
+    pub actions: Vec<Action>,
+    /// Events that follow from those applied and are not applied yet.
+    pub(super) follow: VecDeque<Event>,
+}
+
+impl Turn {
+    /// An empty turn.
+    pub fn new(time: Timestamp) -> Self {
+        Self { time, records: Vec::new(), actions: Vec::new(), follow: VecDeque::new() }
+    }
+}

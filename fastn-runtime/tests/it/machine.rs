@@ -1,0 +1,462 @@
+//! The machine as a table: a plan and what its steps answer, and the log of what happened.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use fastn_core::{Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp};
+use fastn_runtime::machine::{Action, Machine, Task, Turn};
+use fastn_testkit::sketch::{draft, each, when};
+
+const T0: Timestamp = Timestamp::EPOCH;
+
+/// What the steps answer: by path, part and attempt, written `charge#2` or `undo reserve#1`. What is not listed gives its
+/// own path as a text.
+type Answers = BTreeMap<&'static str, Result<&'static str, &'static str>>;
+
+/// A world that makes attempts one at a time, in the order in which they were asked for.
+struct World {
+    plan: Arc<Plan>,
+    input: Payload,
+    answers: Answers,
+    machine: Machine,
+    records: Vec<Record>,
+    tasks: VecDeque<Task>,
+    now: Timestamp,
+    log: String,
+}
+
+impl World {
+    fn new(draft: Draft, input: &str, answers: Answers) -> Self {
+        let plan = Arc::new(draft.check().expect("a faultless draft"));
+        let input = Payload::json(input.to_owned());
+        let (machine, turn) = Machine::start(plan.clone(), input.clone(), T0).expect("a plan can be started");
+        let (records, tasks) = (Vec::new(), VecDeque::new());
+        let mut world = Self { plan, input, answers, machine, records, tasks, now: T0, log: String::new() };
+        world.take(turn);
+        world
+    }
+
+    fn take(&mut self, turn: Turn) {
+        for action in turn.actions {
+            match action {
+                Action::Run(task) => self.tasks.push_back(task),
+                Action::AbortAll => self.log.push_str("abort all\n"),
+            }
+        }
+        for record in &turn.records {
+            if let Event::Finished { outcome } = &record.event {
+                let _ = match outcome {
+                    Outcome::Succeeded(output) => {
+                        writeln!(self.log, "succeeded {}", String::from_utf8_lossy(output.bytes()))
+                    }
+                    other => writeln!(self.log, "{other}"),
+                };
+            }
+        }
+        self.records.extend(turn.records);
+    }
+
+    fn name(&self, task: &Task) -> String {
+        let part = match task.part {
+            Part::Work => "",
+            Part::OnError => "on_error ",
+            _ => "undo ",
+        };
+        format!("{part}{}#{}", self.plan.path_at(&task.at), task.attempt)
+    }
+
+    fn result(&self, task: &Task) -> Result<Payload, Failure> {
+        match self.answers.get(self.name(task).as_str()) {
+            Some(Ok(text)) => Ok(Payload::json(*text)),
+            Some(Err(message)) => Err(Failure::new(FailureKind::ERROR, *message)),
+            None => Ok(Payload::encode(&self.plan.path_at(&task.at)).expect("a text is JSON")),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut turn = Turn::new(self.now);
+        self.machine.advance(event, &mut turn).expect("the event fits");
+        self.take(turn);
+    }
+
+    /// Makes the next attempt, after letting time pass to the next timer if there is none. False when the run is over.
+    fn step(&mut self) -> bool {
+        if self.tasks.is_empty() {
+            let Some(time) = self.machine.wakes_at() else { return false };
+            self.now = self.now.max(time);
+            let mut turn = Turn::new(self.now);
+            self.machine.wake(&mut turn).expect("a timer can go off");
+            self.take(turn);
+        }
+        if let Some(task) = self.tasks.pop_front() {
+            let args: Vec<_> = task.args.iter().map(|arg| String::from_utf8_lossy(arg.bytes()).into_owned()).collect();
+            let result = self.result(&task);
+            let verb = if result.is_ok() { "" } else { " fails" };
+            let (second, name) = (self.now.as_millis() / 1_000, self.name(&task));
+            let _ = writeln!(self.log, "{second:>2}s {name}({}){verb}", args.join(", "));
+            let event = self.machine.judge(&task, result, self.now, 0);
+            self.event(event);
+        }
+        true
+    }
+
+    /// The process dies, and another goes on from what was recorded.
+    fn crash(&mut self) {
+        self.tasks.clear();
+        self.machine = Machine::replay(self.plan.clone(), self.input.clone(), T0, &self.records).expect("our own records");
+        if self.machine.outcome().is_none() {
+            let mut turn = Turn::new(self.now);
+            self.machine.resume(&mut turn).expect("our own records");
+            self.take(turn);
+        }
+    }
+}
+
+fn check(draft: Draft, input: &str, answers: Answers, expected: Expect) {
+    let mut world = World::new(draft.clone(), input, answers.clone());
+    while world.step() {}
+    expected.assert_eq(&world.log);
+    assert!(world.machine.outcome().is_some(), "it ended");
+
+    // Dying after any number of steps, or after every step, leads to the same end, and nothing that succeeded runs again.
+    for crash_at in 0..world.records.len() + 3 {
+        let (mut other, mut steps) = (World::new(draft.clone(), input, answers.clone()), 0);
+        loop {
+            if steps == crash_at || crash_at == world.records.len() + 2 {
+                other.crash();
+            }
+            steps += 1;
+            if !other.step() {
+                break;
+            }
+        }
+        assert_eq!(other.machine.outcome(), world.machine.outcome(), "after a crash before step {crash_at}");
+        let mut done = std::collections::BTreeSet::new();
+        for record in &other.records {
+            if let Event::Succeeded { at, part, .. } = &record.event {
+                assert!(done.insert((at.clone(), *part as u8)), "{} succeeded twice", other.plan.path_at(at));
+            }
+        }
+    }
+}
+
+#[test]
+fn values_flow_along_the_edges() {
+    check(
+        draft("fetch(input)\n price(fetch)\n reserve(fetch)\n charge(price, reserve, '1')\n-> charge"),
+        "42",
+        Answers::from([("fetch#1", Ok("{\"order\":42}"))]),
+        expect![[r#"
+             0s fetch#1(42)
+             0s price#1({"order":42})
+             0s reserve#1({"order":42})
+             0s charge#1("price", "reserve", 1)
+            succeeded "charge"
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_attempt_is_made_again_when_its_wait_is_over() {
+    check(
+        draft("a(input) retry 2\n b(input)\n c(a, b)\n-> c"),
+        "0",
+        Answers::from([("a#1", Err("no")), ("a#2", Err("no"))]),
+        expect![[r#"
+             0s a#1(0) fails
+             0s b#1(0)
+             1s a#2(0) fails
+             2s a#3(0)
+             2s c#1("a", "b")
+            succeeded "c"
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_done_is_undone_last_first() {
+    check(
+        draft("a(input) undo\n b(a) undo\n c(b)\n d(input) undo\n e(c, d)\n-> e"),
+        "0",
+        Answers::from([("c#1", Err("boom")), ("undo b#1", Err("later"))]),
+        expect![[r#"
+             0s a#1(0)
+             0s d#1(0)
+             0s b#1("a")
+             0s c#1("b") fails
+             0s undo b#1("b") fails
+             1s undo b#2("b")
+             1s undo d#1("d")
+             1s undo a#1("a")
+            failed: c: boom (error)
+        "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_undone_is_stuck_and_keeps_the_others_from_nothing() {
+    check(
+        draft("a(input) undo\n b(a) undo\n c(b)\n-> c"),
+        "0",
+        Answers::from([("c#1", Err("boom")), ("undo b#1", Err("no")), ("undo b#2", Err("never"))]),
+        expect![[r#"
+             0s a#1(0)
+             0s b#1("a")
+             0s c#1("b") fails
+             0s undo b#1("b") fails
+             1s undo b#2("b") fails
+             1s undo a#1("a")
+            stuck: 1 could not be undone (compensation)
+        "#]],
+    );
+}
+
+#[test]
+fn another_function_takes_over_from_one_that_failed() {
+    check(
+        draft("a(input) retry 1 on_error\n b(a)\n-> b"),
+        "7",
+        Answers::from([("a#1", Err("no")), ("a#2", Err("no again")), ("on_error a#1", Ok("\"instead\""))]),
+        expect![[r#"
+             0s a#1(7) fails
+             1s a#2(7) fails
+             1s on_error a#1({"kind":"error","message":"no again","permanent":false,"node":"a"}, 7)
+             1s b#1("instead")
+            succeeded "b"
+        "#]],
+    );
+}
+
+#[test]
+fn a_failure_of_what_took_over_is_final() {
+    check(
+        draft("a(input) on_error\n b(a)\n-> b"),
+        "7",
+        Answers::from([("a#1", Err("no")), ("on_error a#1", Err("no either"))]),
+        expect![[r#"
+             0s a#1(7) fails
+             0s on_error a#1({"kind":"error","message":"no","permanent":false,"node":"a"}, 7) fails
+            failed: a: no either (error)
+        "#]],
+    );
+}
+
+#[test]
+fn sleep_passes_its_input_on_later() {
+    check(
+        draft("rest(input) sleep 5\n a(rest)\n nap(input) sleep 2\n-> a"),
+        "7",
+        Answers::new(),
+        expect![[r#"
+             5s a#1(7)
+            succeeded "a"
+        "#]],
+    );
+}
+
+#[test]
+fn items_are_worked_on_so_many_at_a_time_and_come_back_in_order() {
+    let mut draft = draft("-> lines");
+    draft.root.nodes.push(each("lines", "input", 2, "label(input) retry 1\n weigh(label) sleep\n-> weigh"));
+    check(
+        draft,
+        "[10,20, 30]",
+        Answers::from([("lines[0]/label#1", Err("no"))]),
+        expect![[r#"
+             0s lines[0]/label#1(10) fails
+             0s lines[1]/label#1(20)
+             1s lines[0]/label#2(10)
+             1s lines[2]/label#1(30)
+            succeeded ["lines[0]/label","lines[1]/label","lines[2]/label"]
+        "#]],
+    );
+}
+
+#[test]
+fn lists_of_nothing_and_bodies_of_nothing_are_no_trouble() {
+    let mut draft = draft("a(none, same)\n-> a");
+    draft.root.nodes.push(each("none", "input", 2, "label(input)\n-> label"));
+    draft.root.nodes.push(each("some", "'[1,2,3]'", 2, "-> input"));
+    draft.root.nodes.push(each("same", "some", 1, "-> input"));
+    check(
+        draft,
+        "[]",
+        Answers::new(),
+        expect![[r#"
+             0s a#1([], [1,2,3])
+            succeeded "a"
+        "#]],
+    );
+}
+
+#[test]
+fn something_else_than_a_list_fails_the_run() {
+    let mut draft = draft("a(input) undo\n-> lines");
+    draft.root.nodes.push(each("lines", "a", 2, "label(input)\n-> label"));
+    check(
+        draft,
+        "[]",
+        Answers::new(),
+        expect![[r#"
+             0s a#1([])
+             0s undo a#1("a")
+            failed: lines: each needs a JSON array: invalid type: string "a", expected a sequence at line 1 column 3 (invalid)
+        "#]],
+    );
+}
+
+#[test]
+fn items_within_items_are_undone_across_all_of_them() {
+    let mut inner = draft("-> boxes");
+    inner.root.nodes.push(each("boxes", "input", 1, "pack(input) undo\n-> pack"));
+    let mut outer = draft("boom(pallets)\n-> boom");
+    let mut pallets = each("pallets", "input", 1, "");
+    pallets.kind = fastn_core::plan::DraftKind::Each { body: inner.root, concurrency: 1 };
+    outer.root.nodes.push(pallets);
+    check(
+        outer,
+        "[[1,2],[3]]",
+        Answers::from([("boom#1", Err("no"))]),
+        expect![[r#"
+             0s pallets[0]/boxes[0]/pack#1(1)
+             0s pallets[0]/boxes[1]/pack#1(2)
+             0s pallets[1]/boxes[0]/pack#1(3)
+             0s boom#1([["pallets[0]/boxes[0]/pack","pallets[0]/boxes[1]/pack"],["pallets[1]/boxes[0]/pack"]]) fails
+             0s undo pallets[1]/boxes[0]/pack#1("pallets[1]/boxes[0]/pack")
+             0s undo pallets[0]/boxes[1]/pack#1("pallets[0]/boxes[1]/pack")
+             0s undo pallets[0]/boxes[0]/pack#1("pallets[0]/boxes[0]/pack")
+            failed: boom: no (error)
+        "#]],
+    );
+}
+
+#[test]
+fn one_arm_is_taken_and_the_other_is_not() {
+    let mut draft = draft("a(risky)\n-> a");
+    draft.root.nodes.push(when("risky", "input", &[("yes", "review(input)\n sign(review)\n-> sign"), ("no", "-> input")]));
+    check(
+        draft.clone(),
+        "7",
+        Answers::from([("risky#1", Ok("0"))]),
+        expect![[r#"
+             0s risky#1(7)
+             0s risky.yes/review#1(7)
+             0s risky.yes/sign#1("risky.yes/review")
+             0s a#1("risky.yes/sign")
+            succeeded "a"
+        "#]],
+    );
+    check(
+        draft.clone(),
+        "7",
+        Answers::from([("risky#1", Ok("1"))]),
+        expect![[r#"
+             0s risky#1(7)
+             0s a#1(7)
+            succeeded "a"
+        "#]],
+    );
+    check(
+        draft,
+        "7",
+        Answers::from([("risky#1", Ok("2"))]),
+        expect![[r#"
+             0s risky#1(7)
+            failed: risky: it chose an arm that does not exist (invalid)
+        "#]],
+    );
+}
+
+#[test]
+fn cancelling_stops_what_runs_and_undoes_what_was_done() {
+    let mut world = World::new(draft("a(input) undo\n b(a) undo\n c(b)\n d(input) sleep 9\n-> c").clone(), "0", Answers::new());
+    world.step();
+    let event = world.machine.cancel("changed my mind").expect("it can be cancelled");
+    world.event(event);
+    assert!(world.machine.cancel("again").is_none(), "once is enough");
+    while world.step() {}
+    expect![[r#"
+         0s a#1(0)
+        abort all
+         0s b#1("a")
+         0s undo b#1("b")
+         0s undo a#1("a")
+        cancelled: changed my mind (cancelled)
+    "#]]
+    .assert_eq(&world.log);
+}
+
+#[test]
+fn a_run_that_takes_too_long_fails() {
+    let mut world = World::new(draft("a(input) undo\n b(a) sleep 9\n-> b"), "0", Answers::new());
+    world.step();
+    world.now = T0.plus(Duration::from_secs(5));
+    let event = world.machine.expire().expect("it can expire");
+    world.event(event);
+    while world.step() {}
+    expect![[r#"
+         0s a#1(0)
+        abort all
+         5s undo a#1("a")
+        failed: the run's deadline passed (timeout)
+    "#]]
+    .assert_eq(&world.log);
+}
+
+#[test]
+fn an_at_most_once_step_that_was_interrupted_is_not_made_again() {
+    for (text, expected) in [
+        ("a(input) at_most_once retry 3\n-> a", expect![[r#"
+            failed: a: its executor died while it ran; whether its effect took place is not known (outcome_unknown)
+        "#]]),
+        ("a(input) at_most_once on_error\n-> a", expect![[r#"
+             0s on_error a#1({"kind":"outcome_unknown","message":"its executor died while it ran; whether its effect took place is not known","permanent":true,"node":"a"}, 0)
+            succeeded "a"
+        "#]]),
+    ] {
+        let mut world = World::new(draft(text), "0", Answers::new());
+        assert!(matches!(world.records[..], [Record { event: Event::Started { .. }, .. }]), "its start is recorded first");
+        world.crash();
+        while world.step() {}
+        expected.assert_eq(&world.log);
+    }
+}
+
+#[test]
+fn a_journal_written_with_a_higher_concurrency_is_read_with_a_lower_one() {
+    let with = |concurrency| {
+        let mut draft = draft("-> lines");
+        draft.root.nodes.push(each("lines", "input", concurrency, "label(input)\n-> label"));
+        draft
+    };
+    let mut world = World::new(with(4), "[1,2,3,4]", Answers::new());
+    world.tasks.rotate_left(3);
+    world.step();
+    world.plan = Arc::new(with(1).check().expect("a plan"));
+    world.crash();
+    while world.step() {}
+    expect![[r#"
+         0s lines[3]/label#1(4)
+         0s lines[0]/label#1(1)
+         0s lines[1]/label#1(2)
+         0s lines[2]/label#1(3)
+        succeeded ["lines[0]/label","lines[1]/label","lines[2]/label","lines[3]/label"]
+    "#]]
+    .assert_eq(&world.log);
+}
+
+#[test]
+fn records_of_another_plan_are_corrupt_and_no_panic() {
+    let plan = Arc::new(draft("a(input)\n b(a)\n-> b").check().expect("a plan"));
+    let mut other = draft("x(input)\n-> lines");
+    other.root.nodes.push(each("lines", "'[1,2]'", 2, "y(input)\n z(y)\n-> z"));
+    let mut world = World::new(other, "0", Answers::new());
+    while world.step() {}
+    for skip in 0..world.records.len() {
+        let error = Machine::replay(plan.clone(), Payload::null(), T0, &world.records[skip..]).expect_err("not of this plan");
+        assert_eq!(error.kind(), fastn_core::ErrorKind::Corrupt);
+    }
+}

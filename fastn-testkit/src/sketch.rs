@@ -1,0 +1,85 @@
+//! Drafts of workflows from a line per node.
+//!
+//! ```
+//! let plan = fastn_testkit::sketch::draft("
+//!     fetch(input)
+//!     price(fetch)
+//!     tell(fetch, '\"hello\"') after price
+//!     rest(tell) sleep 5
+//!     -> price
+//! ").check()?;
+//! assert_eq!(plan.nodes().len(), 4);
+//! # Ok::<(), fastn_core::PlanFaults>(())
+//! ```
+//!
+//! An input is `input`, a constant in single quotes, or the name of a node. Adverbs: `after a b`, `sleep SECONDS`,
+//! `retry N` (at once, without jitter), `undo`, `on_error`, `at_most_once`, `relaxed`.
+
+use std::time::Duration;
+
+use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource};
+use fastn_core::{Draft, Durability, Payload, Retry};
+
+/// The draft of a workflow named `test`.
+pub fn draft(text: &str) -> Draft {
+    Draft { name: "test".to_owned(), root: scope(text), ..Draft::default() }
+}
+
+/// The draft of a scope.
+pub fn scope(text: &str) -> DraftScope {
+    let mut scope = DraftScope::default();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("-> ") {
+            Some(output) => scope.output = Some(source(output)),
+            None => scope.nodes.push(node(line)),
+        }
+    }
+    scope
+}
+
+fn node(line: &str) -> DraftNode {
+    let (name, rest) = line.split_once('(').unwrap_or((line, ")"));
+    let (inputs, adverbs) = rest.split_once(')').unwrap_or((rest, ""));
+    let mut node = DraftNode::new(name, DraftKind::Step);
+    node.inputs = inputs.split(',').map(str::trim).filter(|input| !input.is_empty()).map(source).collect();
+    let mut words = adverbs.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let mut number = || words.next_if(|word| word.parse::<u32>().is_ok()).and_then(|word| word.parse().ok());
+        match word {
+            "sleep" => node.kind = DraftKind::Sleep(Duration::from_secs(number().unwrap_or(1).into())),
+            "retry" => {
+                node.policy.retry = Retry::fixed(Duration::from_secs(1)).attempts(number().unwrap_or(1) + 1);
+            }
+            "undo" => node.policy.undo = Some(Retry::fixed(Duration::from_secs(1)).attempts(2)),
+            "on_error" => node.policy.on_error = true,
+            "at_most_once" => node.policy.durability = Durability::AtMostOnce,
+            "relaxed" => node.policy.durability = Durability::Relaxed,
+            "after" => {}
+            name => node.after.push(name.to_owned()),
+        }
+    }
+    node
+}
+
+fn source(text: &str) -> DraftSource {
+    match text.strip_prefix('\'') {
+        Some(constant) => DraftSource::Constant(Payload::json(constant.trim_end_matches('\'').to_owned())),
+        None if text == "input" => DraftSource::Input,
+        None => DraftSource::Node(text.to_owned()),
+    }
+}
+
+/// A node that does `body` for every item of its input.
+pub fn each(name: &str, input: &str, concurrency: u32, body: &str) -> DraftNode {
+    let mut node = DraftNode::new(name, DraftKind::Each { body: scope(body), concurrency });
+    node.inputs = vec![source(input)];
+    node
+}
+
+/// A node that chooses one of these arms, each a label and a scope.
+pub fn when(name: &str, input: &str, arms: &[(&str, &str)]) -> DraftNode {
+    let arms = arms.iter().map(|(label, text)| ((*label).to_owned(), scope(text))).collect();
+    let mut node = DraftNode::new(name, DraftKind::When(arms));
+    node.inputs = vec![source(input)];
+    node
+}
