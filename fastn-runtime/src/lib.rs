@@ -1,3 +1,16 @@
 //! Runs workflows.
+//!
+//! [`machine`] is the pure part: a run as a function of its records. [`Engine`] drives machines: it makes attempts,
+//! gathers their results in one journal for all runs, and goes on when they are durable.
 
+mod chance;
+mod clock;
+mod engine;
+mod journal;
 pub mod machine;
+mod panics;
+
+pub use crate::clock::{Clock, SystemClock};
+pub use crate::engine::{
+    Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource,
+};

@@ -127,7 +127,7 @@ impl Machine {
 }
 
 /// The status a run has after it ended like this.
-pub fn status_of(outcome: &Outcome) -> RunStatus {
+pub(crate) fn status_of(outcome: &Outcome) -> RunStatus {
     match outcome {
         Outcome::Succeeded(_) => RunStatus::Succeeded,
         Outcome::Failed(_) => RunStatus::Failed,

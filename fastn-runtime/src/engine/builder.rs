@@ -1,0 +1,246 @@
+//! What an engine is made of, and opening one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use fastn_connectors::Registry;
+use fastn_core::plan::NodeKind;
+use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
+use fastn_store::{LeaseAsk, Store};
+
+use super::core::{Core, Keeper, Limits};
+use super::start::key_of;
+use super::{Engine, recovery, timers};
+use crate::chance::Chance;
+use crate::clock::{Clock, SystemClock};
+use crate::journal::Journal;
+
+/// How long a lease lasts unless it is renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Where an engine's store comes from: the URL of one to open, or one that is open.
+#[derive(Debug)]
+pub enum StoreSource {
+    /// To be opened, and closed at shutdown: `memory:`, `sqlite:PATH`.
+    Url(String),
+    /// Open already; it stays open after shutdown.
+    Open(Arc<dyn Store>),
+}
+
+impl From<&str> for StoreSource {
+    fn from(url: &str) -> Self {
+        Self::Url(url.to_owned())
+    }
+}
+
+impl From<String> for StoreSource {
+    fn from(url: String) -> Self {
+        Self::Url(url)
+    }
+}
+
+impl From<Arc<dyn Store>> for StoreSource {
+    fn from(store: Arc<dyn Store>) -> Self {
+        Self::Open(store)
+    }
+}
+
+/// Says what an engine is to be made of.
+#[derive(Debug)]
+#[must_use = "an engine is made by `open`"]
+pub struct EngineBuilder {
+    store: Option<StoreSource>,
+    definitions: Vec<Definition>,
+    registry: Registry,
+    executor: Option<ExecutorId>,
+    clock: Arc<dyn Clock>,
+    seed: Option<u64>,
+    patience: Duration,
+    limits: Limits,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self {
+            store: None,
+            definitions: Vec::new(),
+            registry: Registry::default(),
+            executor: None,
+            clock: Arc::new(SystemClock),
+            seed: None,
+            patience: Duration::from_secs(20),
+            limits: Limits {
+                payload: 4 << 20,
+                grace: Duration::from_secs(5),
+                park_after: Duration::from_secs(5),
+            },
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// Where runs are kept: a URL such as `sqlite:shop.db`, or an open store. Without one the engine is **ephemeral**:
+    /// runs live in memory only, nothing is recorded, and a run ends with its process.
+    pub fn store(mut self, store: impl Into<StoreSource>) -> Self {
+        self.store = Some(store.into());
+        self
+    }
+
+    /// Runs of this workflow can be started, and unfinished ones go on.
+    pub fn serve<I, O>(mut self, workflow: &Workflow<I, O>) -> Self {
+        self.definitions.push(workflow.definition().clone());
+        self
+    }
+
+    /// The connectors whose actions the workflows call.
+    pub fn connectors(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// The name by which people know this executor; by default the process's number.
+    pub fn executor(mut self, name: ExecutorId) -> Self {
+        self.executor = Some(name);
+        self
+    }
+
+    /// Where time comes from; by default the machine's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes jitter and run ids the same each time. For tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The largest input of a run and output of a step, in bytes; by default 4 MiB.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.limits.payload = bytes;
+        self
+    }
+
+    /// How long attempts may go on after [`Engine::shutdown`] was called, and a step that listens for its cancellation
+    /// after it; by default 5 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.limits.grace = grace;
+        self
+    }
+
+    /// How long a write is tried again while the store is unavailable, before the engine halts; by default 20 s.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// A run that waits longer than this leaves memory until its time has come; by default 5 s.
+    pub fn park_after(mut self, wait: Duration) -> Self {
+        self.limits.park_after = wait;
+        self
+    }
+
+    /// Opens the engine on the present tokio runtime. Unfinished runs of the workflows served go on from where they
+    /// were; that happens beside, and does not hold this up.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if two workflows have one name and version;
+    /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing;
+    /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs; or if the store cannot be opened.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the store open until its tasks notice; open again.
+    pub async fn open(self) -> Result<Engine> {
+        const OP: &str = "open engine";
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?;
+        let definitions = unique(self.definitions)?;
+        check_actions(&definitions, &self.registry)?;
+
+        let (store, close_store) = match self.store {
+            None => (None, false),
+            Some(StoreSource::Url(url)) => (Some(fastn_store::open(&url).await?), true),
+            Some(StoreSource::Open(store)) => (Some(store), false),
+        };
+        let keeper = match store {
+            None => Keeper::Ephemeral { next: AtomicU64::new(1) },
+            Some(store) => {
+                let executor = match self.executor {
+                    Some(name) => name,
+                    None => ExecutorId::new(format!("process {}", std::process::id()))
+                        .map_err(|e| Error::new(ErrorKind::Internal, OP).caused_by(e))?,
+                };
+                let lease = match store.acquire(LeaseAsk { executor, now: self.clock.now(), ttl: LEASE }).await {
+                    Ok(lease) => lease,
+                    Err(error) => {
+                        if close_store {
+                            // The error that matters is why the lease could not be had.
+                            let _ = store.close().await;
+                        }
+                        return Err(error);
+                    }
+                };
+                let journal = Journal::new(store.clone(), lease.clone(), self.clock.clone(), self.patience);
+                Keeper::Durable { store, lease, journal: Arc::new(journal), close_store }
+            }
+        };
+        let chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
+        let core =
+            Arc::new(Core::new(keeper, self.registry, definitions, self.clock, chance, self.limits, runtime));
+        core.spawn(timers::run(core.clone()));
+        if let Keeper::Durable { journal, .. } = &core.keeper {
+            let (owner, journal) = (core.clone(), journal.clone());
+            core.spawn(async move {
+                if let Err(error) = journal.run().await {
+                    owner.halt(&error);
+                }
+            });
+            core.spawn(renew(core.clone()));
+            core.spawn(recovery::run(core.clone()));
+        }
+        Ok(Engine::new(core))
+    }
+}
+
+/// Keeps the lease as long as the engine lives.
+async fn renew(core: Arc<Core>) {
+    let Keeper::Durable { store, lease, .. } = &core.keeper else { return };
+    loop {
+        let next = core.clock.now().plus(LEASE / 3);
+        while core.clock.now() < next {
+            core.clock.sleep_until(next).await;
+        }
+        match store.renew(lease, core.clock.now().plus(LEASE)).await {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => tracing::warn!(error = ?error, "the lease could not be renewed"),
+            Err(error) => return core.halt(&Arc::new(error)),
+        }
+    }
+}
+
+fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::DefinitionKey, Definition>> {
+    let mut served = HashMap::with_capacity(definitions.len());
+    for definition in definitions {
+        let key = key_of(&definition);
+        let taken = |other: &fastn_store::DefinitionKey| other.workflow == key.workflow && other.version == key.version;
+        if served.keys().any(taken) {
+            return Err(Error::new(ErrorKind::AlreadyExists, "serve workflow")
+                .with("workflow", &key.workflow)
+                .with("version", key.version));
+        }
+        served.insert(key, definition);
+    }
+    Ok(served)
+}
+
+/// Every action of every plan must have a connector.
+fn check_actions(definitions: &HashMap<fastn_store::DefinitionKey, Definition>, registry: &Registry) -> Result<()> {
+    let nodes = definitions.values().flat_map(|definition| definition.plan().nodes());
+    registry.check(nodes.filter_map(|node| match &node.kind {
+        NodeKind::Call(action) => Some(action),
+        _ => None,
+    }))
+}

@@ -1,0 +1,271 @@
+//! What all rooms of the engine share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastn_connectors::Registry;
+use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
+use fastn_store::{DefinitionKey, Lease, RunKey, Store};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::run::Run;
+use super::timers::Timers;
+use super::watch::Watch;
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::journal::Journal;
+
+/// How long tasks that do not yield are waited for after everything was dropped.
+const STUBBORN: Duration = Duration::from_secs(2);
+
+pub(super) struct Core {
+    pub(super) keeper: Keeper,
+    pub(super) registry: Registry,
+    pub(super) definitions: HashMap<DefinitionKey, Definition>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) chance: Chance,
+    pub(super) timers: Timers,
+    pub(super) limits: Limits,
+    runs: Mutex<HashMap<RunKey, Entry>>,
+    /// Owns every task of the engine.
+    tasks: TaskTracker,
+    runtime: Handle,
+    /// No new runs and attempts.
+    stopping: CancellationToken,
+    /// Everything is dropped.
+    killed: CancellationToken,
+}
+
+/// Where runs are kept.
+pub(super) enum Keeper {
+    /// In a store, through the journal.
+    Durable { store: Arc<dyn Store>, lease: Lease, journal: Arc<Journal>, close_store: bool },
+    /// Nowhere: a run lives as long as its process. Numbers are given here.
+    Ephemeral { next: AtomicU64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The largest value a step may take or give, in bytes.
+    pub(super) payload: usize,
+    /// How long attempts may go on after the engine was told to stop, or a step that listens after it was cancelled.
+    pub(super) grace: Duration,
+    /// A run that waits longer than this leaves memory.
+    pub(super) park_after: Duration,
+}
+
+/// A run that is in memory, or that somebody waits for.
+struct Entry {
+    run: Option<Arc<Run>>,
+    watch: Arc<Watch>,
+}
+
+impl Core {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, with everything an engine is made of")]
+    pub(super) fn new(
+        keeper: Keeper,
+        registry: Registry,
+        definitions: HashMap<DefinitionKey, Definition>,
+        clock: Arc<dyn Clock>,
+        chance: Chance,
+        limits: Limits,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            keeper,
+            registry,
+            definitions,
+            clock,
+            chance,
+            timers: Timers::default(),
+            limits,
+            runs: Mutex::default(),
+            tasks: TaskTracker::new(),
+            runtime,
+            stopping: CancellationToken::new(),
+            killed: CancellationToken::new(),
+        }
+    }
+
+    /// The store, if there is one.
+    pub(super) fn store(&self) -> Result<&Arc<dyn Store>> {
+        match &self.keeper {
+            Keeper::Durable { store, .. } => Ok(store),
+            Keeper::Ephemeral { .. } => {
+                Err(Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none"))
+            }
+        }
+    }
+
+    /// Starts a task that ends with the engine at the latest.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let killed = self.killed.clone();
+        let task = async move {
+            tokio::select! {
+                biased;
+                () = killed.cancelled() => {}
+                () = task => {}
+            }
+        };
+        drop(self.tasks.spawn_on(task, &self.runtime));
+    }
+
+    /// A task of a host's that ends with the engine at the latest, and whose end can be awaited.
+    pub(super) fn spawn_attempt<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.tasks.spawn_on(task, &self.runtime)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a run into memory, watched by those who waited for it already.
+    pub(super) fn admit(&self, key: &RunKey, make: impl FnOnce(Arc<Watch>) -> Arc<Run>) -> Arc<Run> {
+        let mut runs = self.runs();
+        let entry =
+            runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
+        // Two who load a run at once get one.
+        entry.run.get_or_insert_with(|| make(entry.watch.clone())).clone()
+    }
+
+    /// A run that is in memory.
+    pub(super) fn find(&self, key: &RunKey) -> Option<Arc<Run>> {
+        self.runs().get(key).and_then(|entry| entry.run.clone())
+    }
+
+    /// What to wait for to learn of a run's end, and whether the run is in memory.
+    pub(super) fn watch(&self, key: &RunKey) -> Arc<Watch> {
+        let mut runs = self.runs();
+        let entry =
+            runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
+        entry.watch.clone()
+    }
+
+    /// A run leaves memory for a while; those who wait for it go on waiting.
+    pub(super) fn park(&self, key: &RunKey) {
+        let mut runs = self.runs();
+        if let Some(entry) = runs.get_mut(key) {
+            entry.run = None;
+            // The run itself and this entry have one each; more means that somebody waits.
+            if Arc::strong_count(&entry.watch) <= 2 {
+                runs.remove(key);
+            }
+        }
+    }
+
+    /// Nobody waits any more for a run that is not in memory.
+    pub(super) fn unwatch(&self, key: &RunKey) {
+        let mut runs = self.runs();
+        if runs.get(key).is_some_and(|entry| entry.run.is_none() && Arc::strong_count(&entry.watch) <= 1) {
+            runs.remove(key);
+        }
+    }
+
+    /// A run has ended, or was lost to this engine.
+    pub(super) fn dismiss(&self, key: &RunKey, end: std::result::Result<Outcome, Arc<Error>>) {
+        let entry = self.runs().remove(key);
+        if let Some(entry) = entry {
+            entry.watch.end(end);
+        }
+    }
+
+    /// Whether new runs and attempts may begin.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Completes when the engine is told to stop.
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Completes when everything is dropped.
+    pub(super) async fn killed(&self) {
+        self.killed.cancelled().await;
+    }
+
+    pub(super) fn check_open(&self, op: &'static str) -> Result<()> {
+        let closed = Error::new(ErrorKind::Closed, op);
+        match &self.keeper {
+            Keeper::Durable { journal, .. } => match journal.halted() {
+                Some(error) => Err(closed.caused_by(format!("the engine halted: {}", error.chain().join(": ")))),
+                None if self.is_stopping() => Err(closed),
+                None => Ok(()),
+            },
+            Keeper::Ephemeral { .. } if self.is_stopping() => Err(closed),
+            Keeper::Ephemeral { .. } => Ok(()),
+        }
+    }
+
+    /// The journal gave up: everything stops, and everybody who waits is told why.
+    pub(super) fn halt(&self, error: &Arc<Error>) {
+        tracing::error!(error = ?error, "the engine halts: its journal failed");
+        self.end_all(error);
+    }
+
+    /// Everything stops at once.
+    pub(super) fn kill(&self) {
+        if !self.killed.is_cancelled() {
+            self.end_all(&Arc::new(Error::new(ErrorKind::Closed, "run workflow")));
+        }
+    }
+
+    fn end_all(&self, error: &Arc<Error>) {
+        self.stopping.cancel();
+        self.killed.cancel();
+        self.tasks.close();
+        let entries = std::mem::take(&mut *self.runs());
+        for entry in entries.into_values() {
+            entry.watch.end(Err(error.clone()));
+        }
+    }
+
+    pub(super) async fn shutdown(&self) -> Result<()> {
+        self.stopping.cancel();
+        self.tasks.close();
+        // The journal's own task ends when the journal is closed; until then it must serve those that drain.
+        let drained = async {
+            for run in self.in_memory() {
+                run.idle().await;
+            }
+        };
+        let _ = tokio::time::timeout(self.limits.grace, drained).await;
+        if let Keeper::Durable { journal, .. } = &self.keeper {
+            journal.close();
+            let _ = tokio::time::timeout(self.limits.grace, journal.ended()).await;
+        }
+        self.kill();
+        if tokio::time::timeout(STUBBORN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
+        }
+        match &self.keeper {
+            Keeper::Durable { store, lease, close_store, .. } => {
+                let released = store.release(lease).await;
+                if *close_store { store.close().await.and(released) } else { released }
+            }
+            Keeper::Ephemeral { .. } => Ok(()),
+        }
+    }
+
+    fn in_memory(&self) -> Vec<Arc<Run>> {
+        self.runs().values().filter_map(|entry| entry.run.clone()).collect()
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = match &self.keeper {
+            Keeper::Durable { store, .. } => store.name(),
+            Keeper::Ephemeral { .. } => "ephemeral".to_owned(),
+        };
+        write!(f, "Engine({store}, {} workflows)", self.definitions.len())
+    }
+}

@@ -1,0 +1,236 @@
+//! One run in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fastn_core::{Definition, Error, ErrorKind, Event, Failure, Outcome, Payload, Result, Timestamp};
+use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn, Write, Written};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use super::core::{Core, Keeper};
+use super::watch::Watch;
+use crate::journal::Ticket;
+use crate::machine::{Action, Machine, Task, Turn};
+
+pub(super) struct Run {
+    pub(super) key: RunKey,
+    pub(super) no: RunNo,
+    pub(super) definition: Definition,
+    pub(super) watch: Arc<Watch>,
+    /// Work under way is to stop.
+    pub(super) abort: CancellationToken,
+    pub(super) span: Span,
+    /// When the whole run is to be over.
+    deadline: Option<Timestamp>,
+    state: Mutex<State>,
+    /// An attempt was answered.
+    answered: Notify,
+}
+
+struct State {
+    machine: Machine,
+    /// The sequence number of the next record.
+    next: u64,
+    /// When the engine's timers will look at this run.
+    alarm: Option<Timestamp>,
+    /// Attempts that were handed to strands and not answered yet.
+    in_work: u32,
+}
+
+/// What a turn leaves to be done once it is durable.
+pub(super) struct Pending {
+    ticket: Option<Ticket>,
+    actions: Vec<Action>,
+    then: Then,
+    outcome: Option<Outcome>,
+}
+
+impl Run {
+    pub(super) fn new(
+        key: RunKey,
+        no: RunNo,
+        definition: Definition,
+        created_at: Timestamp,
+        watch: Arc<Watch>,
+        (machine, next): (Machine, u64),
+    ) -> Self {
+        let plan = definition.plan();
+        let span = tracing::info_span!(
+            "run",
+            tenant = %key.tenant,
+            run = %key.run,
+            workflow = %plan.name(),
+            version = plan.version().0,
+            outcome = tracing::field::Empty,
+        );
+        let deadline = plan.deadline().map(|most| created_at.plus(most));
+        Self {
+            key,
+            no,
+            watch,
+            abort: CancellationToken::new(),
+            span,
+            deadline,
+            state: Mutex::new(State { machine, next, alarm: None, in_work: 0 }),
+            answered: Notify::new(),
+            definition,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the result of an attempt.
+    pub(super) fn answer(&self, core: &Core, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
+        let now = core.clock.now();
+        let mut state = self.state();
+        let event = state.machine.judge(task, result, now, core.chance.next());
+        state.in_work = state.in_work.saturating_sub(1);
+        let pending = self.turn(core, &mut state, now, |machine, turn| machine.advance(event, turn));
+        drop(state);
+        self.answered.notify_waiters();
+        pending
+    }
+
+    /// Takes an event from outside, if it means anything to the run as it stands.
+    pub(super) fn tell(&self, core: &Core, event: impl FnOnce(&Machine) -> Option<Event>) -> Result<Option<Pending>> {
+        let mut state = self.state();
+        let Some(event) = event(&state.machine) else { return Ok(None) };
+        self.turn(core, &mut state, core.clock.now(), |machine, turn| machine.advance(event, turn)).map(Some)
+    }
+
+    /// Does what is due, if anything is.
+    pub(super) fn wake(&self, core: &Core) -> Result<Pending> {
+        let now = core.clock.now();
+        let mut state = self.state();
+        state.alarm = None;
+        let expired = self.deadline.is_some_and(|deadline| deadline <= now);
+        let expired = expired.then(|| state.machine.expire()).flatten();
+        self.turn(core, &mut state, now, |machine, turn| match expired {
+            Some(event) => machine.advance(event, turn),
+            None => machine.wake(turn),
+        })
+    }
+
+    /// Goes on after the run was read from a store.
+    pub(super) fn resume(&self, core: &Core) -> Result<Pending> {
+        let mut state = self.state();
+        self.turn(core, &mut state, core.clock.now(), |machine, turn| machine.resume(turn))
+    }
+
+    /// Takes the first turn of a run that was just created.
+    pub(super) fn begin(&self, core: &Core, turn: Turn) -> Result<Pending> {
+        let mut state = self.state();
+        self.record(core, &mut state, turn)
+    }
+
+    fn turn(
+        &self,
+        core: &Core,
+        state: &mut State,
+        now: Timestamp,
+        change: impl FnOnce(&mut Machine, &mut Turn) -> Result<()>,
+    ) -> Result<Pending> {
+        let mut turn = Turn::new(now);
+        change(&mut state.machine, &mut turn)?;
+        self.record(core, state, turn)
+    }
+
+    /// Hands a turn's records to the journal, in the order of the machine's events because the state is locked.
+    fn record(&self, core: &Core, state: &mut State, turn: Turn) -> Result<Pending> {
+        let then = state.machine.then();
+        let count = u32::try_from(turn.records.len()).unwrap_or(u32::MAX);
+        let ticket = match &core.keeper {
+            Keeper::Durable { journal, .. } if count > 0 => {
+                let mut records = Vec::with_capacity(128);
+                for record in &turn.records {
+                    record.append_to(&mut records)?;
+                }
+                let first = state.next;
+                state.next += u64::from(count);
+                let records = Bytes::from(records);
+                Some(journal.append(Write::Turn(StoreTurn { run: self.no, first, count, records, then })))
+            }
+            _ => None,
+        };
+        let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
+        state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
+        self.set_alarm(core, state);
+        Ok(Pending { ticket, actions: turn.actions, then, outcome: state.machine.outcome().cloned() })
+    }
+
+    /// Sees to it that the timers look at this run when something happens by itself.
+    fn set_alarm(&self, core: &Core, state: &mut State) {
+        if state.machine.outcome().is_some() {
+            return;
+        }
+        let deadline = self.deadline.filter(|_| state.machine.expire().is_some());
+        let Some(next) = state.machine.wakes_at().into_iter().chain(deadline).min() else { return };
+        if state.alarm.is_none_or(|alarm| next < alarm) {
+            state.alarm = Some(next);
+            core.timers.set(next, self.key.clone());
+        }
+    }
+
+    /// Whether nothing happens before the given time unless it comes from outside.
+    pub(super) fn waits_until(&self) -> Option<Timestamp> {
+        let state = self.state();
+        match state.machine.then() {
+            Then::Wait(time) if state.in_work == 0 => Some(time),
+            _ => None,
+        }
+    }
+
+    /// Completes when no attempt is in work.
+    pub(super) async fn idle(&self) {
+        loop {
+            let answered = self.answered.notified();
+            tokio::pin!(answered);
+            answered.as_mut().enable();
+            if self.state().in_work == 0 {
+                return;
+            }
+            answered.await;
+        }
+    }
+
+    /// An attempt that was handed out is not made, because the engine is stopping.
+    pub(super) fn forgo(&self) {
+        let mut state = self.state();
+        state.in_work = state.in_work.saturating_sub(1);
+        drop(state);
+        self.answered.notify_waiters();
+    }
+
+    /// How many attempts are under way and what is next, for people.
+    pub(super) fn then(&self) -> Then {
+        self.state().machine.then()
+    }
+}
+
+impl Pending {
+    /// Waits until the turn is durable, unless there was nothing to record or nobody needs to wait.
+    pub(super) async fn durable(&mut self) -> Result<()> {
+        match self.ticket.take() {
+            None => Ok(()),
+            Some(ticket) => match ticket.durable().await? {
+                Written::Turned => Ok(()),
+                _ => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store mistook a turn")),
+            },
+        }
+    }
+
+    /// Leaves the turn to become durable with a later group. Not for a run's last turn.
+    pub(super) fn relax(&mut self) {
+        if self.outcome.is_none() {
+            self.ticket = None;
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Outcome>) {
+        (self.actions, self.then, self.outcome)
+    }
+}

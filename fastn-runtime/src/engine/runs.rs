@@ -1,0 +1,93 @@
+//! The runs of an engine's store.
+
+use std::sync::Arc;
+
+use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
+use fastn_store::{History, Page, RunKey, RunQuery};
+
+use super::core::Core;
+use super::handle::{self, RunHandle};
+
+/// The runs of an engine's store: to list, inspect and cancel.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    core: Arc<Core>,
+}
+
+/// A run with everything that is recorded of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The run and its records.
+    pub history: History,
+    /// How it ended; `None` while it has not.
+    pub outcome: Option<Outcome>,
+    /// Why nothing happens, if it is for a reason that will not go away by itself.
+    pub waits_for: Option<String>,
+}
+
+impl Runs {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Lists runs, newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.core.store()?.list(query).await
+    }
+
+    /// Everything that is recorded of a run.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is none of that id; or if the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn inspect(&self, tenant: &TenantId, run: RunId) -> Result<Inspection> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let history = self.core.store()?.read(&key).await?;
+        let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
+        let outcome = history.outcome().cloned();
+        let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
+        Ok(Inspection { history, outcome, waits_for })
+    }
+
+    fn waits_for(&self, history: &History) -> Option<String> {
+        let wanted = &history.run.definition;
+        if self.core.definitions.contains_key(wanted) {
+            return None;
+        }
+        let same = |key: &&fastn_store::DefinitionKey| key.workflow == wanted.workflow && key.version == wanted.version;
+        Some(match self.core.definitions.keys().find(same) {
+            Some(served) => format!(
+                "{} {} of shape {}; the one served has shape {}: its graph was changed without a new version",
+                wanted.workflow, wanted.version, wanted.shape, served.shape
+            ),
+            None => format!("{} {}, which this engine does not serve", wanted.workflow, wanted.version),
+        })
+    }
+
+    /// A handle to a run, whose output is taken for an `O`.
+    pub fn handle<O>(&self, tenant: &TenantId, run: RunId) -> RunHandle<O> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let watch = self.core.watch(&key);
+        RunHandle::new(self.core.clone(), key, watch)
+    }
+
+    /// Cancels a run: see [`RunHandle::cancel`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn cancel(&self, tenant: &TenantId, run: RunId, reason: &str) -> Result<bool> {
+        handle::cancel(&self.core, &RunKey { tenant: tenant.clone(), run }, reason).await
+    }
+}

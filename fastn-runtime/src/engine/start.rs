@@ -1,0 +1,127 @@
+//! Starting runs.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
+use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
+use serde::Serialize;
+
+use super::core::{Core, Keeper};
+use super::handle::RunHandle;
+use super::run::Run;
+use super::strand;
+use crate::machine::Machine;
+
+/// A run that is about to start: await it.
+#[must_use = "a run starts when this is awaited"]
+pub struct Start<O> {
+    core: Arc<Core>,
+    definition: Definition,
+    input: Result<Payload>,
+    tenant: TenantId,
+    run: Option<RunId>,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<O> Start<O> {
+    pub(super) fn new<I: Serialize>(core: Arc<Core>, definition: &Definition, input: &I) -> Self {
+        let input = Payload::encode(input);
+        let definition = definition.clone();
+        Self { core, definition, input, tenant: TenantId::default(), run: None, output: PhantomData }
+    }
+
+    /// The run gets this id. Starting with an id that exists attaches to that run if it has the same workflow and
+    /// input, and is a [`Conflict`](ErrorKind::Conflict) otherwise.
+    pub fn id(mut self, run: RunId) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    /// The run gets the id that belongs to a key of the host's, such as an order number: see [`RunId::named`].
+    pub fn key(self, key: &str) -> Self {
+        self.id(RunId::named(key))
+    }
+
+    /// The run is this tenant's.
+    pub fn tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = tenant;
+        self
+    }
+
+    /// Starts the run, and comes back when that is durable.
+    async fn start(self) -> Result<RunHandle<O>> {
+        const OP: &str = "start run";
+        let core = self.core;
+        core.check_open(OP)?;
+        let definition = key_of(&self.definition);
+        let Some(served) = core.definitions.get(&definition).cloned() else {
+            return Err(Error::new(ErrorKind::NotFound, OP)
+                .with("workflow", &definition.workflow)
+                .with("version", definition.version)
+                .caused_by("this engine does not serve it"));
+        };
+        let input = self.input?;
+        if input.len() > core.limits.payload {
+            return Err(Error::new(ErrorKind::TooLarge, OP).with("input", input.len()).with("most", core.limits.payload));
+        }
+        let now = core.clock.now();
+        let run = self.run.unwrap_or_else(|| core.chance.run_id(now));
+        let key = RunKey { tenant: self.tenant, run };
+
+        // Made first, so that an end that comes quickly finds somebody waiting.
+        let watch = core.watch(&key);
+        let handle = RunHandle::new(core.clone(), key.clone(), watch);
+        let new = NewRun { key: key.clone(), definition, input: input.clone(), created_at: now };
+        let no = match create(&core, new.clone()).await? {
+            Created::New(no) => no,
+            Created::Old(existing) if existing.definition.workflow == new.definition.workflow && existing.input == input => {
+                return Ok(handle);
+            }
+            Created::Old(existing) => {
+                let what = if existing.input == input { "another workflow" } else { "another input" };
+                return Err(Error::new(ErrorKind::Conflict, OP)
+                    .with("run", key.run)
+                    .caused_by(format!("a run of this id was started with {what}")));
+            }
+        };
+        let (machine, turn) = Machine::start(served.plan().clone(), input, now)?;
+        let run = core.admit(&key, |watch| Arc::new(Run::new(key.clone(), no, served, now, watch, (machine, 0))));
+        let pending = run.begin(&core, turn)?;
+        strand::carry_on(&core, &run, pending);
+        Ok(handle)
+    }
+}
+
+impl<O: Send + 'static> IntoFuture for Start<O> {
+    type Output = Result<RunHandle<O>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+enum Created {
+    New(RunNo),
+    Old(Box<Existing>),
+}
+
+async fn create(core: &Core, new: NewRun) -> Result<Created> {
+    match &core.keeper {
+        Keeper::Durable { journal, .. } => match journal.append(Write::Create(new)).durable().await? {
+            Written::Created(no) => Ok(Created::New(no)),
+            Written::Exists(existing) => Ok(Created::Old(existing)),
+            _ => Err(Error::new(ErrorKind::Internal, "start run").caused_by("the store mistook a creation")),
+        },
+        Keeper::Ephemeral { next } => Ok(Created::New(RunNo(next.fetch_add(1, Ordering::Relaxed)))),
+    }
+}
+
+/// What a store knows a definition by.
+pub(super) fn key_of(definition: &Definition) -> DefinitionKey {
+    let plan = definition.plan();
+    DefinitionKey { workflow: plan.name().clone(), version: plan.version(), shape: plan.shape() }
+}

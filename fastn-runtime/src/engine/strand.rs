@@ -1,0 +1,96 @@
+//! A task that makes attempts one after the other.
+//!
+//! When a step is done and durable, the strand goes on with the first of the steps that follow, itself; only the others
+//! get strands of their own. So a chain of steps never goes through a queue.
+
+use std::sync::Arc;
+
+use fastn_core::{Durability, Error, Part, Result};
+use fastn_store::Then;
+
+use super::attempt::attempt;
+use super::core::Core;
+use super::run::{Pending, Run};
+use crate::machine::{Action, Task};
+
+/// Makes this attempt and those that follow from it one after the other.
+async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
+    let mut next = Some(task);
+    while let Some(task) = next.take() {
+        if core.is_stopping() {
+            // Not begun, not recorded: whoever opens the store next makes it.
+            run.forgo();
+            return;
+        }
+        let result = attempt(&core, &run, &task).await;
+        let went_on = match run.answer(&core, &task, result) {
+            Ok(mut pending) => {
+                let policy = run.definition.plan().get(task.at.node).map(|node| node.policy.durability);
+                if policy == Some(Durability::Relaxed) && task.part == Part::Work {
+                    pending.relax();
+                }
+                perform(&core, &run, pending).await
+            }
+            Err(error) => Err(error),
+        };
+        next = match went_on {
+            Ok(next) => next,
+            Err(error) => return lose(&core, &run, error),
+        };
+        // A strand of steps that are always ready must let others have their turn.
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// Does what a turn asks for, once it is durable. Gives back one attempt, for the caller to make itself.
+async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Result<Option<Task>> {
+    pending.durable().await?;
+    let (actions, then, outcome) = pending.into_parts();
+    let mut own = None;
+    for action in actions {
+        match action {
+            Action::AbortAll => run.abort.cancel(),
+            Action::Run(task) if own.is_none() => own = Some(task),
+            Action::Run(task) => core.spawn(strand(core.clone(), run.clone(), task)),
+        }
+    }
+    match (then, outcome) {
+        (Then::End(status), outcome) => {
+            run.span.record("outcome", status.as_str());
+            if let Some(outcome) = outcome {
+                core.dismiss(&run.key, Ok(outcome));
+            }
+        }
+        (Then::Wait(time), _) if time.since(core.clock.now()) > core.limits.park_after => {
+            // Looked at again under the run's own lock: another strand may have gone on meanwhile.
+            if own.is_none() && run.waits_until().is_some() && core.store().is_ok() {
+                core.park(&run.key);
+            }
+        }
+        _ => {}
+    }
+    Ok(own)
+}
+
+/// Does what a turn asks for, in a task of its own.
+pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
+    let (owner, run) = (core.clone(), run.clone());
+    core.spawn(async move { go(&owner, &run, pending).await });
+}
+
+/// Does what a turn asks for, and comes back when it is durable.
+pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
+    match perform(core, run, pending).await {
+        Ok(Some(task)) => core.spawn(strand(core.clone(), run.clone(), task)),
+        Ok(None) => {}
+        Err(error) => lose(core, run, error),
+    }
+}
+
+/// This engine cannot go on with a run: its memory is ahead of the store, or damaged. The store has what was recorded,
+/// and whoever claims the run next goes on from there.
+fn lose(core: &Core, run: &Run, error: Error) {
+    tracing::error!(parent: &run.span, error = ?error, "the run cannot go on in this engine");
+    run.abort.cancel();
+    core.dismiss(&run.key, Err(Arc::new(error)));
+}

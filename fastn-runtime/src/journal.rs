@@ -1,0 +1,254 @@
+//! The journal all runs of an executor share: it commits what has gathered while the previous commit ran.
+//!
+//! No wait is added when nothing else is going on, and under load the groups grow by themselves. A write is acknowledged
+//! when the commit that holds it is durable, never before.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, Result};
+use fastn_store::{Batch, Lease, Store, Write, Written};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::clock::Clock;
+
+/// The most writes in one commit, so that one commit's time and memory are bounded.
+const MOST_WRITES: usize = 8_192;
+
+#[derive(Debug)]
+pub(crate) struct Journal {
+    store: Arc<dyn Store>,
+    lease: Lease,
+    clock: Arc<dyn Clock>,
+    /// How long a commit is tried again while the store is unavailable.
+    patience: Duration,
+    queue: Mutex<Queue>,
+    /// Something was queued, or the journal was closed.
+    queued: Notify,
+    halted: OnceLock<Arc<Error>>,
+    /// Cancelled when nothing more will be committed.
+    ended: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    groups: VecDeque<Group>,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    writes: Vec<Write>,
+    fate: Arc<Fate>,
+}
+
+/// What became of a group.
+#[derive(Debug, Default)]
+struct Fate {
+    results: OnceLock<std::result::Result<Vec<std::result::Result<Written, Arc<Error>>>, Arc<Error>>>,
+    known: Notify,
+}
+
+/// A write on its way.
+#[must_use = "the write is durable only when the ticket says so"]
+pub(crate) struct Ticket {
+    fate: Arc<Fate>,
+    place: usize,
+}
+
+impl Ticket {
+    /// Waits until the write is durable.
+    pub(crate) async fn durable(self) -> Result<Written> {
+        loop {
+            // Registered before looking, so that a wake-up in between is not missed.
+            let known = self.fate.known.notified();
+            tokio::pin!(known);
+            known.as_mut().enable();
+            if let Some(results) = self.fate.results.get() {
+                return match results {
+                    Ok(results) => match results.get(self.place) {
+                        Some(Ok(written)) => Ok(written.clone()),
+                        Some(Err(error)) => Err(shared(error)),
+                        None => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store forgot a write")),
+                    },
+                    Err(error) => Err(shared(error)),
+                };
+            }
+            known.await;
+        }
+    }
+}
+
+/// An error that many are told of.
+fn shared(error: &Arc<Error>) -> Error {
+    Error::new(error.kind(), "commit").caused_by(SharedError(error.clone()))
+}
+
+#[derive(Debug)]
+struct SharedError(Arc<Error>);
+
+impl std::fmt::Display for SharedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl Journal {
+    pub(crate) fn new(store: Arc<dyn Store>, lease: Lease, clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        Self {
+            store,
+            lease,
+            clock,
+            patience,
+            queue: Mutex::default(),
+            queued: Notify::new(),
+            halted: OnceLock::new(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// Queues a write. Writes become durable in the order in which they were queued.
+    pub(crate) fn append(&self, write: Write) -> Ticket {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.closed {
+            let error = self.halted.get().cloned();
+            let error = error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")));
+            let fate = Arc::new(Fate::default());
+            let _ = fate.results.set(Err(error));
+            return Ticket { fate, place: 0 };
+        }
+        if queue.groups.back().is_none_or(|group| group.writes.len() >= MOST_WRITES) {
+            queue.groups.push_back(Group::default());
+        }
+        let Some(group) = queue.groups.back_mut() else {
+            // A group was just made sure of.
+            return Ticket { fate: Arc::default(), place: 0 };
+        };
+        group.writes.push(write);
+        let ticket = Ticket { fate: group.fate.clone(), place: group.writes.len() - 1 };
+        drop(queue);
+        self.queued.notify_one();
+        ticket
+    }
+
+    /// Why the journal gave up, if it did.
+    pub(crate) fn halted(&self) -> Option<&Arc<Error>> {
+        self.halted.get()
+    }
+
+    /// No more writes are taken; those that were are committed, and then [`Journal::run`] returns.
+    pub(crate) fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.queued.notify_one();
+    }
+
+    /// Completes when nothing more will be committed.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Commits what is queued, until the journal is closed or the store fails for good.
+    pub(crate) async fn run(&self) -> std::result::Result<(), Arc<Error>> {
+        let _ended = self.ended.clone().drop_guard();
+        loop {
+            let (group, closed) = {
+                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                (queue.groups.pop_front(), queue.closed)
+            };
+            let Some(group) = group else {
+                if closed {
+                    return Ok(());
+                }
+                self.queued.notified().await;
+                continue;
+            };
+            let results = match self.commit(group.writes).await {
+                Ok(results) => Ok(results),
+                Err(error) => Err(self.halt(error)),
+            };
+            let failed = results.as_ref().err().cloned();
+            let _ = group.fate.results.set(results);
+            group.fate.known.notify_waiters();
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Takes no more writes and fails those that are queued.
+    fn halt(&self, error: Error) -> Arc<Error> {
+        let error = Arc::new(error);
+        let _ = self.halted.set(error.clone());
+        let groups = {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.closed = true;
+            std::mem::take(&mut queue.groups)
+        };
+        for group in groups {
+            let _ = group.fate.results.set(Err(error.clone()));
+            group.fate.known.notify_waiters();
+        }
+        error
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<std::result::Result<Written, Arc<Error>>>> {
+        let span = tracing::debug_span!("store.commit", writes = writes.len(), outcome = tracing::field::Empty);
+        async {
+            let count = writes.len();
+            let result = match self.commit_patiently(&writes).await {
+                Ok(written) => Ok(written.into_iter().map(Ok).collect()),
+                // One run's bad write must not fail the others: each is tried by itself.
+                Err(error) if count > 1 && error.kind() == ErrorKind::Invalid => self.commit_singly(writes).await,
+                Err(error) if error.kind() == ErrorKind::Invalid => Ok(vec![Err(Arc::new(error))]),
+                Err(error) => Err(error),
+            };
+            let outcome = if let Err(error) = &result { error.kind().as_str() } else { "ok" };
+            tracing::Span::current().record("outcome", outcome);
+            result
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn commit_singly(&self, writes: Vec<Write>) -> Result<Vec<std::result::Result<Written, Arc<Error>>>> {
+        let mut results = Vec::with_capacity(writes.len());
+        for write in writes {
+            results.push(match self.commit_patiently(&[write]).await {
+                Ok(mut written) => Ok(written.pop().unwrap_or(Written::Turned)),
+                Err(error) if error.kind() == ErrorKind::Invalid => Err(Arc::new(error)),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(results)
+    }
+
+    /// Commits, trying again with growing waits while the store is unavailable and patience lasts.
+    async fn commit_patiently(&self, writes: &[Write]) -> Result<Vec<Written>> {
+        let began = self.clock.now();
+        let mut wait = Duration::from_millis(5);
+        loop {
+            let now = self.clock.now();
+            let batch = Batch { lease: Some(self.lease.token), now, writes: writes.to_vec() };
+            match self.store.commit(batch).await {
+                Err(error) if error.is_transient() && now.since(began) < self.patience => {
+                    tracing::warn!(error = ?error, "the store is unavailable; trying again");
+                    let again = now.plus(wait);
+                    while self.clock.now() < again {
+                        self.clock.sleep_until(again).await;
+                    }
+                    wait = (wait * 2).min(Duration::from_secs(1));
+                }
+                result => return result,
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A panic in a host's code is a result like any other.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use fastn_core::{BoxFuture, Failure, FailureKind, StepError};
+
+/// A future whose panic is its failure.
+pub(crate) struct Caught<T>(BoxFuture<'static, Result<T, StepError>>);
+
+impl<T> Caught<T> {
+    pub(crate) fn new(future: BoxFuture<'static, Result<T, StepError>>) -> Self {
+        Self(future)
+    }
+}
+
+impl<T> Future for Caught<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // After a panic the future is not polled again, so whatever it left half done is never seen.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(poll) => poll.map_err(StepError::into_failure),
+            Err(panic) => Poll::Ready(Err(failure_of(&*panic))),
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn failure_of(panic: &(dyn Any + Send)) -> Failure {
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    Failure::new(FailureKind::PANIC, format!("panicked: {}", said.as_deref().unwrap_or("(no text)")))
+}
