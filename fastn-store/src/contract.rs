@@ -280,15 +280,8 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status.
-    pub const ALL: &'static [Self] = &[
-        Self::Pending,
-        Self::Running,
-        Self::Waiting,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Stuck,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::Pending, Self::Running, Self::Waiting, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Stuck];
 
     /// The stored number.
     pub const fn code(self) -> u8 {

@@ -4,8 +4,17 @@
 //! the conformance suite of `fastn-testkit` judge. [`open`] opens a store by its URL.
 
 mod contract;
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod standing;
+mod url;
 
 pub use crate::contract::{
-    Batch, Claimed, ClaimAsk, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
     RunStatus, RunSummary, Store, Then, Turn, Write, Written,
 };
+pub use crate::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};
+pub use crate::url::open;

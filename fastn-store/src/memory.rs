@@ -1,0 +1,265 @@
+//! A store that forgets: the reference of the contract.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fastn_core::{Error, ErrorKind, Payload, Record, Result, Timestamp};
+
+use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
+use crate::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
+    RunStatus, RunSummary, Store, Then, Turn, Write, Written,
+};
+
+/// Keeps runs in memory, for tests and for work that need not survive the process.
+///
+/// It allows several leases at once. A lease that was not renewed in time ends when another one claims.
+#[derive(Default)]
+pub struct MemoryStore {
+    /// `None` once closed. One lock for everything: two batches never interleave.
+    house: Mutex<Option<Box<House>>>,
+}
+
+/// All that is known.
+#[derive(Default)]
+struct House {
+    leases: BTreeMap<u64, Lease>,
+    last_token: u64,
+    /// By number; numbers grow, so this is also the order of creation.
+    runs: BTreeMap<RunNo, Run>,
+    by_key: HashMap<RunKey, RunNo>,
+    last_run: u64,
+}
+
+struct Run {
+    key: RunKey,
+    definition: DefinitionKey,
+    input: Payload,
+    status: RunStatus,
+    created_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    wake_at: Option<Timestamp>,
+    /// The token of the lease that holds it; it counts only while there is that lease.
+    holder: Option<u64>,
+    records: Vec<u8>,
+    next: u64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { house: Mutex::new(Some(Box::default())) }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut House) -> Result<R>) -> Result<R> {
+        // Nothing below panics half-way through a change, so a poisoned lock still guards a sound house.
+        let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
+        work(house.as_mut().ok_or_else(closed)?)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        self.with(|house| {
+            house.last_token += 1;
+            let lease = Lease { executor: ask.executor, token: house.last_token, until: ask.now.plus(ask.ttl) };
+            house.leases.insert(lease.token, lease.clone());
+            Ok(lease)
+        })
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        self.with(|house| {
+            let held = house.leases.get_mut(&lease.token).ok_or_else(|| fenced("renew lease", lease.token))?;
+            held.until = until;
+            Ok(())
+        })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.with(|house| {
+            house.leases.remove(&lease.token);
+            Ok(())
+        })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        self.with(|house| {
+            let verdicts = house.judge(&batch)?;
+            let writes = batch.writes.into_iter().zip(verdicts);
+            Ok(writes
+                .map(|(write, verdict)| match (write, verdict) {
+                    (Write::Create(new), _) => house.create(new, batch.lease),
+                    (Write::Turn(turn), Verdict::Add) => house.add(&turn, batch.now),
+                    (Write::Turn(_), Verdict::Known) => Written::Turned,
+                })
+                .collect())
+        })
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        self.with(|house| {
+            if !house.leases.contains_key(&ask.lease) {
+                return Err(fenced("claim runs", ask.lease));
+            }
+            house.leases.retain(|token, lease| *token == ask.lease || lease.until >= ask.now);
+            let free = house
+                .runs
+                .iter()
+                .filter(|(_, run)| !run.status.is_final() && !house.holds(run) && ask.serves.contains(&run.definition));
+            // One run that cannot be read must not keep an executor from all the others.
+            let readable = free.filter_map(|(no, _)| Some(Claimed { no: *no, history: house.history(*no).ok()? }));
+            let mut claimed: Vec<Claimed> = readable.take(usize::try_from(ask.limit).unwrap_or(usize::MAX)).collect();
+            for claim in &mut claimed {
+                claim.history.run.held = true;
+                if let Some(run) = house.runs.get_mut(&claim.no) {
+                    run.holder = Some(ask.lease);
+                }
+            }
+            Ok(claimed)
+        })
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        self.with(|house| house.by_key.get(run).map(|no| house.history(*no)).transpose())
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.with(|house| {
+            let limit = if query.limit == 0 { 100 } else { usize::try_from(query.limit).unwrap_or(usize::MAX) };
+            let wanted = |run: &Run| {
+                query.tenant.as_ref().is_none_or(|tenant| *tenant == run.key.tenant)
+                    && query.workflow.as_ref().is_none_or(|workflow| *workflow == run.definition.workflow)
+                    && (query.status.is_empty() || query.status.contains(&run.status))
+            };
+            let before = query.before.unwrap_or(RunNo(u64::MAX));
+            let mut found = house.runs.range(..before).rev().filter(|(_, run)| wanted(run));
+            let runs: Vec<RunSummary> = found.by_ref().take(limit).map(|(no, run)| house.summary(*no, run)).collect();
+            let more = found.next().is_some();
+            Ok(Page { next: runs.last().map(|run| run.no).filter(|_| more), runs })
+        })
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.with(|house| {
+            let mut old: Vec<(Timestamp, RunNo)> = house
+                .runs
+                .iter()
+                .filter_map(|(no, run)| run.finished_at.filter(|at| *at < before).map(|at| (at, *no)))
+                .collect();
+            old.sort_unstable();
+            old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            for (_, no) in &old {
+                if let Some(run) = house.runs.remove(no) {
+                    house.by_key.remove(&run.key);
+                }
+            }
+            Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
+        house.take().map(drop).ok_or_else(closed)
+    }
+}
+
+impl House {
+    /// Whether a lease that has not ended holds the run.
+    fn holds(&self, run: &Run) -> bool {
+        run.holder.is_some_and(|token| self.leases.contains_key(&token))
+    }
+
+    /// Judges every write before any is made, so that a batch is written whole or not at all.
+    fn judge(&self, batch: &Batch) -> Result<Vec<Verdict>> {
+        if let Some(token) = batch.lease.filter(|token| !self.leases.contains_key(token)) {
+            return Err(fenced("commit", token));
+        }
+        let mut standings: HashMap<RunNo, Standing> = HashMap::new();
+        let judge = |write: &Write| match write {
+            Write::Create(_) => Ok(Verdict::Add),
+            Write::Turn(turn) => {
+                let token = batch.lease.ok_or_else(no_lease)?;
+                let run = self.runs.get(&turn.run).ok_or_else(|| no_such_run(turn))?;
+                let held = run.holder == Some(token);
+                standings.entry(turn.run).or_insert(Standing { next: run.next, held }).admit(turn)
+            }
+        };
+        batch.writes.iter().map(judge).collect()
+    }
+
+    fn create(&mut self, new: NewRun, holder: Option<u64>) -> Written {
+        if let Some((no, run)) = self.by_key.get(&new.key).and_then(|no| Some((*no, self.runs.get(no)?))) {
+            let (definition, input) = (run.definition.clone(), run.input.clone());
+            return Written::Exists(Box::new(Existing { no, definition, input, status: run.status }));
+        }
+        self.last_run += 1;
+        let no = RunNo(self.last_run);
+        self.by_key.insert(new.key.clone(), no);
+        let run = Run {
+            key: new.key,
+            definition: new.definition,
+            input: new.input,
+            status: RunStatus::Pending,
+            created_at: new.created_at,
+            finished_at: None,
+            wake_at: None,
+            holder,
+            records: Vec::new(),
+            next: 0,
+        };
+        self.runs.insert(no, run);
+        Written::Created(no)
+    }
+
+    /// Adds a turn that was judged to be new.
+    fn add(&mut self, turn: &Turn, now: Timestamp) -> Written {
+        if let Some(run) = self.runs.get_mut(&turn.run) {
+            run.records.extend_from_slice(&turn.records);
+            run.next += u64::from(turn.count);
+            run.status = status_after(turn.then);
+            run.wake_at = None;
+            match turn.then {
+                Then::Run => {}
+                Then::Wait(until) => run.wake_at = Some(until),
+                Then::End(_) => {
+                    run.finished_at = Some(now);
+                    run.holder = None;
+                }
+            }
+        }
+        Written::Turned
+    }
+
+    fn summary(&self, no: RunNo, run: &Run) -> RunSummary {
+        RunSummary {
+            key: run.key.clone(),
+            no,
+            definition: run.definition.clone(),
+            status: run.status,
+            created_at: run.created_at,
+            finished_at: run.finished_at,
+            wake_at: run.wake_at,
+            held: self.holds(run),
+        }
+    }
+
+    fn history(&self, no: RunNo) -> Result<History> {
+        let missing = || Error::new(ErrorKind::Internal, "read run").with("run", no.0);
+        let run = self.runs.get(&no).ok_or_else(missing)?;
+        Ok(History { run: self.summary(no, run), input: run.input.clone(), records: Record::read_all(&run.records)? })
+    }
+}

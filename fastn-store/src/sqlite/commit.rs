@@ -1,0 +1,251 @@
+//! Commits: the batches that wait, in one transaction.
+
+use std::collections::HashMap;
+
+use fastn_core::{Result, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::connection::transact;
+use super::draft::{Change, Draft};
+use super::fault::{again, fault};
+use super::history::{next_in_history, write_history};
+use super::row::{input, run_no, select_runs, status, stored, summary};
+use super::state::{RunState, State};
+use super::{journal, lease};
+use crate::standing::{Standing, Verdict, no_such_run, status_after};
+use crate::{Batch, Existing, NewRun, RunNo, RunStatus, Then, Turn, Write, Written};
+
+const OP: &str = "commit";
+
+/// What became of a batch.
+pub(super) type Answer = Result<Vec<Written>>;
+
+/// What a transaction did beside its answers.
+#[derive(Default)]
+struct Done {
+    /// New runs that the lease holds.
+    created: Vec<RunNo>,
+    /// The size of what was appended to the journal.
+    appended: usize,
+    /// Whether all tails were moved to `flow_history` and the journal cleared.
+    folded: bool,
+}
+
+/// Makes each batch true, all good ones in one transaction. A bad batch writes nothing and does not harm the others; if
+/// the transaction fails, none of them is true.
+pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], budget: usize) -> Vec<Answer> {
+    let mut draft = Draft::default();
+    let result = transact(conn, OP, |conn| {
+        let token = lease::token_in_force(conn, state)?;
+        // All are judged before any row is written, so what is read here is what was committed.
+        let judged: Vec<Result<Vec<Verdict>>> = batches
+            .iter()
+            .map(|batch| draft.gather(batch, token, |turn| standing(conn, &mut state.runs, turn, token)))
+            .collect();
+        let mut done = Done::default();
+        let mut answers = Vec::with_capacity(batches.len());
+        for (batch, judged) in batches.iter().zip(judged) {
+            answers.push(match judged {
+                Ok(verdicts) => Ok(answer(conn, state, batch, verdicts.len(), &mut done)?),
+                Err(error) => Err(error),
+            });
+        }
+        write(conn, state, &draft, budget, &mut done)?;
+        Ok((answers, done, token))
+    });
+    let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+    tracing::debug!(
+        name: "store.commit",
+        batches = batches.len(),
+        turns = draft.turns,
+        records = draft.records,
+        bytes = draft.bytes,
+        outcome,
+    );
+    match result {
+        Ok((answers, done, token)) => {
+            remember(state, draft, &done);
+            if token.is_none() && state.held.is_some() {
+                state.forget_lease();
+            }
+            answers
+        }
+        Err(error) => {
+            state.definitions.forget();
+            batches.iter().map(|_| Err(again(&error))).collect()
+        }
+    }
+}
+
+/// Where a run stands in the database. A run that the lease holds is remembered: its turns come often.
+fn standing(
+    conn: &Connection,
+    runs: &mut HashMap<RunNo, RunState>,
+    turn: &Turn,
+    token: Option<u64>,
+) -> Result<Standing> {
+    if let Some(run) = runs.get(&turn.run) {
+        return Ok(Standing { next: run.next, held: true });
+    }
+    let row: Option<(u8, Option<i64>, i64)> = conn
+        .prepare_cached("SELECT status, wake_at, holder FROM flow_executions WHERE run_no = ?1")
+        .and_then(|mut select| {
+            select.query_row([stored(turn.run.0)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+        })
+        .map_err(fault(OP))?;
+    let (code, wake_at, holder) = row.ok_or_else(|| no_such_run(turn))?;
+    let status = status(code)?;
+    let next = next_in_history(conn, turn.run)?;
+    let held = !status.is_final() && token.is_some_and(|token| stored(token) == holder);
+    if held {
+        runs.insert(turn.run, RunState::folded(next, status, wake_at.map(Timestamp::from_micros)));
+    }
+    Ok(Standing { next, held })
+}
+
+/// Creates the new runs of a batch and answers for each of its writes.
+fn answer(conn: &Connection, state: &mut State, batch: &Batch, writes: usize, done: &mut Done) -> Answer {
+    let mut written = Vec::with_capacity(writes);
+    for write in &batch.writes {
+        written.push(match write {
+            Write::Turn(_) => Written::Turned,
+            Write::Create(new) => {
+                let created = create(conn, state, new, batch.lease.unwrap_or(0))?;
+                if let (Written::Created(no), Some(_)) = (&created, batch.lease) {
+                    done.created.push(*no);
+                }
+                created
+            }
+        });
+    }
+    Ok(written)
+}
+
+fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Result<Written> {
+    let definition = state.definitions.number(conn, &new.key.tenant, &new.definition)?;
+    let mut insert = conn
+        .prepare_cached(
+            "INSERT INTO flow_executions (tenant, run_id, def_no, status, holder, created_at, input_type, input)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, run_id) DO NOTHING",
+        )
+        .map_err(fault(OP))?;
+    let inserted = insert
+        .execute((
+            new.key.tenant.as_str(),
+            new.key.run.as_bytes(),
+            definition,
+            RunStatus::Pending.code(),
+            stored(holder),
+            new.created_at.as_micros(),
+            new.input.content().as_str(),
+            &new.input.bytes()[..],
+        ))
+        .map_err(fault(OP))?;
+    if inserted == 1 {
+        return Ok(Written::Created(run_no(conn.last_insert_rowid())));
+    }
+    let mut select = conn.prepare_cached(select_runs!("WHERE e.tenant = ?1 AND e.run_id = ?2")).map_err(fault(OP))?;
+    let found = select
+        .query_row((new.key.tenant.as_str(), new.key.run.as_bytes()), |row| Ok((summary(row), input(row))))
+        .map_err(fault(OP))?;
+    let (run, input) = (found.0?, found.1?);
+    Ok(Written::Exists(Box::new(Existing { no: run.no, definition: run.definition, input, status: run.status })))
+}
+
+/// Writes the turns of a draft: to the journal, or for runs that end, and for all if the journal would be too large, to
+/// where they stay.
+fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &mut Done) -> Result<()> {
+    done.folded = draft.turns > 0 && state.journal_bytes.saturating_add(draft.bytes) > budget;
+    // In the order of the runs, so that neighbours in the file are written together.
+    let mut changes: Vec<(&RunNo, &Change)> = draft.changes.iter().collect();
+    changes.sort_unstable_by_key(|(no, _)| **no);
+    let mut entries = Vec::with_capacity(if done.folded { 0 } else { draft.bytes });
+    let mut whole = Vec::new();
+    for (no, change) in changes {
+        let Some(run) = state.runs.get(no) else { continue };
+        let ended = matches!(change.then, Then::End(_));
+        if ended || done.folded {
+            let count = run.tail_count + change.count;
+            if count > 0 {
+                whole.clear();
+                whole.extend_from_slice(&run.tail);
+                change.records.iter().for_each(|records| whole.extend_from_slice(records));
+                write_history(conn, *no, run.tail_first(), count, &whole)?;
+            }
+        } else if change.count > 0 {
+            journal::encode(&mut entries, *no, change.first, change.count, &change.records)?;
+        }
+        write_row(conn, *no, run, change)?;
+    }
+    if done.folded {
+        fold_others(conn, state, draft)?;
+    } else if !entries.is_empty() {
+        journal::write(conn, &entries)?;
+        done.appended = entries.len();
+    }
+    Ok(())
+}
+
+/// Moves the tails of the runs that the draft does not touch, and clears the journal.
+fn fold_others(conn: &Connection, state: &State, draft: &Draft) -> Result<()> {
+    let others = state.runs.iter().filter(|(no, run)| run.tail_count > 0 && !draft.changes.contains_key(no));
+    let mut others: Vec<(&RunNo, &RunState)> = others.collect();
+    others.sort_unstable_by_key(|(no, _)| **no);
+    for (no, run) in others {
+        write_history(conn, *no, run.tail_first(), run.tail_count, &run.tail)?;
+    }
+    journal::clear(conn)
+}
+
+/// Changes the row of a run, if the turn changes what is in it.
+fn write_row(conn: &Connection, no: RunNo, run: &RunState, change: &Change) -> Result<()> {
+    let (status, wake_at) = (status_after(change.then), wake_after(change.then));
+    if (status, wake_at) == (run.status, run.wake_at) {
+        return Ok(());
+    }
+    let row = (stored(no.0), status.code(), wake_at.map(Timestamp::as_micros));
+    // Two statements: one that names finished_at touches the indexes over it.
+    let updated = if status.is_final() {
+        conn.prepare_cached("UPDATE flow_executions SET status = ?2, wake_at = ?3, finished_at = ?4 WHERE run_no = ?1")
+            .and_then(|mut update| update.execute((row.0, row.1, row.2, change.at.as_micros())))
+    } else {
+        conn.prepare_cached("UPDATE flow_executions SET status = ?2, wake_at = ?3 WHERE run_no = ?1")
+            .and_then(|mut update| update.execute(row))
+    };
+    updated.map_err(fault(OP)).map(drop)
+}
+
+const fn wake_after(then: Then) -> Option<Timestamp> {
+    match then {
+        Then::Wait(until) => Some(until),
+        Then::Run | Then::End(_) => None,
+    }
+}
+
+/// Takes over what is true now.
+fn remember(state: &mut State, draft: Draft, done: &Done) {
+    for no in &done.created {
+        state.runs.insert(*no, RunState::folded(0, RunStatus::Pending, None));
+    }
+    for (no, change) in draft.changes {
+        if matches!(change.then, Then::End(_)) {
+            state.runs.remove(&no);
+        } else if let Some(run) = state.runs.get_mut(&no) {
+            run.next = change.next();
+            run.status = status_after(change.then);
+            run.wake_at = wake_after(change.then);
+            run.tail_count += change.count;
+            change.records.iter().for_each(|records| run.tail.extend_from_slice(records));
+        }
+    }
+    if done.folded {
+        // A run that waits takes no memory until something happens in it again.
+        state.runs.retain(|_, run| run.status != RunStatus::Waiting);
+        for run in state.runs.values_mut() {
+            run.tail = Vec::new();
+            run.tail_count = 0;
+        }
+        state.journal_bytes = 0;
+    }
+    state.journal_bytes += done.appended;
+}

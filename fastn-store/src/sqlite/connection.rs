@@ -1,0 +1,127 @@
+//! Opening a database file as ours, and no other.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, Result};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::fault::{corrupt, fault};
+use super::migrate::{identify, migrate};
+use super::options::SqliteOptions;
+
+const OP: &str = "open database";
+
+/// How long a statement waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A page of this size holds the history of a short run, and a commit of one step still writes little.
+const PAGE_SIZE: i64 = 4096;
+
+/// Pages in the write-ahead log before they are copied to the database. More than SQLite's own thousand: a page that
+/// changes often is then copied once instead of many times.
+const LOG_PAGES: i64 = 4096;
+
+/// Opens the connection that writes; creates the database and brings its schema up to date.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) if its folder is missing, [`Invalid`](ErrorKind::Invalid) if the path is no
+/// writable file, and those of [`identify`] and [`migrate`]. A file that is refused is left as it is.
+pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connection> {
+    check_path(path)?;
+    let about = |e: Error| Error::new(e.kind(), OP).with("path", path.display()).caused_by(e);
+    let conn = connect(path).map_err(about)?;
+    prepare_writer(&conn, options).map_err(about)?;
+    Ok(conn)
+}
+
+/// Opens a connection that only reads a database that is open for writing already.
+///
+/// # Errors
+/// Those of SQLite.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let conn = connect(path)?;
+    conn.pragma_update(None, "query_only", true).map_err(fault(OP))?;
+    Ok(conn)
+}
+
+/// Runs `work` in a transaction that may write. All it wrote becomes true, or, on any error, nothing.
+pub(super) fn transact<R>(
+    conn: &Connection,
+    op: &'static str,
+    work: impl FnOnce(&Connection) -> Result<R>,
+) -> Result<R> {
+    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate).map_err(fault(op))?;
+    let result = work(&transaction)?;
+    transaction.commit().map_err(fault(op))?;
+    Ok(result)
+}
+
+/// Says in plain words what SQLite would only call "unable to open database file".
+fn check_path(path: &Path) -> Result<()> {
+    let wrong = |kind, why: &'static str| Error::new(kind, OP).with("path", path.display()).caused_by(why);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(wrong(ErrorKind::NotFound, "there is no such folder"));
+    }
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(wrong(ErrorKind::Invalid, "this is a folder, not a file")),
+        Ok(meta) if meta.permissions().readonly() => Err(wrong(ErrorKind::Invalid, "the file is read-only")),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::new(ErrorKind::Invalid, OP).with("path", path.display()).caused_by(e)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    // Without SQLITE_OPEN_URI: a path is a path, whatever it begins with.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(fault(OP))?;
+    conn.busy_timeout(BUSY).map_err(fault(OP))?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
+    // Before anything is written: a foreign file stays as it is.
+    identify(conn)?;
+    if conn.is_readonly("main").map_err(fault(OP))? {
+        return Err(Error::new(ErrorKind::Invalid, OP).caused_by("the file cannot be written to"));
+    }
+    let set = |name: &str, value: i64| conn.pragma_update(None, name, value).map_err(fault(OP));
+    set("page_size", PAGE_SIZE)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault(OP))?;
+    if mode != "wal" {
+        return Err(Error::new(ErrorKind::Unsupported, OP)
+            .with("journal_mode", mode)
+            .caused_by("a write-ahead log is needed and cannot be had here"));
+    }
+    set("synchronous", options.synchronous.code())?;
+    set("foreign_keys", 1)?;
+    set("wal_autocheckpoint", LOG_PAGES)?;
+    set("cache_size", -16_384)?;
+    check_setting(conn, "synchronous", options.synchronous.code())?;
+    check_setting(conn, "foreign_keys", 1)?;
+    transact(conn, OP, migrate)?;
+    if let Some(bytes) = options.max_bytes {
+        limit_size(conn, bytes)?;
+    }
+    Ok(())
+}
+
+/// A setting that SQLite does not know or cannot take is silently ignored by it, and durability with it.
+fn check_setting(conn: &Connection, name: &str, wanted: i64) -> Result<()> {
+    let real: i64 = conn.pragma_query_value(None, name, |row| row.get(0)).map_err(fault(OP))?;
+    if real == wanted {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, OP).with("setting", name).with("wanted", wanted).with("is", real))
+}
+
+fn limit_size(conn: &Connection, bytes: u64) -> Result<()> {
+    let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault(OP))?;
+    let page = u64::try_from(page).ok().filter(|page| *page > 0).ok_or_else(|| corrupt(OP, "page size"))?;
+    // This pragma answers with the new limit, so it is asked and not set.
+    let sql = format!("PRAGMA max_page_count = {}", (bytes / page).max(1));
+    conn.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(fault(OP)).map(drop)
+}

@@ -1,0 +1,118 @@
+//! What a transaction is to write, gathered before anything is written.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::journal::ENTRY_OVERHEAD;
+use crate::standing::{Standing, Verdict, fenced, no_lease};
+use crate::{Batch, RunNo, Then, Turn, Write};
+
+/// The largest batch, in bytes. SQLite takes values of up to 10^9 bytes, and a transaction writes its turns as one.
+const MAX_BATCH: usize = 512 << 20;
+
+/// The turns of all batches of a transaction, by run.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) changes: HashMap<RunNo, Change>,
+    pub(super) turns: usize,
+    pub(super) records: u64,
+    /// About the size of the turns in the journal.
+    pub(super) bytes: usize,
+}
+
+/// What the transaction adds to one run.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) first: u64,
+    pub(super) count: u64,
+    pub(super) records: Vec<Bytes>,
+    /// What its last turn says is next.
+    pub(super) then: Then,
+    /// When its last turn was committed.
+    pub(super) at: Timestamp,
+}
+
+impl Draft {
+    /// Judges a batch and gathers its turns: all of them, or on any error none.
+    ///
+    /// `token` is that of the lease in force; `stored` says where a run stands in the database.
+    ///
+    /// # Errors
+    /// As [`Store::commit`](crate::Store::commit); [`TooLarge`](ErrorKind::TooLarge) above 512 MiB.
+    pub(super) fn gather(
+        &mut self,
+        batch: &Batch,
+        token: Option<u64>,
+        mut stored: impl FnMut(&Turn) -> Result<Standing>,
+    ) -> Result<Vec<Verdict>> {
+        if let Some(asked) = batch.lease.filter(|asked| token != Some(*asked)) {
+            return Err(fenced("commit", asked));
+        }
+        let size: usize = batch.writes.iter().map(size_of).sum();
+        if size > MAX_BATCH {
+            let error = Error::new(ErrorKind::TooLarge, "commit").with("bytes", size).with("at most", MAX_BATCH);
+            return Err(error);
+        }
+        let mut standings: HashMap<RunNo, Standing> = HashMap::with_capacity(batch.writes.len());
+        let mut verdicts = Vec::with_capacity(batch.writes.len());
+        for write in &batch.writes {
+            let Write::Turn(turn) = write else {
+                verdicts.push(Verdict::Add);
+                continue;
+            };
+            batch.lease.ok_or_else(no_lease)?;
+            let standing = match standings.entry(turn.run) {
+                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::hash_map::Entry::Vacant(new) => new.insert(match self.changes.get(&turn.run) {
+                    Some(change) => change.standing(),
+                    None => stored(turn)?,
+                }),
+            };
+            verdicts.push(standing.admit(turn)?);
+        }
+        for (write, verdict) in batch.writes.iter().zip(&verdicts) {
+            if let (Write::Turn(turn), Verdict::Add) = (write, verdict) {
+                self.add(turn, batch.now);
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn add(&mut self, turn: &Turn, at: Timestamp) {
+        let change = self.changes.entry(turn.run).or_insert_with(|| Change {
+            first: turn.first,
+            count: 0,
+            records: Vec::with_capacity(1),
+            then: turn.then,
+            at,
+        });
+        change.count += u64::from(turn.count);
+        change.records.push(turn.records.clone());
+        change.then = turn.then;
+        change.at = at;
+        self.turns += 1;
+        self.records += u64::from(turn.count);
+        self.bytes += turn.records.len() + ENTRY_OVERHEAD;
+    }
+}
+
+impl Change {
+    /// The sequence number that follows.
+    pub(super) const fn next(&self) -> u64 {
+        self.first.saturating_add(self.count)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { next: self.next(), held: !matches!(self.then, Then::End(_)) }
+    }
+}
+
+/// The size of a write, as far as its caller chooses it.
+pub(super) fn size_of(write: &Write) -> usize {
+    match write {
+        Write::Create(new) => new.input.len(),
+        Write::Turn(turn) => turn.records.len(),
+    }
+}

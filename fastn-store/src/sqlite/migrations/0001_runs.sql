@@ -1,0 +1,62 @@
+-- How runs are kept.
+--
+-- The journal takes one row per commit, whatever the number of runs in it: it is appended to and never searched. What
+-- happened in a run is moved to flow_history when the run ends, or when the journal has grown beyond its budget; then the
+-- journal is emptied. So a record is written about twice, and no index is touched for a step.
+--
+-- flow_executions changes when a run is created, first goes on, parks, goes on again, is claimed, and ends. It does not
+-- change for a step.
+
+-- One row: the lease. A run is held if its holder is this token and the lease has not ended.
+CREATE TABLE lease (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    token    INTEGER NOT NULL,
+    executor TEXT    NOT NULL,
+    until    INTEGER NOT NULL, -- microseconds since 1970, like every time here; for people
+    ended    INTEGER NOT NULL
+) STRICT;
+INSERT INTO lease VALUES (1, 0, '', 0, 1);
+
+CREATE TABLE flow_definitions (
+    def_no   INTEGER PRIMARY KEY,
+    tenant   TEXT    NOT NULL,
+    workflow TEXT    NOT NULL,
+    version  INTEGER NOT NULL,
+    shape    BLOB    NOT NULL,
+    UNIQUE (tenant, workflow, version, shape)
+) STRICT;
+
+-- AUTOINCREMENT, because the number of a run that was deleted must never come back: the journal may still know it.
+CREATE TABLE flow_executions (
+    run_no      INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant      TEXT    NOT NULL,
+    run_id      BLOB    NOT NULL,
+    def_no      INTEGER NOT NULL REFERENCES flow_definitions,
+    status      INTEGER NOT NULL,
+    holder      INTEGER NOT NULL, -- the token of a lease, 0 for nobody
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER,          -- null until it has ended
+    wake_at     INTEGER,
+    input_type  TEXT    NOT NULL,
+    input       BLOB    NOT NULL, -- last, so that the columns before it are read without it
+    UNIQUE (tenant, run_id)
+) STRICT;
+
+-- Over finished_at and not over the status, so that a change of the status leaves the indexes alone.
+CREATE INDEX flow_executions_unfinished ON flow_executions (run_no) WHERE finished_at IS NULL;
+CREATE INDEX flow_executions_finished ON flow_executions (finished_at) WHERE finished_at IS NOT NULL;
+
+-- entries: a CBOR sequence of [run_no, first_seq, count, records].
+CREATE TABLE journal (
+    pos     INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL
+) STRICT;
+
+-- records: a CBOR sequence of count records, the first with the sequence number first_seq.
+CREATE TABLE flow_history (
+    run_no    INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    count     INTEGER NOT NULL,
+    records   BLOB    NOT NULL,
+    PRIMARY KEY (run_no, first_seq)
+) STRICT;

@@ -1,0 +1,25 @@
+//! The SQLite store: one file, one executor at a time, many steps per commit.
+//!
+//! What is written when is told in `migrations/0001_runs.sql`.
+
+mod claim;
+mod commit;
+mod connection;
+mod definitions;
+mod draft;
+mod fault;
+mod history;
+mod journal;
+mod lease;
+mod lock;
+mod migrate;
+mod options;
+mod reader;
+mod row;
+mod state;
+mod store;
+mod worker;
+mod writer;
+
+pub use self::options::{SqliteOptions, Synchronous};
+pub use self::store::SqliteStore;

@@ -1,0 +1,81 @@
+//! The thing on the reader's thread: what only looks.
+
+use fastn_core::Result;
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params_from_iter};
+
+use super::connection::open_reader;
+use super::fault::fault;
+use super::history::Pieces;
+use super::journal;
+use super::row::{input, select_runs, stored, summary};
+use crate::{History, Page, RunKey, RunQuery, RunSummary};
+
+pub(super) struct Reader {
+    conn: Connection,
+}
+
+impl Reader {
+    pub(super) fn open(database: &std::path::Path) -> Result<Self> {
+        Ok(Self { conn: open_reader(database)? })
+    }
+
+    /// Reads a run as of one moment.
+    pub(super) fn read(&mut self, key: &RunKey) -> Result<Option<History>> {
+        const OP: &str = "read run";
+        let conn = Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred).map_err(fault(OP))?;
+        let mut select =
+            conn.prepare_cached(select_runs!("WHERE e.tenant = ?1 AND e.run_id = ?2")).map_err(fault(OP))?;
+        let mut rows = select.query((key.tenant.as_str(), key.run.as_bytes())).map_err(fault(OP))?;
+        let Some(row) = rows.next().map_err(fault(OP))? else {
+            return Ok(None);
+        };
+        let (run, input) = (summary(row)?, input(row)?);
+        let mut pieces = Pieces::read(&conn, run.no)?;
+        if !run.status.is_final() {
+            journal::read_tail(&conn, run.no, &mut pieces)?;
+        }
+        Ok(Some(History { run, input, records: pieces.records()? }))
+    }
+
+    /// Lists runs, newest first.
+    pub(super) fn list(&mut self, query: &RunQuery) -> Result<Page> {
+        const OP: &str = "list runs";
+        let limit = if query.limit == 0 { 100 } else { usize::try_from(query.limit).unwrap_or(usize::MAX) };
+        let (sql, values) = filters(query);
+        let mut select = self.conn.prepare_cached(&sql).map_err(fault(OP))?;
+        let mut rows = select.query(params_from_iter(values.iter().map(|value| &**value))).map_err(fault(OP))?;
+        let mut runs: Vec<RunSummary> = Vec::new();
+        while let Some(row) = rows.next().map_err(fault(OP))? {
+            if runs.len() == limit {
+                let next = runs.last().map(|run| run.no);
+                return Ok(Page { runs, next });
+            }
+            runs.push(summary(row)?);
+        }
+        Ok(Page { runs, next: None })
+    }
+}
+
+/// A statement for a query, and the values in it. It has no limit: whoever reads stops when the page is full.
+fn filters(query: &RunQuery) -> (String, Vec<Box<dyn ToSql>>) {
+    let mut conditions = vec!["e.run_no < ?".to_owned()];
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(query.before.map_or(i64::MAX, |no| stored(no.0)))];
+    if let Some(tenant) = &query.tenant {
+        conditions.push("e.tenant = ?".to_owned());
+        values.push(Box::new(tenant.as_str().to_owned()));
+    }
+    if let Some(workflow) = &query.workflow {
+        conditions.push("d.workflow = ?".to_owned());
+        values.push(Box::new(workflow.as_str().to_owned()));
+    }
+    if !query.status.is_empty() {
+        let codes: Vec<String> = query.status.iter().map(|status| status.code().to_string()).collect();
+        conditions.push(format!("e.status IN ({})", codes.join(", ")));
+        if query.status.iter().all(|status| !status.is_final()) {
+            // Says to SQLite that the index of the unfinished is enough, however many have ended.
+            conditions.push("e.finished_at IS NULL".to_owned());
+        }
+    }
+    let columns = concat!(select_runs!(), select_runs!(from));
+    (format!("{columns} WHERE {} ORDER BY e.run_no DESC", conditions.join(" AND ")), values)
+}

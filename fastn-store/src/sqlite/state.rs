@@ -1,0 +1,78 @@
+//! What the writer remembers between two transactions.
+
+use std::collections::{HashMap, HashSet};
+
+use fastn_core::Timestamp;
+
+use super::definitions::Definitions;
+use super::lock::LockFile;
+use crate::{DefinitionKey, Lease, RunNo, RunStatus};
+
+/// What the writer remembers. It changes only after SQLite has committed, and all of it can be read again from the file.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The lease, while this store has it.
+    pub(super) held: Option<Held>,
+    /// The runs that the lease holds. One that is missing is in `flow_history` to its last record.
+    pub(super) runs: HashMap<RunNo, RunState>,
+    /// The definitions that were met.
+    pub(super) definitions: Definitions,
+    /// How far claims have come.
+    pub(super) cursor: Cursor,
+    /// The size of the journal.
+    pub(super) journal_bytes: usize,
+}
+
+/// A lease, and the lock under it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    pub(super) lock: LockFile,
+}
+
+/// A run that the lease holds.
+#[derive(Debug)]
+pub(super) struct RunState {
+    /// The sequence number of its next record.
+    pub(super) next: u64,
+    /// As its row has it.
+    pub(super) status: RunStatus,
+    /// As its row has it.
+    pub(super) wake_at: Option<Timestamp>,
+    /// Its records that are in the journal and not yet in `flow_history`.
+    pub(super) tail: Vec<u8>,
+    /// How many these are.
+    pub(super) tail_count: u64,
+}
+
+/// How far claims have come under this lease: every unfinished run up to `after` is held already or not served.
+///
+/// Runs only come free with the end of a lease, so what is behind the cursor need not be looked at again, and claiming
+/// all runs page by page reads every one of them once.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    pub(super) serves: HashSet<DefinitionKey>,
+    pub(super) after: i64,
+}
+
+impl State {
+    /// Forgets what was known under a lease, together with the lease.
+    pub(super) fn forget_lease(&mut self) {
+        self.held = None;
+        self.runs = HashMap::new();
+        self.cursor = Cursor::default();
+        self.journal_bytes = 0;
+    }
+}
+
+impl RunState {
+    /// A run whose records are all in `flow_history`.
+    pub(super) const fn folded(next: u64, status: RunStatus, wake_at: Option<Timestamp>) -> Self {
+        Self { next, status, wake_at, tail: Vec::new(), tail_count: 0 }
+    }
+
+    /// The sequence number of the first record of the tail.
+    pub(super) const fn tail_first(&self) -> u64 {
+        self.next.saturating_sub(self.tail_count)
+    }
+}

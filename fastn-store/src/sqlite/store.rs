@@ -1,0 +1,109 @@
+//! The SQLite store as its callers see it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use fastn_core::{Result, Timestamp};
+use tokio::sync::oneshot;
+
+use super::options::SqliteOptions;
+use super::reader::Reader;
+use super::worker::Worker;
+use super::writer::{Queue, Request, Writer};
+use crate::standing::closed;
+use crate::{Batch, ClaimAsk, Claimed, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written};
+
+/// Keeps runs in an SQLite database.
+///
+/// One executor at a time continues runs, in whichever process; a lock on the file `<database>.lock` keeps others out
+/// and goes with the process. Any number of processes may create, read and list runs at the same time. The database
+/// must be on a local disk, as SQLite asks for.
+///
+/// Batches that are committed at the same time share a transaction. Dropping the store without
+/// [`close`](Store::close) waits for what is under way, blocking the thread.
+pub struct SqliteStore {
+    path: PathBuf,
+    queue: Arc<Queue>,
+    // Before the writer, so that the writer's connection is the last to go: it leaves the database in one file.
+    reader: Worker<Reader>,
+    writer: Worker<Writer>,
+}
+
+impl SqliteStore {
+    /// Opens the database at a path; creates it if there is none.
+    ///
+    /// # Errors
+    /// [`NotFound`](fastn_core::ErrorKind::NotFound) if the folder is missing;
+    /// [`Invalid`](fastn_core::ErrorKind::Invalid) if the path is no file that can be written to;
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if the file is no database, belongs to another program, or has
+    /// another schema than its version says;
+    /// [`Unsupported`](fastn_core::ErrorKind::Unsupported) if it was written by a newer fastn, or the file system cannot
+    /// give the durability that was asked for.
+    pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let queue = Arc::new(Queue::default());
+        let (database, waiting) = (path.clone(), Arc::clone(&queue));
+        let writer = Worker::start("fastn-sqlite-writer", move || Writer::open(&database, &options, waiting)).await?;
+        let database = path.clone();
+        let reader = Worker::start("fastn-sqlite-reader", move || Reader::open(&database)).await?;
+        Ok(Self { path, queue, reader, writer })
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqliteStore({})", self.path.display())
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn name(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        self.writer.ask(move |writer| writer.acquire(ask)).await
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        let lease = lease.clone();
+        self.writer.ask(move |writer| writer.renew(&lease, until)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.writer.ask(move |writer| writer.release(&lease)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Request { batch, reply });
+        self.writer.send(Box::new(Writer::commit_waiting))?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        self.writer.ask(move |writer| writer.claim(ask)).await
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        let run = run.clone();
+        self.reader.ask(move |reader| reader.read(&run)).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.reader.ask(move |reader| reader.list(&query)).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.writer.ask(move |writer| writer.prune(before, limit)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.reader.stop().await?;
+        self.writer.stop().await
+    }
+}

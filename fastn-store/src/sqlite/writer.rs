@@ -1,0 +1,128 @@
+//! The thing on the writer's thread: everything that changes the database.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastn_core::{Result, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::commit::{Answer, commit};
+use super::connection::{open_writer, transact};
+use super::draft::size_of;
+use super::fault::fault;
+use super::options::SqliteOptions;
+use super::state::State;
+use super::{claim, lease};
+use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk};
+
+/// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
+const ENOUGH: usize = 4 << 20;
+
+/// The batches that wait for the next transaction.
+pub(super) type Queue = Mutex<VecDeque<Request>>;
+
+/// A batch, and who waits for its answer.
+pub(super) struct Request {
+    pub(super) batch: Batch,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+pub(super) struct Writer {
+    conn: Connection,
+    database: PathBuf,
+    budget: usize,
+    queue: Arc<Queue>,
+    state: State,
+}
+
+impl Writer {
+    /// Opens the database.
+    pub(super) fn open(database: &Path, options: &SqliteOptions, queue: Arc<Queue>) -> Result<Self> {
+        let conn = open_writer(database, options)?;
+        let (database, budget) = (database.to_owned(), options.journal_budget);
+        Ok(Self { conn, database, budget, queue, state: State::default() })
+    }
+
+    /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier
+    /// call took the request along.
+    pub(super) fn commit_waiting(&mut self) {
+        let (batches, replies): (Vec<Batch>, Vec<_>) =
+            self.take_waiting().into_iter().map(|request| (request.batch, request.reply)).unzip();
+        if batches.is_empty() {
+            return;
+        }
+        let answers = commit(&self.conn, &mut self.state, &batches, self.budget);
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Who no longer waits need not know.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn take_waiting(&self) -> Vec<Request> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while bytes < ENOUGH
+            && let Some(request) = queue.pop_front()
+        {
+            bytes += request.batch.writes.iter().map(size_of).sum::<usize>();
+            taken.push(request);
+        }
+        taken
+    }
+
+    pub(super) fn acquire(&mut self, ask: LeaseAsk) -> Result<Lease> {
+        lease::acquire(&self.conn, &mut self.state, &self.database, ask)
+    }
+
+    pub(super) fn renew(&mut self, lease: &Lease, until: Timestamp) -> Result<()> {
+        lease::renew(&self.conn, &mut self.state, lease, until)
+    }
+
+    pub(super) fn release(&mut self, lease: &Lease) -> Result<()> {
+        lease::release(&self.conn, &mut self.state, lease.token)
+    }
+
+    pub(super) fn claim(&mut self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        claim::claim(&self.conn, &mut self.state, ask)
+    }
+
+    /// Deletes runs that ended before a time, the oldest first.
+    pub(super) fn prune(&mut self, before: Timestamp, limit: u32) -> Result<u64> {
+        const OP: &str = "prune runs";
+        transact(&self.conn, OP, |conn| {
+            let numbers: Vec<i64> = conn
+                .prepare_cached(
+                    "SELECT run_no FROM flow_executions WHERE finished_at < ?1 ORDER BY finished_at, run_no LIMIT ?2",
+                )
+                .and_then(|mut select| select.query_map((before.as_micros(), limit), |row| row.get(0))?.collect())
+                .map_err(fault(OP))?;
+            for sql in ["DELETE FROM flow_history WHERE run_no = ?1", "DELETE FROM flow_executions WHERE run_no = ?1"] {
+                let mut delete = conn.prepare_cached(sql).map_err(fault(OP))?;
+                for no in &numbers {
+                    delete.execute([no]).map_err(fault(OP))?;
+                }
+            }
+            Ok(u64::try_from(numbers.len()).unwrap_or(u64::MAX))
+        })
+    }
+}
+
+impl Drop for Writer {
+    /// Ends the lease, so that nobody has to wonder, and leaves the database in one file. Both are niceties: after a
+    /// crash the next executor does without.
+    fn drop(&mut self) {
+        if let Some(token) = self.state.held.as_ref().map(|held| held.lease.token)
+            && let Err(error) = lease::release(&self.conn, &mut self.state, token)
+        {
+            tracing::warn!(%error, "the lease could not be ended");
+        }
+        // It answers with a row, which is of no interest.
+        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = checkpoint {
+            tracing::warn!(%error, "the write-ahead log could not be copied to the database");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Stores by their URL.
+
+use std::sync::Arc;
+
+use fastn_core::{Error, ErrorKind, Result};
+
+use crate::{MemoryStore, Store};
+
+/// Opens the store that a URL names.
+///
+/// | URL | store |
+/// |---|---|
+/// | `memory:` | a new [`MemoryStore`] |
+/// | `sqlite:PATH`, `sqlite://PATH` | the SQLite database at this path, created if there is none |
+/// | `sqlite:PATH?synchronous=normal` | the same; a power cut may take the last commits (`full` is the default) |
+///
+/// The path is taken as it is written: nothing in it is decoded.
+///
+/// # Errors
+/// [`Invalid`](ErrorKind::Invalid) if it names no store that fastn knows,
+/// [`Unsupported`](ErrorKind::Unsupported) if this build does not have it, and what opening the store says.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
+    let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid(url, KNOWN))?;
+    match scheme {
+        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
+        "memory" => Err(invalid(url, "a memory store has no path")),
+        "sqlite" => sqlite(url, rest.strip_prefix("//").unwrap_or(rest)).await,
+        "postgres" | "postgresql" => Err(unsupported(url, "this build has no Postgres store")),
+        _ => Err(invalid(url, KNOWN)),
+    }
+}
+
+const KNOWN: &str = "known are memory:, sqlite:PATH and sqlite:PATH?synchronous=normal";
+
+fn invalid(url: &str, why: &'static str) -> Error {
+    Error::new(ErrorKind::Invalid, "open store").with("url", shown(url)).caused_by(why)
+}
+
+fn unsupported(url: &str, why: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, "open store").with("url", shown(url)).caused_by(why)
+}
+
+/// The URL without what may be a password: errors are logged.
+fn shown(url: &str) -> String {
+    match (url.split_once("://"), url.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", url.get(at..).unwrap_or_default()),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(url: &str, _: &str) -> Result<Arc<dyn Store>> {
+    Err(unsupported(url, "this build has no SQLite store: enable the feature `sqlite` of fastn-store"))
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Store>> {
+    use crate::{SqliteOptions, SqliteStore, Synchronous};
+
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.is_empty() {
+        return Err(invalid(url, "the path of the database is missing"));
+    }
+    let mut options = SqliteOptions::default();
+    for setting in query.split('&').filter(|setting| !setting.is_empty()) {
+        options = match setting {
+            "synchronous=full" => options.synchronous(Synchronous::Full),
+            "synchronous=normal" => options.synchronous(Synchronous::Normal),
+            _ => return Err(invalid(url, "the only setting is synchronous, and it is full or normal")),
+        };
+    }
+    Ok(Arc::new(SqliteStore::open(path, options).await?))
+}
