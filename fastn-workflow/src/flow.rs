@@ -10,13 +10,14 @@ use fastn_core::plan::{DraftKind, DraftNode, WorkIx};
 use fastn_core::{Functions, Payload, PlanFault, StepFn};
 use serde::Serialize;
 
-use crate::adorned::{Action, Function, Parts, functions};
+use crate::adorned::{Action, Parts, functions};
 use crate::builtin;
 use crate::list::List;
 use crate::passing::{StepFuture, Value};
 use crate::port::{Brand, Inputs, Out, Wire};
 use crate::scope::{self, Scope, Shared};
 use crate::short;
+use crate::wiring::Step;
 use crate::work::Work;
 
 /// A flow that is being written: its methods are the verbs. `Copy`, to be handed to functions that write a part of it.
@@ -24,10 +25,10 @@ use crate::work::Work;
 /// Names of nodes are durable: runs in flight know their nodes by them. They are unique inside a flow; an arm and a body
 /// are flows of their own.
 #[derive(Clone, Copy)]
-pub struct Flow<'f> {
-    scope: &'f RefCell<Scope>,
-    shared: &'f RefCell<Shared>,
-    brand: Brand<'f>,
+pub struct Flow<'flow> {
+    scope: &'flow RefCell<Scope>,
+    shared: &'flow RefCell<Shared>,
+    brand: Brand<'flow>,
 }
 
 impl<'f> Flow<'f> {
@@ -37,24 +38,22 @@ impl<'f> Flow<'f> {
 
     /// A step: a function of the host's, called with the values of these ports.
     ///
-    /// `inputs` is `()`, a port, or a tuple of up to 8 ports, matched with the function's parameters in order.
-    pub fn step<W, K, In>(self, name: &str, work: W, inputs: In) -> Out<'f, <W::Returns as StepFuture>::Value>
+    /// `inputs` is `()`, a port, or a tuple of 2 to 8 ports, matched with the function's parameters in order.
+    pub fn step<W, In, T, K>(self, name: &str, work: W, inputs: In) -> Out<'f, T>
     where
-        In: Inputs<'f>,
-        W: Work<'f, In::Values, K, By = Function>,
-        W::Returns: StepFuture,
+        W: Step<'f, In, K, Output = T>,
     {
-        let parts = work.parts();
+        let (parts, wires) = work.wired(inputs);
         let function = parts.by.0.clone();
-        self.add_work(name, DraftKind::Step, Some(function), parts, inputs.wires())
+        self.add_work(name, DraftKind::Step, Some(function), parts, wires)
     }
 
     /// A call of a connector's action.
-    pub fn call<W, K, I>(self, name: &str, op: W, input: Out<'f, I>) -> Out<'f, <W::Returns as StepFuture>::Value>
+    pub fn call<W, I, T, K>(self, name: &str, op: W, input: Out<'f, I>) -> Out<'f, T>
     where
         I: Value,
         W: Work<'f, (I,), K, By = Action>,
-        W::Returns: StepFuture,
+        W::Returns: StepFuture<Value = T>,
     {
         let parts = op.parts();
         let kind = DraftKind::Call(parts.by.0.clone());

@@ -163,7 +163,7 @@ fn encode<T: Value>(whose: &str, value: &T) -> Result<Payload, StepError> {
 /// A function that undoes work whose value is a `T`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot undo work that gives `{T}`",
-    label = "an undo takes exactly what the work gives",
+    label = "an undo takes what the work gives, and gives `()`",
     note = "an undo is an `async fn` of one owned argument, the output of the work, after an optional `StepCx`; it \
             returns `Result<(), E>`"
 )]

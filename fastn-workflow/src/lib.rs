@@ -53,6 +53,7 @@ mod scope;
 mod short;
 mod span;
 mod sugar;
+mod wiring;
 mod work;
 mod workflow;
 
@@ -61,8 +62,9 @@ pub use crate::dynamic::{Graph, GraphNode};
 pub use crate::flow::Flow;
 pub use crate::handler::{Handler, OnError, Undo};
 pub use crate::list::{AtMost, List};
-pub use crate::passing::{Async, StepFuture, StepResult, Value};
+pub use crate::passing::{Async, Recordable, StepFuture, StepResult, Value};
 pub use crate::port::{Inputs, Out};
 pub use crate::span::{days, hours, millis, minutes, secs};
+pub use crate::wiring::{Step, Takes};
 pub use crate::work::Work;
 pub use crate::workflow::{WorkflowBuilder, workflow};

@@ -17,11 +17,30 @@ pub trait Value: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Value for T {}
 
-/// What a step returns when it is done: a `Result` whose error can be recorded.
+/// An error that can be recorded: any `std::error::Error`, or [`StepError`].
 #[diagnostic::on_unimplemented(
-    message = "a step must return `Result<T, E>`, and this one gives `{Self}`",
-    label = "this function does not give a `Result` with an error that can be recorded",
-    note = "`E` may be any `std::error::Error + Send + Sync + 'static`, or `StepError`"
+    message = "`{Self}` cannot be recorded as the error of a step",
+    label = "this function returns a `Result` with an error that is none",
+    note = "it may be any `std::error::Error + Send + Sync + 'static`, or `StepError`, which texts can be made into with \
+            `StepError::new`"
+)]
+pub trait Recordable {
+    /// The error as it will be recorded.
+    fn into_step_error(self) -> StepError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<StepError>> Recordable for E {
+    fn into_step_error(self) -> StepError {
+        self.into()
+    }
+}
+
+/// What a step returns when it is done: a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "a step must return `Result`, and this one returns `{Self}`",
+    label = "this function does not return a `Result`",
+    note = "a step that cannot fail may return `Result<T, std::convert::Infallible>`"
 )]
 pub trait StepResult {
     /// The value of success.
@@ -34,12 +53,11 @@ pub trait StepResult {
     fn into_result(self) -> Result<Self::Value, StepError>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Value, E: Into<StepError>> StepResult for Result<T, E> {
+impl<T: Value, E: Recordable> StepResult for Result<T, E> {
     type Value = T;
 
     fn into_result(self) -> Result<T, StepError> {
-        self.map_err(Into::into)
+        self.map_err(Recordable::into_step_error)
     }
 }
 
@@ -49,10 +67,15 @@ impl<T: Value, E: Into<StepError>> StepResult for Result<T, E> {
     label = "this function is not `async`",
     note = "write `async fn`, or a closure that gives an `async move` block"
 )]
-pub trait Async: Future {}
+pub trait Async: Future<Output = Self::Gives> {
+    /// What it gives in the end.
+    type Gives;
+}
 
 #[diagnostic::do_not_recommend]
-impl<F: Future> Async for F {}
+impl<F: Future> Async for F {
+    type Gives = F::Output;
+}
 
 /// What calling a step gives: a `Send` future of a [`StepResult`].
 pub trait StepFuture: Send + 'static {
@@ -66,9 +89,9 @@ pub trait StepFuture: Send + 'static {
 impl<F> StepFuture for F
 where
     F: Async + Send + 'static,
-    F::Output: StepResult,
+    F::Gives: StepResult,
 {
-    type Value = <F::Output as StepResult>::Value;
+    type Value = <F::Gives as StepResult>::Value;
 
     async fn finish(self) -> Result<Self::Value, StepError> {
         self.await.into_result()

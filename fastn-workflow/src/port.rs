@@ -19,13 +19,13 @@ pub(crate) enum Place {
     Constant(usize),
 }
 
-/// A port: a `T` that a run of the flow `'f` will have.
+/// A port: a `T` that a run of this flow will have.
 ///
 /// It is only a name for the value, so it is `Copy`, and each that takes it gets a value of its own. It is no
 /// `#[must_use]`: to do something for its effect alone is ordinary.
-pub struct Out<'f, T> {
+pub struct Out<'flow, T> {
     pub(crate) place: Place,
-    brand: Brand<'f>,
+    brand: Brand<'flow>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -59,11 +59,11 @@ pub struct Wire {
     pub(crate) of: Cow<'static, str>,
 }
 
-/// What can be wired to a node: `()`, a port, or a tuple of 1 to 8 ports.
+/// What can be wired to a node: `()`, a port, or a tuple of 2 to 8 ports.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be wired to a step",
-    label = "this is neither a port nor a tuple of 1 to 8 ports",
-    note = "a step takes `()`, one port, or a tuple of 1 to 8; more than 8 values go into a struct first"
+    label = "this is neither a port nor a tuple of 2 to 8 ports",
+    note = "a step takes `()`, one port, or a tuple of 2 to 8; more than 8 values go into a struct first"
 )]
 pub trait Inputs<'f> {
     /// The values that the ports stand for, as a tuple.
@@ -99,7 +99,6 @@ macro_rules! inputs {
 }
 
 inputs!();
-inputs!(A);
 inputs!(A B);
 inputs!(A B C);
 inputs!(A B C D);

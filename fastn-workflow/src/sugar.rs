@@ -36,8 +36,11 @@ macro_rules! workflow {
 /// `deadline`, `undo`, `after`, `on_error`, `durability`. Expands to [`Flow::step`](crate::Flow::step).
 #[macro_export]
 macro_rules! step {
+    ($flow:expr, $name:expr, $($work:ident)::+ ($port:expr $(,)?) $(, $adverb:ident = $value:expr)* $(,)?) => {
+        $flow.step($name, $crate::__adorned!($($work)::+ $(, $adverb = $value)*), $port)
+    };
     ($flow:expr, $name:expr, $($work:ident)::+ ($($port:expr),* $(,)?) $(, $adverb:ident = $value:expr)* $(,)?) => {
-        $flow.step($name, $crate::__adorned!($($work)::+ $(, $adverb = $value)*), ($($port,)*))
+        $flow.step($name, $crate::__adorned!($($work)::+ $(, $adverb = $value)*), ($($port),*))
     };
 }
 

@@ -37,10 +37,10 @@ type Given<R> = <R as StepFuture>::Value;
 /// let careful = charge.retry(5).within(secs(10)).undo(refund);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot take `{Args}`",
-    label = "its parameters differ from the ports wired into it",
-    note = "ports are matched in order, by type; a step is an `async fn` of 0 to 8 owned arguments (after an optional \
-            `StepCx`) that returns `Result`"
+    message = "`{Self}` is neither a function for a step nor an action of a connector",
+    label = "nothing that a step or a call can do",
+    note = "a step is an `async fn` of 0 to 8 owned arguments, after an optional `StepCx`; the arguments derive \
+            `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Work<'f, Args, Kind>: Sized {
     /// What doing it once gives.
