@@ -103,7 +103,9 @@ fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
         }
         check_kind(node, &path(&node.name), faults);
     }
-    faults.extend(doubles.into_iter().map(|(name, count)| PlanFault::DuplicateName { node: path(name), count }));
+    faults.extend(doubles.iter().map(|(name, count)| PlanFault::DuplicateName { node: path(name), count: *count }));
+    // Which of several nodes of one name is meant is not known; that fault is told, and no others because of it.
+    names.retain(|name, _| !doubles.contains_key(name));
 
     // Edges, in the numbering of this scope's list; a node with an edge into nothing is rotten from the start.
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(scope.nodes.len(), scope.nodes.len());
@@ -121,6 +123,7 @@ fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
                 Some(&from) => {
                     graph.add_edge(NodeIndex::new(from), NodeIndex::new(i), ());
                 }
+                None if doubles.contains_key(name.as_str()) => {}
                 None => {
                     faults.push(PlanFault::DanglingEdge { node: path(&node.name), missing: name.clone() });
                     if let Some(slot) = rotten.get_mut(i) {
@@ -133,7 +136,7 @@ fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
     }
     check_cycles(scope, &graph, &mut rotten, &path, faults);
     check_reach(scope, &graph, rotten, &path, faults);
-    check_output(scope, &names, scope_name, faults);
+    check_output(scope, &names, &doubles, scope_name, faults);
 
     for node in &scope.nodes {
         for (between, inside) in inner(&node.kind) {
@@ -273,6 +276,7 @@ fn check_reach(
 fn check_output(
     scope: &DraftScope,
     names: &HashMap<&str, usize>,
+    doubles: &BTreeMap<&str, usize>,
     scope_name: impl Fn() -> String,
     faults: &mut Vec<PlanFault>,
 ) {
@@ -282,6 +286,7 @@ fn check_output(
         Some(DraftSource::Input) => ("the input".to_owned(), scope.input_type.as_ref()),
         Some(DraftSource::Node(name)) => match names.get(name.as_str()).and_then(|i| scope.nodes.get(*i)) {
             Some(node) => (name.clone(), node.output_type.as_ref()),
+            None if doubles.contains_key(name.as_str()) => return,
             None => return faults.push(PlanFault::DanglingEdge { node: scope_name(), missing: name.clone() }),
         },
     };

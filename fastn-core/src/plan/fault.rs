@@ -84,6 +84,13 @@ pub enum PlanFault {
         /// Why.
         why: &'static str,
     },
+    /// A constant that cannot be written down.
+    Constant {
+        /// Its type.
+        of: String,
+        /// Why not.
+        why: String,
+    },
     /// More nodes than allowed.
     TooManyNodes {
         /// How many there are at least.
@@ -119,6 +126,7 @@ impl fmt::Display for PlanFault {
                 write!(f, "`{node}` takes `{takes}` as input {port} but `{from}` gives `{gives}`")
             }
             Self::Endless { node, why } => write!(f, "`{node}` can never end: {why}"),
+            Self::Constant { of, why } => write!(f, "a constant `{of}` cannot be written as JSON: {why}"),
             Self::TooManyNodes { count, most } => write!(f, "{count} nodes are more than the {most} that are allowed"),
             Self::TooDeep { node, most } => {
                 write!(f, "`{node}` stands {most} scopes deep, and more are not allowed")

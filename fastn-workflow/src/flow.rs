@@ -1,0 +1,171 @@
+//! The verbs.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn_core::plan::{DraftKind, DraftNode, WorkIx};
+use fastn_core::{Functions, Payload, PlanFault, StepFn};
+use serde::Serialize;
+
+use crate::adorned::{Action, Parts, functions};
+use crate::builtin;
+use crate::list::List;
+use crate::passing::{StepFuture, Value};
+use crate::port::{Brand, Inputs, Out, Wire};
+use crate::scope::{self, Scope, Shared};
+use crate::short;
+use crate::wiring::Step;
+use crate::work::Work;
+
+/// A flow that is being written: its methods are the verbs. `Copy`, to be handed to functions that write a part of it.
+///
+/// Names of nodes are durable: runs in flight know their nodes by them. They are unique inside a flow; an arm and a body
+/// are flows of their own.
+#[derive(Clone, Copy)]
+pub struct Flow<'flow> {
+    scope: &'flow RefCell<Scope>,
+    shared: &'flow RefCell<Shared>,
+    brand: Brand<'flow>,
+}
+
+impl<'f> Flow<'f> {
+    pub(crate) fn new(scope: &'f RefCell<Scope>, shared: &'f RefCell<Shared>) -> Self {
+        Self { scope, shared, brand: PhantomData }
+    }
+
+    /// A step: a function of the host's, called with the values of these ports.
+    ///
+    /// `inputs` is `()`, a port, or a tuple of 2 to 8 ports, matched with the function's parameters in order.
+    pub fn step<W, In, T, K>(self, name: &str, work: W, inputs: In) -> Out<'f, T>
+    where
+        W: Step<'f, In, K, Output = T>,
+    {
+        let (parts, wires) = work.wired(inputs);
+        let function = parts.by.0.clone();
+        self.add_work(name, DraftKind::Step, Some(function), parts, wires)
+    }
+
+    /// A call of a connector's action.
+    pub fn call<W, I, T, K>(self, name: &str, op: W, input: Out<'f, I>) -> Out<'f, T>
+    where
+        I: Value,
+        W: Work<'f, (I,), K, By = Action>,
+        W::Returns: StepFuture<Value = T>,
+    {
+        let parts = op.parts();
+        let kind = DraftKind::Call(parts.by.0.clone());
+        self.add_work(name, kind, None, parts, input.wires())
+    }
+
+    /// A choice: one of two arms, as the predicate says of the input. The arm gets the input; what it gives is what the
+    /// choice gives. In the plan the arms are called `yes` and `no`.
+    ///
+    /// An arm is a function or closure of a flow of its own: no port from outside can be used in it. What it needs
+    /// beside the input is [joined](Flow::join) to it first.
+    pub fn when<T: Value, U: Value>(
+        self,
+        name: &str,
+        predicate: impl Fn(&T) -> bool + Send + Sync + 'static,
+        input: Out<'f, T>,
+        then_arm: impl for<'a> FnOnce(Flow<'a>, Out<'a, T>) -> Out<'a, U>,
+        else_arm: impl for<'a> FnOnce(Flow<'a>, Out<'a, T>) -> Out<'a, U>,
+    ) -> Out<'f, U> {
+        let yes = scope::write(self.shared, then_arm);
+        let no = scope::write(self.shared, else_arm);
+        let mut node = scope::node::<U>(name, DraftKind::When(vec![("yes".to_owned(), yes), ("no".to_owned(), no)]));
+        // The function of a `when` gives the number of the arm.
+        let choose = builtin::decide(move |value: &T| if predicate(value) { 0_u32 } else { 1 });
+        node.work = self.keep(functions(Some(choose), None, None));
+        self.add(node, input.wires())
+    }
+
+    /// The body, once for every item of the list, several at a time; gives the list of what they gave, in order.
+    ///
+    /// At most 16 items are worked on at a time unless the list says otherwise: `lines.at_most(4)`. The body is a
+    /// function or closure of a flow of its own, as an arm of [`when`](Flow::when) is.
+    pub fn each<L, U>(
+        self,
+        name: &str,
+        items: L,
+        body: impl for<'b> FnOnce(Flow<'b>, Out<'b, L::Item>) -> Out<'b, U>,
+    ) -> Out<'f, Vec<U>>
+    where
+        L: List<'f>,
+        U: Value,
+    {
+        let (list, concurrency) = items.parts();
+        let body = scope::write(self.shared, body);
+        self.add(scope::node::<Vec<U>>(name, DraftKind::Each { body, concurrency }), list.wires())
+    }
+
+    /// Waits for this long once the value is there, then passes it on.
+    pub fn sleep<T: Value>(self, name: &str, time: Duration, value: Out<'f, T>) -> Out<'f, T> {
+        self.add(scope::node::<T>(name, DraftKind::Sleep(time)), value.wires())
+    }
+
+    /// Several ports as one value, a tuple, for verbs that take one.
+    ///
+    /// ```
+    /// # use fastn_workflow::workflow;
+    /// let add = workflow("add").define(|flow, x| {
+    ///     let step = flow.constant(2_u64);
+    ///     let pair = flow.join("pair", (x, step));
+    ///     let odd = |(x, _): &(u64, u64)| x % 2 == 1;
+    ///     flow.when("odd", odd, pair, |_, pair| pair, |flow, _| flow.constant((0, 0)))
+    /// })?;
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn join<In>(self, name: &str, ports: In) -> Out<'f, In::Values>
+    where
+        In: Inputs<'f>,
+        In::Values: Value,
+    {
+        let mut node = scope::node::<In::Values>(name, DraftKind::Step);
+        node.work = self.keep(functions(Some(builtin::tuple()), None, None));
+        self.add(node, ports.wires())
+    }
+
+    /// A value that is the same in every run. It is part of the plan, so another value makes another plan.
+    ///
+    /// A value that JSON cannot hold is a fault of the plan.
+    pub fn constant<T: Serialize>(self, value: T) -> Out<'f, T> {
+        let value = Payload::encode(&value).unwrap_or_else(|error| {
+            let of = short::type_name::<T>().into_owned();
+            let why = error.chain().pop().unwrap_or_default();
+            self.shared.borrow_mut().faults.push(PlanFault::Constant { of, why });
+            Payload::null()
+        });
+        Out::new(self.scope.borrow_mut().add_constant(value))
+    }
+
+    fn add_work<T, By>(
+        self,
+        name: &str,
+        kind: DraftKind,
+        function: Option<Arc<dyn StepFn>>,
+        parts: Parts<'f, By>,
+        wires: Vec<Wire>,
+    ) -> Out<'f, T> {
+        let mut node = scope::node::<T>(name, kind);
+        node.policy = parts.policy;
+        node.work = self.keep(functions(function, parts.undo, parts.on_error));
+        Out::new(self.scope.borrow_mut().add(node, wires, &parts.after))
+    }
+
+    fn add<T>(self, node: DraftNode, wires: Vec<Wire>) -> Out<'f, T> {
+        Out::new(self.scope.borrow_mut().add(node, wires, &[]))
+    }
+
+    fn keep(self, functions: Option<Functions>) -> Option<WorkIx> {
+        functions.and_then(|functions| self.shared.borrow_mut().keep(functions))
+    }
+}
+
+impl fmt::Debug for Flow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flow")
+    }
+}

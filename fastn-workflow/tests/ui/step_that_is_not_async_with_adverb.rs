@@ -1,0 +1,14 @@
+#[path = "../cast/mod.rs"]
+mod cast;
+use cast::*;
+
+fn weigh(_: Order) -> Result<u32, Shop> {
+    Ok(1)
+}
+
+fn main() {
+    let _ = workflow("checkout").define(|flow, id| {
+        let order = flow.step("fetch", fetch, id);
+        flow.step("weigh", weigh.retry(3), order)
+    });
+}
