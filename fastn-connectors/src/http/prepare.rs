@@ -2,7 +2,7 @@
 
 use fastn_core::{FailureKind, StepCx, StepError};
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::connector::permanent;
@@ -28,9 +28,11 @@ impl Hop {
     pub(super) fn to_client(&self) -> reqwest::Request {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         *request.headers_mut() = self.headers.clone();
-        // An empty body is no body, except where its length is expected (RFC 9110, section 8.6).
-        if !self.body.is_empty() || matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+        if !self.body.is_empty() {
             *request.body_mut() = Some(self.body.clone().into());
+        } else if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+            // Some servers insist (RFC 9110, section 8.6), and the client leaves it out.
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         request
     }

@@ -35,7 +35,7 @@ mod tests {
         check("Sunday, 06-Nov-94 08:50:37 GMT", Some(60));
         check("Sun Nov  6 08:50:37 1994", Some(60));
         check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
-        check("Mon, 06 Nov 2094 08:00:00 GMT", Some(3_600));
+        check("Sat, 06 Nov 2094 08:00:00 GMT", Some(3_600));
         check("-1", None);
         check("1.5", None);
         check("soon", None);

@@ -1,1 +1,10 @@
-//! Tests.
+//! Connectors as an engine uses them: through a registry, against real servers on the loopback and real processes.
+
+mod registry;
+mod step;
+mod typed;
+
+#[cfg(feature = "http")]
+mod http;
+#[cfg(all(feature = "process", unix))]
+mod process;
