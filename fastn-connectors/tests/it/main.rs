@@ -1,0 +1,10 @@
+//! Connectors as an engine uses them: through a registry, against real servers on the loopback and real processes.
+
+mod registry;
+mod step;
+mod typed;
+
+#[cfg(feature = "http")]
+mod http;
+#[cfg(all(feature = "process", unix))]
+mod process;
