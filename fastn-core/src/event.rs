@@ -170,7 +170,8 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::Internal`]: memory does not fail, so none is expected.
     pub fn append_to(&self, buffer: &mut Vec<u8>) -> Result<()> {
-        minicbor::encode(self, buffer).map_err(|e| Error::new(ErrorKind::Internal, "encode record").caused_by(e.to_string()))
+        minicbor::encode(self, buffer)
+            .map_err(|e| Error::new(ErrorKind::Internal, "encode record").caused_by(e.to_string()))
     }
 
     /// Reads a CBOR sequence of records to its end.
@@ -251,7 +252,12 @@ mod tests {
         let failure = Failure::new(FailureKind::ERROR, "no").permanent().at("charge");
         let events = [
             Event::Started { at: at.clone(), attempt: Attempt(1) },
-            Event::Succeeded { at: inner, part: Part::Undo, attempt: Attempt(2), output: Payload::json("9007199254740993") },
+            Event::Succeeded {
+                at: inner,
+                part: Part::Undo,
+                attempt: Attempt(2),
+                output: Payload::json("9007199254740993"),
+            },
             Event::Failed {
                 at: at.clone(),
                 part: Part::Work,
@@ -289,7 +295,9 @@ mod tests {
             attempt: Attempt(1),
             output: Payload::json(vec![b'1'; 100]),
         };
-        Record { time: Timestamp::from_millis(1_800_000_000_000), event }.append_to(&mut buffer).expect("memory does not fail");
+        Record { time: Timestamp::from_millis(1_800_000_000_000), event }
+            .append_to(&mut buffer)
+            .expect("memory does not fail");
         assert!(buffer.len() <= 100 + 22, "{} bytes", buffer.len());
     }
 }

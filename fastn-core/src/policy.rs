@@ -275,7 +275,10 @@ mod tests {
         let doubling = Retry::exponential(ms(10)).cap(ms(100)).jitter(Jitter::None);
         assert_eq!(waits(&doubling, 0), [10, 20, 40, 80, 100, 100].map(Some));
         assert_eq!(waits(&Retry::exponential(ms(10)).cap(ms(100)), 0), [0; 6].map(Some));
-        assert_eq!(waits(&Retry::exponential(ms(10)).cap(ms(100)), u64::MAX / 2 + 1), [5, 10, 20, 40, 50, 50].map(Some));
+        assert_eq!(
+            waits(&Retry::exponential(ms(10)).cap(ms(100)), u64::MAX / 2 + 1),
+            [5, 10, 20, 40, 50, 50].map(Some)
+        );
     }
 
     #[test]

@@ -53,9 +53,7 @@ impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(after) => Self::EPOCH.plus(after),
-            Err(before) => {
-                Self(i64::try_from(before.duration().as_micros()).map_or(i64::MIN, i64::wrapping_neg))
-            }
+            Err(before) => Self(i64::try_from(before.duration().as_micros()).map_or(i64::MIN, i64::wrapping_neg)),
         }
     }
 }

@@ -11,6 +11,4 @@ pub mod machine;
 mod panics;
 
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::engine::{
-    Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource,
-};
+pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};

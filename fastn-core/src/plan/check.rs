@@ -318,12 +318,7 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
             DraftSource::Constant(value) => Source::Constant(value),
             DraftSource::Node(name) => numbers.get(&name).copied().map_or(Source::Input, Source::Node),
         };
-        scopes.push(Scope {
-            owner,
-            output: scope.output.map_or(Source::Input, resolve),
-            first,
-            len: ix(inside.len()),
-        });
+        scopes.push(Scope { owner, output: scope.output.map_or(Source::Input, resolve), first, len: ix(inside.len()) });
         for node in inside {
             let at = NodeIx(ix(nodes.len()));
             let mut enclose = |number: usize, scope: DraftScope| {

@@ -304,4 +304,3 @@ impl PartialEq for Plan {
 }
 
 impl Eq for Plan {}
-

@@ -149,5 +149,7 @@ fn as_editor_json() {
     "#]]
     .assert_eq(&format!("{}\n", ids.join("\n")));
     assert!(json["nodes"].as_array().expect("nodes").iter().all(|n| n["position"]["x"].is_number()));
-    assert!(json["edges"].as_array().expect("edges").iter().all(|e| e["source"].is_string() && e["target"].is_string()));
+    assert!(
+        json["edges"].as_array().expect("edges").iter().all(|e| e["source"].is_string() && e["target"].is_string())
+    );
 }

@@ -62,14 +62,8 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
     let time_left = if task.part == Part::Undo { policy.within } else { policy.time_left(task.began, now) };
     let deadline = time_left.map(|left| now.plus(left));
 
-    let mut info = StepInfo::new(
-        run.key.tenant.clone(),
-        run.key.run,
-        plan.name().clone(),
-        plan.version(),
-        node,
-        task.attempt,
-    );
+    let mut info =
+        StepInfo::new(run.key.tenant.clone(), run.key.run, plan.name().clone(), plan.version(), node, task.attempt);
     info.deadline = deadline;
     // What undoes the work of a cancelled run must not be stopped by the cancellation.
     let abort = if task.part == Part::Undo { CancellationToken::new() } else { run.abort.clone() };

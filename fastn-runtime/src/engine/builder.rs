@@ -71,11 +71,7 @@ impl Default for EngineBuilder {
             clock: Arc::new(SystemClock),
             seed: None,
             patience: Duration::from_secs(20),
-            limits: Limits {
-                payload: 4 << 20,
-                grace: Duration::from_secs(5),
-                park_after: Duration::from_secs(5),
-            },
+            limits: Limits { payload: 4 << 20, grace: Duration::from_secs(5), park_after: Duration::from_secs(5) },
         }
     }
 }
@@ -155,8 +151,8 @@ impl EngineBuilder {
     /// Dropping the future may leave the store open until its tasks notice; open again.
     pub async fn open(self) -> Result<Engine> {
         const OP: &str = "open engine";
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?;
+        let runtime =
+            tokio::runtime::Handle::try_current().map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?;
         let definitions = unique(self.definitions)?;
         check_actions(&definitions, &self.registry)?;
 
@@ -188,8 +184,7 @@ impl EngineBuilder {
             }
         };
         let chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
-        let core =
-            Arc::new(Core::new(keeper, self.registry, definitions, self.clock, chance, self.limits, runtime));
+        let core = Arc::new(Core::new(keeper, self.registry, definitions, self.clock, chance, self.limits, runtime));
         core.spawn(timers::run(core.clone()));
         if let Keeper::Durable { journal, .. } = &core.keeper {
             let (owner, journal) = (core.clone(), journal.clone());

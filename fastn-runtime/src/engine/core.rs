@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,8 +130,7 @@ impl Core {
     /// Puts a run into memory, watched by those who waited for it already.
     pub(super) fn admit(&self, key: &RunKey, make: impl FnOnce(Arc<Watch>) -> Arc<Run>) -> Arc<Run> {
         let mut runs = self.runs();
-        let entry =
-            runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
+        let entry = runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
         // Two who load a run at once get one.
         entry.run.get_or_insert_with(|| make(entry.watch.clone())).clone()
     }
@@ -144,8 +143,7 @@ impl Core {
     /// What to wait for to learn of a run's end, and whether the run is in memory.
     pub(super) fn watch(&self, key: &RunKey) -> Arc<Watch> {
         let mut runs = self.runs();
-        let entry =
-            runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
+        let entry = runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
         entry.watch.clone()
     }
 

@@ -60,7 +60,8 @@ impl<O> RunHandle<O> {
         if self.core.find(&self.key).is_none() {
             if let Ok(store) = self.core.store() {
                 let history = store.read(&self.key).await?;
-                let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
+                let history =
+                    history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
                 if let Some(outcome) = history.outcome() {
                     return Ok(outcome.clone());
                 }
@@ -130,9 +131,7 @@ impl<O: DeserializeOwned> RunHandle<O> {
         match self.outcome().await? {
             Outcome::Succeeded(output) => output.decode(),
             Outcome::Cancelled(failure) => Err(failed(ErrorKind::Cancelled).caused_by(failure)),
-            Outcome::Failed(failure) | Outcome::Stuck(failure) => {
-                Err(failed(ErrorKind::RunFailed).caused_by(failure))
-            }
+            Outcome::Failed(failure) | Outcome::Stuck(failure) => Err(failed(ErrorKind::RunFailed).caused_by(failure)),
             _ => Err(failed(ErrorKind::Unsupported).caused_by("an outcome of a later version")),
         }
     }

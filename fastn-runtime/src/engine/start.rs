@@ -65,7 +65,9 @@ impl<O> Start<O> {
         };
         let input = self.input?;
         if input.len() > core.limits.payload {
-            return Err(Error::new(ErrorKind::TooLarge, OP).with("input", input.len()).with("most", core.limits.payload));
+            return Err(Error::new(ErrorKind::TooLarge, OP)
+                .with("input", input.len())
+                .with("most", core.limits.payload));
         }
         let now = core.clock.now();
         let run = self.run.unwrap_or_else(|| core.chance.run_id(now));
@@ -77,7 +79,9 @@ impl<O> Start<O> {
         let new = NewRun { key: key.clone(), definition, input: input.clone(), created_at: now };
         let no = match create(&core, new.clone()).await? {
             Created::New(no) => no,
-            Created::Old(existing) if existing.definition.workflow == new.definition.workflow && existing.input == input => {
+            Created::Old(existing)
+                if existing.definition.workflow == new.definition.workflow && existing.input == input =>
+            {
                 return Ok(handle);
             }
             Created::Old(existing) => {

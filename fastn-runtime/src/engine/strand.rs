@@ -5,13 +5,20 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Durability, Error, Part, Result};
+use fastn_core::{BoxFuture, Durability, Error, Part, Result};
 use fastn_store::Then;
 
 use super::attempt::attempt;
 use super::core::Core;
 use super::run::{Pending, Run};
 use crate::machine::{Action, Task};
+
+/// Starts a strand with this attempt.
+fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
+    // Boxed, since strands begin strands.
+    let strand: BoxFuture<'static, ()> = Box::pin(strand(core.clone(), run.clone(), task));
+    core.spawn(strand);
+}
 
 /// Makes this attempt and those that follow from it one after the other.
 async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
@@ -51,7 +58,7 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
         match action {
             Action::AbortAll => run.abort.cancel(),
             Action::Run(task) if own.is_none() => own = Some(task),
-            Action::Run(task) => core.spawn(strand(core.clone(), run.clone(), task)),
+            Action::Run(task) => begin(core, run, task),
         }
     }
     match (then, outcome) {
@@ -81,7 +88,7 @@ pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
 /// Does what a turn asks for, and comes back when it is durable.
 pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
     match perform(core, run, pending).await {
-        Ok(Some(task)) => core.spawn(strand(core.clone(), run.clone(), task)),
+        Ok(Some(task)) => begin(core, run, task),
         Ok(None) => {}
         Err(error) => lose(core, run, error),
     }

@@ -24,8 +24,8 @@ impl List {
         if *payload.content() != ContentType::Json {
             return Err(wrong(format!("each needs a JSON array but got {}", payload.content().as_str())));
         }
-        let items: Vec<IgnoredAny> = serde_json::from_slice(payload.bytes())
-            .map_err(|e| wrong(format!("each needs a JSON array: {e}")))?;
+        let items: Vec<IgnoredAny> =
+            serde_json::from_slice(payload.bytes()).map_err(|e| wrong(format!("each needs a JSON array: {e}")))?;
         let len = u32::try_from(items.len()).map_err(|_| wrong("more than 4,294,967,295 items".to_owned()))?;
         let mut list = Self { bytes: payload.bytes().clone(), at: 0, len };
         list.skip_space();
@@ -106,13 +106,10 @@ mod tests {
     fn items_are_cut_out_as_they_stand() {
         assert_eq!(items(" [ ] "), Vec::<String>::new());
         assert_eq!(items("[1]"), ["1"]);
-        assert_eq!(items(r#" [ 1 , "a,]\"\\" ,{"k":[1,2]}, [ [ ] ],null ] "#), [
-            "1",
-            r#""a,]\"\\""#,
-            r#"{"k":[1,2]}"#,
-            "[ [ ] ]",
-            "null"
-        ]);
+        assert_eq!(
+            items(r#" [ 1 , "a,]\"\\" ,{"k":[1,2]}, [ [ ] ],null ] "#),
+            ["1", r#""a,]\"\\""#, r#"{"k":[1,2]}"#, "[ [ ] ]", "null"]
+        );
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl World {
     /// The process dies, and another goes on from what was recorded.
     fn crash(&mut self) {
         self.tasks.clear();
-        self.machine = Machine::replay(self.plan.clone(), self.input.clone(), T0, &self.records).expect("our own records");
+        self.machine =
+            Machine::replay(self.plan.clone(), self.input.clone(), T0, &self.records).expect("our own records");
         if self.machine.outcome().is_none() {
             let mut turn = Turn::new(self.now);
             self.machine.resume(&mut turn).expect("our own records");
@@ -336,7 +337,11 @@ fn items_within_items_are_undone_across_all_of_them() {
 #[test]
 fn one_arm_is_taken_and_the_other_is_not() {
     let mut draft = draft("a(risky)\n-> a");
-    draft.root.nodes.push(when("risky", "input", &[("yes", "review(input)\n sign(review)\n-> sign"), ("no", "-> input")]));
+    draft.root.nodes.push(when(
+        "risky",
+        "input",
+        &[("yes", "review(input)\n sign(review)\n-> sign"), ("no", "-> input")],
+    ));
     check(
         draft.clone(),
         "7",
@@ -372,7 +377,8 @@ fn one_arm_is_taken_and_the_other_is_not() {
 
 #[test]
 fn cancelling_stops_what_runs_and_undoes_what_was_done() {
-    let mut world = World::new(draft("a(input) undo\n b(a) undo\n c(b)\n d(input) sleep 9\n-> c").clone(), "0", Answers::new());
+    let mut world =
+        World::new(draft("a(input) undo\n b(a) undo\n c(b)\n d(input) sleep 9\n-> c").clone(), "0", Answers::new());
     world.step();
     let event = world.machine.cancel("changed my mind").expect("it can be cancelled");
     world.event(event);
@@ -409,16 +415,25 @@ fn a_run_that_takes_too_long_fails() {
 #[test]
 fn an_at_most_once_step_that_was_interrupted_is_not_made_again() {
     for (text, expected) in [
-        ("a(input) at_most_once retry 3\n-> a", expect![[r#"
+        (
+            "a(input) at_most_once retry 3\n-> a",
+            expect![[r#"
             failed: a: its executor died while it ran; whether its effect took place is not known (outcome_unknown)
-        "#]]),
-        ("a(input) at_most_once on_error\n-> a", expect![[r#"
+        "#]],
+        ),
+        (
+            "a(input) at_most_once on_error\n-> a",
+            expect![[r#"
              0s on_error a#1({"kind":"outcome_unknown","message":"its executor died while it ran; whether its effect took place is not known","permanent":true,"node":"a"}, 0)
             succeeded "a"
-        "#]]),
+        "#]],
+        ),
     ] {
         let mut world = World::new(draft(text), "0", Answers::new());
-        assert!(matches!(world.records[..], [Record { event: Event::Started { .. }, .. }]), "its start is recorded first");
+        assert!(
+            matches!(world.records[..], [Record { event: Event::Started { .. }, .. }]),
+            "its start is recorded first"
+        );
         world.crash();
         while world.step() {}
         expected.assert_eq(&world.log);
@@ -456,7 +471,8 @@ fn records_of_another_plan_are_corrupt_and_no_panic() {
     let mut world = World::new(other, "0", Answers::new());
     while world.step() {}
     for skip in 0..world.records.len() {
-        let error = Machine::replay(plan.clone(), Payload::null(), T0, &world.records[skip..]).expect_err("not of this plan");
+        let error =
+            Machine::replay(plan.clone(), Payload::null(), T0, &world.records[skip..]).expect_err("not of this plan");
         assert_eq!(error.kind(), fastn_core::ErrorKind::Corrupt);
     }
 }

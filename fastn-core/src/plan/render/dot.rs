@@ -56,7 +56,14 @@ fn edge(out: &mut String, pad: &str, scope: ScopeIx, from: &Source, to: &str) ->
     }
 }
 
-fn write_inside(out: &mut String, plan: &Plan, owner: NodeIx, scope: ScopeIx, label: &str, depth: usize) -> fmt::Result {
+fn write_inside(
+    out: &mut String,
+    plan: &Plan,
+    owner: NodeIx,
+    scope: ScopeIx,
+    label: &str,
+    depth: usize,
+) -> fmt::Result {
     let pad = "    ".repeat(depth);
     let label = quoted(label);
     writeln!(out, "{pad}subgraph cluster_{} {{\n{pad}    label=\"{label}\";", scope.0)?;

@@ -10,9 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::plan::{
-    Draft, DraftKind, DraftNode, DraftScope, DraftSource, NodeKind, Plan, Position, ScopeIx, Source,
-};
+use crate::plan::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, NodeKind, Plan, Position, ScopeIx, Source};
 use crate::{ActionRef, Error, ErrorKind, Payload, Result, StepPolicy, Version};
 
 #[derive(Serialize, Deserialize)]
@@ -141,7 +139,9 @@ impl Plan {
                 }
                 graph.nodes.push(GraphNode {
                     kind: node.kind.as_str().to_owned(),
-                    position: node.position.unwrap_or(Position { x: (column + 1) as f64 * 240.0, y: row as f64 * 100.0 }),
+                    position: node
+                        .position
+                        .unwrap_or(Position { x: (column + 1) as f64 * 240.0, y: row as f64 * 100.0 }),
                     parent_id: parent.map(str::to_owned),
                     data,
                     id: id.clone(),
@@ -182,7 +182,8 @@ impl Plan {
             Source::Input => format!("{prefix}@input"),
             Source::Node(from) => format!("{prefix}{}", self.node(*from).name),
             Source::Constant(value) => {
-                let raw = value.decode().map_err(|e| Error::new(ErrorKind::Unsupported, "draw constant").caused_by(e))?;
+                let raw =
+                    value.decode().map_err(|e| Error::new(ErrorKind::Unsupported, "draw constant").caused_by(e))?;
                 data.constants.insert(port.unwrap_or(0), raw);
                 return Ok(());
             }
@@ -278,11 +279,7 @@ impl Reader {
     }
 
     /// What is wired to a node: its inputs by port, and those it only waits for.
-    fn wires(
-        &mut self,
-        target: &str,
-        constants: BTreeMap<usize, Box<RawValue>>,
-    ) -> (Vec<DraftSource>, Vec<String>) {
+    fn wires(&mut self, target: &str, constants: BTreeMap<usize, Box<RawValue>>) -> (Vec<DraftSource>, Vec<String>) {
         let mut ports: BTreeMap<usize, DraftSource> = constants
             .into_iter()
             .map(|(port, raw)| (port, DraftSource::Constant(Payload::json(raw.get().to_owned()))))

@@ -64,7 +64,14 @@ fn write_node(out: &mut String, plan: &Plan, ix: NodeIx, node: &Node, depth: usi
     Ok(())
 }
 
-fn write_inside(out: &mut String, plan: &Plan, owner: NodeIx, scope: ScopeIx, label: &str, depth: usize) -> fmt::Result {
+fn write_inside(
+    out: &mut String,
+    plan: &Plan,
+    owner: NodeIx,
+    scope: ScopeIx,
+    label: &str,
+    depth: usize,
+) -> fmt::Result {
     let pad = "    ".repeat(depth);
     let label = quoted(label);
     writeln!(out, "{pad}subgraph s{}[\"{label}\"]", scope.0)?;
