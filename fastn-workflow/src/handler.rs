@@ -1,5 +1,6 @@
 //! Plain async functions as steps: arguments decoded, the value encoded.
 
+use std::fmt;
 use std::sync::Arc;
 
 use fastn_core::{BoxFuture, Failure, FailureKind, Payload, StepCx, StepError, StepFn};
@@ -34,7 +35,7 @@ pub trait Handler<Args, Kind>: Send + Sync + 'static {
 
     /// Decodes the arguments and calls the function.
     #[doc(hidden)]
-    fn start(&self, cx: StepCx, args: Arguments) -> Result<Self::Returns, StepError>;
+    fn start(&self, args: Arguments) -> Result<Self::Returns, StepError>;
 }
 
 macro_rules! handler {
@@ -46,7 +47,7 @@ macro_rules! handler {
         {
             type Returns = R;
 
-            fn start(&self, _: StepCx, args: Arguments) -> Result<R, StepError> {
+            fn start(&self, args: Arguments) -> Result<R, StepError> {
                 #[allow(unused_mut, unused_variables, reason = "of no arguments, none is taken off")]
                 let mut args = args.counted($count)?;
                 Ok(self($(args.next::<$T>()?),*))
@@ -60,10 +61,10 @@ macro_rules! handler {
         {
             type Returns = R;
 
-            fn start(&self, cx: StepCx, args: Arguments) -> Result<R, StepError> {
-                #[allow(unused_mut, unused_variables, reason = "of no arguments, none is taken off")]
+            fn start(&self, args: Arguments) -> Result<R, StepError> {
+                #[allow(unused_mut, reason = "of no arguments, none is taken off")]
                 let mut args = args.counted($count)?;
-                Ok(self(cx, $(args.next::<$T>()?),*))
+                Ok(self(args.whose.cx.clone(), $(args.next::<$T>()?),*))
             }
         }
     };
@@ -83,17 +84,12 @@ handler!(9 A B C D E G H I J);
 
 /// The payloads a function is called with, taken off one by one.
 pub struct Arguments {
-    /// What they are the inputs of, for messages.
-    whose: String,
+    whose: Whose,
     count: usize,
     rest: std::vec::IntoIter<Payload>,
 }
 
 impl Arguments {
-    pub(crate) fn new(whose: String, args: Vec<Payload>) -> Self {
-        Self { whose, count: args.len(), rest: args.into_iter() }
-    }
-
     fn counted(self, takes: usize) -> Result<Self, StepError> {
         if self.count == takes {
             return Ok(self);
@@ -126,12 +122,20 @@ pub(crate) enum Role {
     OnError,
 }
 
-impl Role {
-    fn of(self, node: &str) -> String {
-        match self {
-            Self::Work => format!("`{node}`"),
-            Self::Undo => format!("the undo of `{node}`"),
-            Self::OnError => format!("the on_error of `{node}`"),
+/// Whose values they are: a call of a function. Becomes text only where something is wrong.
+#[derive(Clone)]
+struct Whose {
+    role: Role,
+    cx: StepCx,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = &self.cx.info().node;
+        match self.role {
+            Role::Work => write!(f, "`{node}`"),
+            Role::Undo => write!(f, "the undo of `{node}`"),
+            Role::OnError => write!(f, "the on_error of `{node}`"),
         }
     }
 }
@@ -147,14 +151,15 @@ where
         let function = function.clone();
         // Nothing of the author's runs before the future is polled: whoever catches panics there catches all of them.
         Box::pin(async move {
-            let whose = role.of(&cx.info().node);
-            let value = function.start(cx, Arguments::new(whose.clone(), args))?.finish().await?;
+            let whose = Whose { role, cx };
+            let args = Arguments { whose: whose.clone(), count: args.len(), rest: args.into_iter() };
+            let value = function.start(args)?.finish().await?;
             encode(&whose, &value)
         })
     })
 }
 
-fn encode<T: Value>(whose: &str, value: &T) -> Result<Payload, StepError> {
+fn encode<T: Value>(whose: &Whose, value: &T) -> Result<Payload, StepError> {
     Payload::encode(value).map_err(|e| {
         invalid(format!("the output of {whose} is a `{}` that JSON cannot hold", short::type_name::<T>()), Some(&e))
     })

@@ -17,11 +17,27 @@ things!(OrderId Order Line Label Quote Hold Receipt Message Posted);
 
 pub const POST: Op<Message, Posted> = Op::new("slack", "post");
 
-pub async fn fetch(_: OrderId) -> Result<Order, Shop> { Ok(Order) }
-pub async fn lines(_: Order) -> Result<Vec<Line>, Shop> { Ok(vec![]) }
-pub async fn label(_: Line) -> Result<Label, Shop> { Ok(Label) }
-pub async fn price(_: Order) -> Result<Quote, Shop> { Ok(Quote) }
-pub async fn reserve(_: Order) -> Result<Hold, Shop> { Ok(Hold) }
-pub async fn release(_: Hold) -> Result<(), Shop> { Ok(()) }
-pub async fn charge(_: Quote, _: Hold) -> Result<Receipt, Shop> { Ok(Receipt) }
-pub async fn fee(_: Quote) -> Result<u32, Shop> { Ok(1) }
+pub async fn fetch(_: OrderId) -> Result<Order, Shop> {
+    Ok(Order)
+}
+pub async fn lines(_: Order) -> Result<Vec<Line>, Shop> {
+    Ok(vec![])
+}
+pub async fn label(_: Line) -> Result<Label, Shop> {
+    Ok(Label)
+}
+pub async fn price(_: Order) -> Result<Quote, Shop> {
+    Ok(Quote)
+}
+pub async fn reserve(_: Order) -> Result<Hold, Shop> {
+    Ok(Hold)
+}
+pub async fn release(_: Hold) -> Result<(), Shop> {
+    Ok(())
+}
+pub async fn charge(_: Quote, _: Hold) -> Result<Receipt, Shop> {
+    Ok(Receipt)
+}
+pub async fn fee(_: Quote) -> Result<u32, Shop> {
+    Ok(1)
+}

@@ -54,3 +54,25 @@ fn the_type_of_the_input_need_not_be_said() {
     let short = workflow!("short", |flow, id| step!(flow, "fetch", fetch(id)));
     assert_eq!(short.expect("a flow").plan().to_string(), "short v1\n└─ fetch(input)\n-> fetch");
 }
+
+/// A host that sees the macros through another crate, and imports no trait.
+mod facade {
+    mod fastn {
+        pub(super) use fastn_workflow::{call, secs, step, workflow};
+    }
+
+    use crate::shop::{Message, OrderId, Shop, slack};
+
+    async fn note(id: OrderId) -> Result<Message, Shop> {
+        Ok(Message(id.0.to_string()))
+    }
+
+    #[test]
+    fn macros_need_nothing_imported() {
+        let tell = fastn::workflow!("tell", |flow, id: OrderId| {
+            let note = fastn::step!(flow, "note", note(id), retry = 1, within = fastn::secs(1));
+            fastn::call!(flow, "tell", slack::POST(note), retry = 3)
+        });
+        assert_eq!(tell.expect("a flow").plan().nodes().len(), 2);
+    }
+}

@@ -59,6 +59,7 @@ async fn a_step_takes_nothing_or_eight_values() {
     assert_eq!(call(&nothing.work, "now", &[]).await, Ok(json!(1)));
 
     #[rustfmt::skip]
+    #[expect(clippy::too_many_arguments, reason = "the most there can be")]
     async fn eight(a: u8, b: u16, c: u32, d: u64, e: i8, f: i16, g: String, h: bool) -> Result<String, Shop> {
         Ok(format!("{a}{b}{c}{d}{e}{f}{g}{h}"))
     }

@@ -3,7 +3,6 @@ mod cast;
 use cast::*;
 
 fn main() {
-    let _ = workflow!("checkout", |flow, id: OrderId| {
-        step!(flow, "fetch", fetch(id), within = secs(10), retyr = 5)
-    });
+    let _ =
+        workflow!("checkout", |flow, id: OrderId| { step!(flow, "fetch", fetch(id), within = secs(10), retyr = 5) });
 }
