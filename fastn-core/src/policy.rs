@@ -161,7 +161,7 @@ impl Retry {
             Jitter::None => full,
             Jitter::Full => {
                 let micros = u64::try_from(full.as_micros()).unwrap_or(u64::MAX);
-                Duration::from_micros((u128::from(micros) * u128::from(chance) >> 64) as u64)
+                Duration::from_micros(((u128::from(micros) * u128::from(chance)) >> 64) as u64)
             }
         }
     }

@@ -45,10 +45,13 @@ struct Group {
     fate: Arc<Fate>,
 }
 
+/// What became of each write of a group, or of the group as a whole.
+type Results = std::result::Result<Vec<std::result::Result<Written, Arc<Error>>>, Arc<Error>>;
+
 /// What became of a group.
 #[derive(Debug, Default)]
 struct Fate {
-    results: OnceLock<std::result::Result<Vec<std::result::Result<Written, Arc<Error>>>, Arc<Error>>>,
+    results: OnceLock<Results>,
     known: Notify,
 }
 

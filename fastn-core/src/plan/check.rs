@@ -290,11 +290,11 @@ fn check_output(
             None => return faults.push(PlanFault::DanglingEdge { node: scope_name(), missing: name.clone() }),
         },
     };
-    if let (Some(takes), Some(gives)) = (&scope.output_type, gives) {
-        if takes != gives {
-            let (takes, gives) = (takes.to_string(), gives.to_string());
-            faults.push(PlanFault::TypeMismatch { node: scope_name(), port: 0, takes, from, gives });
-        }
+    if let (Some(takes), Some(gives)) = (&scope.output_type, gives)
+        && takes != gives
+    {
+        let (takes, gives) = (takes.to_string(), gives.to_string());
+        faults.push(PlanFault::TypeMismatch { node: scope_name(), port: 0, takes, from, gives });
     }
 }
 

@@ -66,7 +66,6 @@ struct Entry {
 }
 
 impl Core {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, with everything an engine is made of")]
     pub(super) fn new(
         keeper: Keeper,
         registry: Registry,

@@ -57,14 +57,14 @@ impl<O> RunHandle<O> {
             return end.clone().map_err(lost);
         }
         // A run in memory tells of its end; one that ended before this handle was made is only in the store.
-        if self.core.find(&self.key).is_none() {
-            if let Ok(store) = self.core.store() {
-                let history = store.read(&self.key).await?;
-                let history =
-                    history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
-                if let Some(outcome) = history.outcome() {
-                    return Ok(outcome.clone());
-                }
+        if self.core.find(&self.key).is_none()
+            && let Ok(store) = self.core.store()
+        {
+            let history = store.read(&self.key).await?;
+            let history =
+                history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
+            if let Some(outcome) = history.outcome() {
+                return Ok(outcome.clone());
             }
         }
         tokio::select! {

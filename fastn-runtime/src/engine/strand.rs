@@ -68,11 +68,14 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
                 core.dismiss(&run.key, Ok(outcome));
             }
         }
-        (Then::Wait(time), _) if time.since(core.clock.now()) > core.limits.park_after => {
-            // Looked at again under the run's own lock: another strand may have gone on meanwhile.
-            if own.is_none() && run.waits_until().is_some() && core.store().is_ok() {
-                core.park(&run.key);
-            }
+        // Looked at again under the run's own lock: another strand may have gone on meanwhile.
+        (Then::Wait(time), _)
+            if time.since(core.clock.now()) > core.limits.park_after
+                && own.is_none()
+                && run.waits_until().is_some()
+                && core.store().is_ok() =>
+        {
+            core.park(&run.key);
         }
         _ => {}
     }

@@ -319,10 +319,10 @@ impl Machine {
                 break;
             }
         }
-        if self.items(slot)?.is_complete() {
-            if let State::Items(items) = std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle) {
-                todo.push(Todo::Complete(slot, items.into_output()));
-            }
+        if self.items(slot)?.is_complete()
+            && let State::Items(items) = std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle)
+        {
+            todo.push(Todo::Complete(slot, items.into_output()));
         }
         Ok(())
     }

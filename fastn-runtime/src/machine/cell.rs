@@ -101,11 +101,11 @@ impl Scopes {
             cells: scope.nodes().map(cell).collect(),
             remaining: u32::try_from(scope.len()).unwrap_or(u32::MAX),
         };
-        if let Some(id) = self.free.pop() {
-            if let Some(place) = self.open.get_mut(id.0 as usize) {
-                *place = Some(state);
-                return id;
-            }
+        if let Some(id) = self.free.pop()
+            && let Some(place) = self.open.get_mut(id.0 as usize)
+        {
+            *place = Some(state);
+            return id;
         }
         self.open.push(Some(state));
         ScopeId(u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX))

@@ -71,12 +71,13 @@ impl Items {
             *place = Item::Done(result);
             self.open -= 1;
         }
-        while let Some(Item::Done(result)) = self.begun.pop_front_if(|item| matches!(item, Item::Done(_))) {
+        while let Some(Item::Done(result)) = self.begun.front() {
             if self.base > 0 {
                 self.joined.push(b',');
             }
             self.joined.extend_from_slice(result.bytes());
             self.base += 1;
+            self.begun.pop_front();
         }
         Ok(())
     }
