@@ -1,5 +1,12 @@
 //! What proves fastn, for hosts to use on their own workflows and stores.
 //!
-//! [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
+//! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
+//! * [`ManualClock`] is time that passes when the test says so.
+//! * [`FaultStore`] wraps a store and fails as the test says.
 
+mod clock;
+mod fault;
 pub mod sketch;
+
+pub use crate::clock::ManualClock;
+pub use crate::fault::{Fault, FaultStore};

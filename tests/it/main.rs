@@ -1,4 +1,14 @@
 //! What fastn promises, seen through its front door.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
+mod connectors;
+mod ending;
 mod engine;
+mod failures;
+mod house;
+mod recovery;
+mod spans;
+mod starting;
+mod store_faults;
+mod waiting;
+mod world;

@@ -1,0 +1,101 @@
+//! A store that fails as the test says.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use fastn_store::{Batch, ClaimAsk, Claimed, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written};
+
+/// What goes wrong with a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It fails with this kind, and nothing is written.
+    Refused(ErrorKind),
+    /// It is written, but the answer is lost: the caller is told that the store is unavailable.
+    AnswerLost,
+}
+
+/// Decides what goes wrong with which commit; they are counted from 0.
+type Decide = Box<dyn FnMut(u64, &Batch) -> Option<Fault> + Send>;
+
+/// A store whose commits fail as the test says; everything else goes through.
+#[derive(Clone)]
+pub struct FaultStore {
+    inner: Arc<dyn Store>,
+    decide: Arc<Mutex<Decide>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl FaultStore {
+    /// Wraps a store. `decide` is asked before each commit what goes wrong with it, if anything.
+    pub fn new(inner: Arc<dyn Store>, decide: impl FnMut(u64, &Batch) -> Option<Fault> + Send + 'static) -> Self {
+        Self { inner, decide: Arc::new(Mutex::new(Box::new(decide))), commits: Arc::default() }
+    }
+
+    /// How many commits were asked for.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Store for FaultStore {
+    fn name(&self) -> String {
+        format!("faulty {}", self.inner.name())
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        self.inner.acquire(ask).await
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        self.inner.renew(lease, until).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.inner.release(lease).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        let number = self.commits.fetch_add(1, Ordering::SeqCst);
+        let fault = self.decide.lock().unwrap_or_else(PoisonError::into_inner)(number, &batch);
+        let fail = |kind| Error::new(kind, "commit").caused_by("a fault that was asked for");
+        match fault {
+            None => self.inner.commit(batch).await,
+            Some(Fault::Refused(kind)) => Err(fail(kind)),
+            Some(Fault::AnswerLost) => {
+                self.inner.commit(batch).await?;
+                Err(fail(ErrorKind::Unavailable))
+            }
+        }
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        self.inner.claim(ask).await
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        self.inner.read(run).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.inner.list(query).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.inner.prune(before, limit).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}

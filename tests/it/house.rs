@@ -1,0 +1,190 @@
+//! The shape of the house: which crate may know which, what may not be anywhere, and no circles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which crates of the house each crate may know. What is not listed may not be.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("fastn-core", &[]),
+    ("fastn-workflow", &["fastn-core"]),
+    ("fastn-connectors", &["fastn-core"]),
+    ("fastn-store", &["fastn-core"]),
+    ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors"]),
+    ("fastn-testkit", &["fastn-core", "fastn-store", "fastn-runtime"]),
+    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime"]),
+    ("fastn-ffi", &["fastn", "fastn-core"]),
+    ("fastn-cli", &["fastn"]),
+];
+
+/// Words that may not stand among a crate's dependencies: the absences that carry the design.
+const ABSENT: &[(&str, &[&str])] = &[
+    ("fastn-core", &["tokio", "rusqlite", "reqwest", "async-trait", "tracing"]),
+    ("fastn-workflow", &["tokio", "rusqlite", "reqwest", "tracing"]),
+    ("fastn-store", &["reqwest"]),
+    ("fastn-runtime", &["rusqlite", "reqwest"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn folder(name: &str) -> PathBuf {
+    if name == "fastn" { root() } else { root().join(name) }
+}
+
+/// The names under `[dependencies]` of a manifest.
+fn dependencies(name: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(folder(name).join("Cargo.toml")).unwrap();
+    let mut section = "";
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line;
+        } else if section == "[dependencies]" || section.starts_with("[target.") {
+            found.extend(
+                line.split(['=', '.', ' '])
+                    .next()
+                    .filter(|word| !word.is_empty() && !word.starts_with('#'))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    for (name, may) in ARROWS {
+        let known: BTreeSet<_> = dependencies(name).into_iter().filter(|other| other.starts_with("fastn")).collect();
+        let may: BTreeSet<_> = may.iter().map(|other| (*other).to_owned()).collect();
+        let excess: Vec<_> = known.difference(&may).collect();
+        assert!(excess.is_empty(), "{name} may not know {excess:?}");
+    }
+}
+
+#[test]
+fn every_crate_of_the_workspace_is_in_the_table_of_arrows() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for line in manifest.lines().map(str::trim).filter(|line| line.starts_with("\"fastn-") && line.ends_with("\",")) {
+        let name = line.trim_matches(['"', ',']);
+        assert!(ARROWS.iter().any(|(listed, _)| *listed == name), "{name} is not listed");
+    }
+}
+
+#[test]
+fn what_must_be_absent_is_absent() {
+    for (name, absent) in ABSENT {
+        let known = dependencies(name);
+        for word in *absent {
+            assert!(!known.contains(*word), "{name} may not depend on {word}");
+        }
+    }
+}
+
+#[test]
+fn unsafe_is_written_in_the_c_abi_only() {
+    for (name, _) in ARROWS.iter().filter(|(name, _)| *name != "fastn-ffi") {
+        for file in sources(&folder(name).join("src")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            assert!(!code.into_iter().any(|line| line.contains("unsafe ")), "unsafe in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_dependency_of_the_workspace_says_why() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let section = section.split("# Tests, examples and benches only.").next().unwrap();
+    for line in
+        section.lines().filter(|line| line.contains(" = ") && !line.starts_with("fastn") && !line.starts_with('#'))
+    {
+        assert!(line.contains(" # "), "no reason beside {line}");
+    }
+}
+
+/// The module a file is: `engine/run.rs` of a crate is `engine::run`.
+fn module(src: &Path, file: &Path) -> String {
+    let path = file.strip_prefix(src).unwrap().with_extension("");
+    let path = path.to_string_lossy().replace('/', "::");
+    path.trim_end_matches("::mod").to_owned()
+}
+
+/// The modules a file imports from its own crate, as far as they are files.
+fn imports(text: &str, own: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for statement in code.split(';') {
+        let Some(path) = statement.rsplit_once("use ").map(|(_, path)| path.trim()) else { continue };
+        let (base, rest) = if let Some(rest) = path.strip_prefix("crate::") {
+            (String::new(), rest)
+        } else if let Some(rest) = path.strip_prefix("super::") {
+            (own.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned()), rest)
+        } else {
+            continue;
+        };
+        let mut path = rest.split('{').next().unwrap_or_default().trim_end_matches("::").to_owned();
+        if !base.is_empty() {
+            path = format!("{base}::{path}");
+        }
+        // The longest beginning of the path that is a file.
+        while !path.is_empty() && !modules.contains(&path) {
+            path = path.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned());
+        }
+        if !path.is_empty() && path != own {
+            found.insert(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_inside_a_crate_form_no_circle() {
+    for (name, _) in ARROWS {
+        let src = folder(name).join("src");
+        let files = sources(&src);
+        let modules: BTreeSet<_> = files.iter().map(|file| module(&src, file)).collect();
+        let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for file in &files {
+            let own = module(&src, file);
+            // Faces only hand on what lies behind them.
+            if own == "lib" || own == "main" || file.ends_with("mod.rs") {
+                continue;
+            }
+            arrows.insert(own.clone(), imports(&fs::read_to_string(file).unwrap(), &own, &modules));
+        }
+        // Takes away modules that import none of those left, until none can be.
+        loop {
+            let leaves: Vec<_> = arrows
+                .iter()
+                .filter(|(_, to)| to.iter().all(|module| !arrows.contains_key(module)))
+                .map(|(from, _)| from.clone())
+                .collect();
+            if leaves.is_empty() {
+                break;
+            }
+            leaves.iter().for_each(|leaf| drop(arrows.remove(leaf)));
+        }
+        let left: BTreeMap<_, Vec<_>> = arrows
+            .iter()
+            .map(|(from, to)| (from, to.iter().filter(|module| arrows.contains_key(*module)).collect()))
+            .collect();
+        assert!(left.is_empty(), "a circle in {name}: {left:#?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! Stores that fail: an error surfaces, and nothing is acknowledged that was not written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fastn::prelude::*;
+use fastn::store::{Store, Write};
+use fastn_testkit::{Fault, FaultStore};
+
+use crate::world::{Log, memory, noted};
+
+fn three(log: &Log) -> Workflow<u64, u64> {
+    workflow("three")
+        .define(|flow, n| {
+            let a = flow.step("a", noted(log, "a"), n);
+            let b = flow.step("b", noted(log, "b"), a);
+            flow.step("c", noted(log, "c"), b)
+        })
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_store_that_recovers_in_time_is_not_noticed() {
+    for fault in [Fault::Refused(ErrorKind::Unavailable), Fault::AnswerLost] {
+        let log = Log::default();
+        let flow = three(&log);
+        // Every commit fails twice before it succeeds.
+        let store = FaultStore::new(memory(), move |n, _| (n % 3 != 2).then_some(fault));
+        let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+        assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+        assert_eq!(log.take(), ["a", "b", "c"], "lost answers ran nothing twice");
+        engine.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
+    for (kind, at) in [(ErrorKind::Unavailable, 2), (ErrorKind::Corrupt, 2), (ErrorKind::Fenced, 3)] {
+        let log = Log::default();
+        let flow = three(&log);
+        let inner = memory();
+        let store = FaultStore::new(inner.clone(), move |n, _| (n >= at).then_some(Fault::Refused(kind)));
+        let engine = Engine::builder()
+            .store(Arc::new(store) as Arc<dyn Store>)
+            .patience(millis(20))
+            .serve(&flow)
+            .open()
+            .await
+            .unwrap();
+        let run = engine.start(&flow, 7).await.unwrap();
+        let error = run.output().await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        let steps = log.take();
+        assert_eq!(steps, ["a", "b", "c"][..at as usize], "no step began whose predecessor was not written");
+        let refused = engine.start(&flow, 8).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Closed);
+        assert!(format!("{refused:?}").contains("halted"), "{refused:?}");
+        let _ = engine.shutdown().await;
+
+        let engine = Engine::builder().store(inner).serve(&flow).open().await.unwrap();
+        assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 7);
+        assert_eq!(log.take(), ["a", "b", "c"][at as usize - 1..], "only what was not written ran again");
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_was_not_written_is_not_acknowledged() {
+    let log = Log::default();
+    let flow = three(&log);
+    let inner = memory();
+    let store = FaultStore::new(inner.clone(), |_, _| Some(Fault::Refused(ErrorKind::Unavailable)));
+    let engine = Engine::builder()
+        .store(Arc::new(store) as Arc<dyn Store>)
+        .patience(millis(10))
+        .serve(&flow)
+        .open()
+        .await
+        .unwrap();
+    assert_eq!(engine.start(&flow, 7).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(log.take().is_empty());
+    assert!(inner.list(RunQuery::default()).await.unwrap().runs.is_empty());
+}
+
+#[tokio::test]
+async fn one_runs_bad_write_fails_that_run_alone() {
+    let log = Log::default();
+    let flow = three(&log);
+    // Refuses every batch that holds a turn of run number 2: what a store does with a turn it cannot accept.
+    let store = FaultStore::new(memory(), |_, batch| {
+        let bad = |write: &Write| matches!(write, Write::Turn(turn) if turn.run.0 == 2);
+        batch.writes.iter().any(bad).then_some(Fault::Refused(ErrorKind::Invalid))
+    });
+    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let mut runs = Vec::new();
+    for n in 0..4 {
+        runs.push(engine.start(&flow, n).await.unwrap());
+    }
+    let mut failed = 0;
+    for run in runs {
+        failed += usize::from(run.output().await.is_err());
+    }
+    assert_eq!(failed, 1);
+}
+
+/// What a file on a full disk does, with SQLite itself: it says no in the middle, and is asked again.
+#[tokio::test]
+async fn space_that_comes_back_lets_the_run_go_on() {
+    let log = Log::default();
+    let flow = three(&log);
+    let full = Arc::new(AtomicBool::new(false));
+    let (disk, fill) = (full.clone(), full.clone());
+    let note = log.clone();
+    let store = FaultStore::new(memory(), move |_, _| {
+        if disk.load(Ordering::SeqCst) && note.count("a") > 0 {
+            // Once refused, space is made.
+            disk.store(false, Ordering::SeqCst);
+            return Some(Fault::Refused(ErrorKind::Unavailable));
+        }
+        None
+    });
+    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    fill.store(true, Ordering::SeqCst);
+    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+    assert!(!full.load(Ordering::SeqCst), "it was refused once");
+    assert_eq!(log.take(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn steps_that_chose_so_do_not_wait_for_the_disk() {
+    let log = Log::default();
+    let flow = workflow("relaxed")
+        .define(|flow, n| {
+            (0..10)
+                .fold(n, |port, i| flow.step(&format!("s{i}"), noted(&log, "s").durability(Durability::Relaxed), port))
+        })
+        .unwrap();
+    let store = FaultStore::new(memory(), |_, _| None);
+    let commits = store.clone();
+    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+    assert!(commits.commits() < 10, "{} commits for 10 steps", commits.commits());
+    assert_eq!(log.count("s"), 10);
+}

@@ -1,0 +1,148 @@
+//! Time: sleeps, waits for retries, and runs that leave memory meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn::core::Timestamp;
+use fastn::prelude::*;
+use fastn_testkit::ManualClock;
+
+use crate::world::{Log, fails, memory, noted};
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn clock() -> ManualClock {
+    ManualClock::at(Timestamp::from_millis(1_800_000_000_000))
+}
+
+/// Lets the engine do what it can do at the present time.
+async fn until_waiting<O>(run: &RunHandle<O>) {
+    while run.status().await.unwrap() != RunStatus::Waiting {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sleep_of_years_survives_engines_and_costs_no_memory_meanwhile() {
+    let (log, store, clock) = (Log::default(), memory(), clock());
+    let flow = workflow("patient")
+        .define(|flow, n| {
+            let before = flow.step("before", noted(&log, "before"), n);
+            let rested = flow.sleep("rest", 10 * YEAR, before);
+            flow.step("after", noted(&log, "after"), rested)
+        })
+        .unwrap();
+    let open = || Engine::builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
+
+    let engine = open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    let (tenant, id) = (run.tenant().clone(), run.id());
+    engine.shutdown().await.unwrap();
+    drop((run, engine));
+
+    clock.advance(9 * YEAR);
+    let engine = open().await.unwrap();
+    let run = engine.runs().handle::<u64>(&tenant, id);
+    until_waiting(&run).await;
+    assert_eq!(log.take(), ["before"]);
+    clock.advance(YEAR);
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert_eq!(log.take(), ["after"]);
+}
+
+#[tokio::test]
+async fn runs_that_wait_at_once_wake_in_order() {
+    let (log, clock) = (Log::default(), clock());
+    let naps = |name: &'static str, nap: Duration| {
+        workflow(name)
+            .define(|flow, n| {
+                let rested = flow.sleep("rest", nap, n);
+                flow.step("after", noted(&log, name), rested)
+            })
+            .unwrap()
+    };
+    let flows = [naps("c", secs(30)), naps("a", secs(10)), naps("b", secs(20))];
+    let builder = Engine::builder().store(memory()).clock(Arc::new(clock.clone()));
+    let engine = flows.iter().fold(builder, |builder, flow| builder.serve(flow)).open().await.unwrap();
+    let mut runs = Vec::new();
+    for flow in &flows {
+        let run = engine.start(flow, 1).await.unwrap();
+        until_waiting(&run).await;
+        runs.push(run);
+    }
+    for second in [9, 10, 20, 30_u64] {
+        clock.set(Timestamp::from_millis(1_800_000_000_000 + second as i64 * 1_000));
+        if second >= 10 {
+            while log.take().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    for run in runs {
+        run.output().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_a_retry_is_durable() {
+    let (log, store, clock) = (Log::default(), memory(), clock());
+    let note = log.clone();
+    let flaky = move |n: u64| {
+        note.note("try");
+        let fail = note.count("try") < 2;
+        async move { if fail { Err(StepError::new("not yet")) } else { Ok(n) } }
+    };
+    let flow = workflow("flaky")
+        .define(|flow, n| flow.step("flaky", flaky.retry(Retry::fixed(hours(1)).attempts(2)), n))
+        .unwrap();
+    let open = || Engine::builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
+    let engine = open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    let (tenant, id) = (run.tenant().clone(), run.id());
+    engine.shutdown().await.unwrap();
+
+    clock.advance(minutes(59));
+    let engine = open().await.unwrap();
+    let run = engine.runs().handle::<u64>(&tenant, id);
+    until_waiting(&run).await;
+    assert_eq!(log.count("try"), 1, "an hour is not over yet");
+    clock.advance(minutes(1));
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert_eq!(log.count("try"), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_delays_but_loses_nothing() {
+    let (log, clock) = (Log::default(), clock());
+    let flow = workflow("w")
+        .define(|flow, n| {
+            let rested = flow.sleep("rest", minutes(1), n);
+            flow.step("after", noted(&log, "after"), rested)
+        })
+        .unwrap();
+    let engine = Engine::builder().store(memory()).clock(Arc::new(clock.clone())).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    clock.set(Timestamp::EPOCH);
+    assert_eq!(run.status().await.unwrap(), RunStatus::Waiting);
+    clock.set(Timestamp::from_millis(1_800_000_060_000));
+    assert_eq!(run.output().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_can_be_cancelled() {
+    let clock = clock();
+    let flow = workflow("w")
+        .define(|flow, n| {
+            let rested = flow.sleep("rest", days(1), n);
+            flow.step("fails", fails, rested)
+        })
+        .unwrap();
+    let engine = Engine::builder().store(memory()).clock(Arc::new(clock)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    assert!(run.cancel("never mind").await.unwrap());
+    assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Cancelled);
+}

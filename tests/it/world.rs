@@ -1,0 +1,59 @@
+//! What the tests share: steps, flows, stores.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use fastn::prelude::*;
+use fastn::store::{MemoryStore, Store};
+
+pub(crate) type Res<T> = Result<T, StepError>;
+
+/// What steps did, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| *line == what).count()
+    }
+}
+
+pub(crate) fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+/// A step that notes its name and passes its value on.
+pub(crate) fn noted(log: &Log, name: &'static str) -> impl Fn(u64) -> StepFuture + Clone + Send + Sync + 'static {
+    let log = log.clone();
+    move |n| {
+        let log = log.clone();
+        Box::pin(async move {
+            log.note(name);
+            Ok(n)
+        })
+    }
+}
+
+pub(crate) type StepFuture = std::pin::Pin<Box<dyn Future<Output = Res<u64>> + Send>>;
+
+/// A step that always fails.
+pub(crate) async fn fails(_: u64) -> Res<u64> {
+    Err(StepError::new("no"))
+}
+
+pub(crate) async fn failure_of<O: serde::de::DeserializeOwned>(run: &RunHandle<O>) -> (RunStatus, Failure) {
+    let outcome = run.outcome().await.unwrap();
+    let status = run.status().await.unwrap();
+    match outcome {
+        Outcome::Failed(failure) | Outcome::Cancelled(failure) | Outcome::Stuck(failure) => (status, failure),
+        other => panic!("the run did not fail: {other}"),
+    }
+}
