@@ -1,5 +1,7 @@
 //! Connectors as an engine uses them: through a registry, against real servers on the loopback and real processes.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking, too")]
+
 mod registry;
 mod step;
 mod typed;

@@ -212,6 +212,17 @@ async fn at_a_deadline_the_whole_group_ends() {
 }
 
 #[tokio::test]
+async fn a_deadline_that_has_passed_starts_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mark = dir.path().join("mark");
+    let command = || Command::new("touch").arg(mark.to_str().expect("it is UTF-8"));
+    let process = Process::default();
+    assert_eq!(failure(process.run(&cx_until(Duration::ZERO), command()).await).kind.as_str(), "timeout");
+    assert_eq!(failure(process.run(&cx(), command().timeout(Duration::ZERO)).await).kind.as_str(), "timeout");
+    assert!(!mark.exists());
+}
+
+#[tokio::test]
 async fn a_program_may_end_in_its_own_way() {
     let link = Link::new();
     let script = "trap 'echo bye >&2; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
