@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking, too")]
 
 mod registry;
+#[cfg_attr(not(feature = "process"), allow(dead_code, reason = "what only processes need"))]
 mod step;
 mod typed;
 
