@@ -82,7 +82,7 @@ pub(crate) fn permanent(kind: impl Into<Cow<'static, str>>, message: impl Into<S
 }
 
 /// A failure that may be gone next time.
-#[cfg(any(feature = "http", feature = "process"))]
+#[cfg(any(feature = "http", all(feature = "process", unix)))]
 pub(crate) fn transient(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> StepError {
     StepError::from_failure(Failure::new(FailureKind::new(kind), message))
 }

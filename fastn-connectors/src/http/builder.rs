@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fastn_core::{Error, ErrorKind, Payload, Result, StepCx, StepError};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls_platform_verifier::Verifier;
 
 use crate::http::guard::{Checked, Guard, Resolve, System};
+use crate::http::shared::Shared;
 use crate::http::{REQUEST, Request, Response};
 use crate::{Action, Call, Connector, Description};
 
@@ -18,18 +21,8 @@ const MEBIBYTE: usize = 1024 * 1024;
 /// The connector `http`, and the one HTTP client below other connectors. Cloning is cheap and shares connections.
 #[derive(Clone)]
 pub struct Http {
-    pub(super) shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
-    description: Description,
-    pub(super) client: reqwest::Client,
-    pub(super) guard: Guard,
-    pub(super) headers: HeaderMap,
-    pub(super) max_request_bytes: usize,
-    pub(super) max_response_bytes: usize,
-    pub(super) timeout: Duration,
-    pub(super) redirects: u32,
+    description: Arc<Description>,
+    shared: Arc<Shared>,
 }
 
 impl Http {
@@ -46,14 +39,14 @@ impl Http {
     /// # Cancel safety
     /// Dropping the future closes the connection; whether the other side acted on the request is not known then.
     pub async fn send(&self, cx: &StepCx, request: Request) -> Result<Response, StepError> {
-        self.exchange(cx, request).await
+        self.shared.exchange(cx, request).await
     }
 }
 
 #[async_trait]
 impl Connector for Http {
     fn describe(&self) -> &Description {
-        &self.shared.description
+        &self.description
     }
 
     async fn execute(&self, call: Call) -> Result<Payload, StepError> {
@@ -76,6 +69,7 @@ impl fmt::Debug for Http {
 pub struct Builder {
     guard: Guard,
     resolver: Arc<dyn Resolve>,
+    roots: Vec<CertificateDer<'static>>,
     headers: HeaderMap,
     user_agent: String,
     max_request_bytes: usize,
@@ -92,6 +86,7 @@ impl Default for Builder {
         Self {
             guard: Guard::default(),
             resolver: Arc::new(System),
+            roots: Vec::new(),
             headers: HeaderMap::new(),
             user_agent: concat!("fastn/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_request_bytes: 8 * MEBIBYTE,
@@ -124,6 +119,12 @@ impl Builder {
     /// Resolves names with this resolver instead of the system's. What it finds is checked all the same.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Trusts this root certificate (X.509 in DER) in addition to the system's.
+    pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(CertificateDer::from(certificate.into()));
         self
     }
 
@@ -181,8 +182,8 @@ impl Builder {
     /// The connector.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every setting that is wrong; [`ErrorKind::Unavailable`] if the system's certificates
-    /// cannot be read.
+    /// [`ErrorKind::Invalid`] with every setting that is wrong; [`ErrorKind::Unavailable`] if the certificates cannot be
+    /// read, the system's or those to be trusted in addition.
     pub fn build(self) -> Result<Http> {
         if !self.faults.is_empty() {
             return Err(Error::new(ErrorKind::Invalid, "build connector")
@@ -191,7 +192,7 @@ impl Builder {
         }
         let checked = Checked { guard: self.guard.clone(), resolver: self.resolver };
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls(self.roots)?)
             .dns_resolver(Arc::new(checked))
             // A proxy would look the name up itself, unguarded.
             .no_proxy()
@@ -206,8 +207,8 @@ impl Builder {
             .map_err(|e| Error::new(ErrorKind::Invalid, "build connector").with("connector", "http").caused_by(e))?;
         let request = Action::new("request").summary("Sends a request and gives the response");
         Ok(Http {
+            description: Arc::new(Description::new("http").summary("Requests to web services").action(request)),
             shared: Arc::new(Shared {
-                description: Description::new("http").summary("Requests to web services").action(request),
                 client,
                 guard: self.guard,
                 headers: self.headers,
@@ -227,14 +228,16 @@ impl fmt::Debug for Builder {
 }
 
 /// TLS with a provider of our own: the process-wide default is the host's to set.
-fn tls() -> Result<rustls::ClientConfig> {
+fn tls(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig> {
     let failed = |e: rustls::Error| Error::new(ErrorKind::Unavailable, "set up TLS").caused_by(e);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(failed)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed)?
-        .with_platform_verifier()
-        .map_err(failed)?
+        // "Dangerous" is any verifier that is not rustls's own; this one asks the system.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

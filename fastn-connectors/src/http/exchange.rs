@@ -9,19 +9,23 @@ use tokio::time::{Instant, timeout};
 
 use crate::connector::permanent;
 use crate::http::body::excerpt;
-use crate::http::builder::Http;
 use crate::http::outcome::{REDIRECT, client_error, forbidden, status_error, too_large, too_slow};
 use crate::http::prepare::{Hop, prepare};
+use crate::http::shared::Shared;
 use crate::http::{Body, Request, Response, redirect};
 
 /// How much of the body of an error is read, and for how long: enough for people, and no reason to lose the status.
 const EXCERPT: (usize, Duration) = (4 * 1024, Duration::from_secs(1));
 
-impl Http {
+impl Shared {
     pub(super) async fn exchange(&self, cx: &StepCx, request: Request) -> Result<Response, StepError> {
-        let first = prepare(&self.shared, cx, &request)?;
+        let first = prepare(self, cx, &request)?;
         let what = first.shown();
         let limit = self.limit(cx, &request);
+        if limit.is_zero() {
+            // A timeout looks at the clock only after the first step of what it limits.
+            return Err(too_slow(&what, limit));
+        }
         let started = Instant::now();
         let answer = async {
             let (hop, response) = self.follow(first).await?;
@@ -37,7 +41,7 @@ impl Http {
     fn limit(&self, cx: &StepCx, request: &Request) -> Duration {
         let of_step = cx.info().deadline.map(|deadline| deadline.since(Timestamp::from(SystemTime::now())));
         let of_request = request.timeout_ms.map(Duration::from_millis);
-        [of_step, of_request].into_iter().flatten().fold(self.shared.timeout, Duration::min)
+        [of_step, of_request].into_iter().flatten().fold(self.timeout, Duration::min)
     }
 
     /// Asks, and asks where redirected to.
@@ -45,15 +49,14 @@ impl Http {
         let mut followed = 0;
         loop {
             let what = hop.shown();
-            self.shared.guard.check_url(&hop.url).map_err(|why| forbidden(&what, &why))?;
-            let response =
-                self.shared.client.execute(hop.to_client()).await.map_err(|error| client_error(&what, error))?;
-            if self.shared.redirects == 0 {
+            self.guard.check_url(&hop.url).map_err(|why| forbidden(&what, &why))?;
+            let response = self.client.execute(hop.to_client()).await.map_err(|error| client_error(&what, error))?;
+            if self.redirects == 0 {
                 return Ok((hop, response));
             }
             match redirect::next(&hop, response.status(), response.headers())? {
                 None => return Ok((hop, response)),
-                Some(_) if followed == self.shared.redirects => {
+                Some(_) if followed == self.redirects => {
                     return Err(permanent(REDIRECT, format!("{what} is the end of {followed} redirects and one more")));
                 }
                 Some(next) => hop = next,
@@ -85,7 +88,7 @@ impl Http {
 
     /// The whole body, or a failure before more than the limit is held.
     async fn collect(&self, hop: &Hop, response: &mut reqwest::Response) -> Result<Vec<u8>, StepError> {
-        let max = self.shared.max_response_bytes;
+        let max = self.max_response_bytes;
         let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
         if announced > max {
             return Err(too_large(&hop.shown(), max));

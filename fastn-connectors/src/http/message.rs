@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use fastn_core::Op;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::http::body::base64_text;
+use crate::http::base64_text;
+
+/// Sends a request and gives the response, as [`Http`](crate::http::Http) does.
+pub const REQUEST: Op<Request, Response> = Op::new("http", "request");
 
 /// A request. In JSON: `{"method": "POST", "url": "https://api.example.com/orders", "body": {"json": {"id": 7}}}`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]

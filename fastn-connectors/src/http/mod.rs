@@ -19,6 +19,7 @@
 //! Compressed answers are not asked for. No cookies are kept, and no proxy is taken from the environment.
 
 mod address;
+mod base64_text;
 mod body;
 mod builder;
 mod exchange;
@@ -28,14 +29,10 @@ mod outcome;
 mod prepare;
 mod redirect;
 mod retry_after;
+mod shared;
 
 pub use crate::http::builder::{Builder, Http};
 pub use crate::http::guard::Resolve;
-pub use crate::http::message::{Body, Request, Response};
+pub use crate::http::message::{Body, REQUEST, Request, Response};
 pub use crate::http::outcome::{BROKEN, FORBIDDEN_TARGET, REDIRECT, UNREACHABLE};
 pub use crate::http::retry_after::MAX_RETRY_AFTER;
-
-use fastn_core::Op;
-
-/// Sends a request and gives the response, as [`Http`] does.
-pub const REQUEST: Op<Request, Response> = Op::new("http", "request");

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::connector::permanent;
 use crate::http::Request;
-use crate::http::builder::Shared;
+use crate::http::shared::Shared;
 
 /// A request on its way to one target.
 #[derive(Clone)]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fastn_core::{Payload, StepCx, StepError};
 
+use crate::process::run::run;
+use crate::process::settings::Settings;
 use crate::process::{Command, Exit, RUN};
 use crate::{Action, Call, Connector, Description};
 
@@ -15,15 +17,6 @@ use crate::{Action, Call, Connector, Description};
 pub struct Process {
     description: Arc<Description>,
     settings: Arc<Settings>,
-}
-
-/// The limits of what is kept of a program's output, and how it is stopped.
-pub(super) struct Settings {
-    pub(super) programs: Vec<String>,
-    pub(super) max_output_bytes: usize,
-    pub(super) max_line_bytes: usize,
-    pub(super) max_lines: usize,
-    pub(super) grace: Duration,
 }
 
 impl Process {
@@ -40,7 +33,7 @@ impl Process {
     /// # Cancel safety
     /// Dropping the future kills the whole process group at once.
     pub async fn run(&self, cx: &StepCx, command: Command) -> Result<Exit, StepError> {
-        crate::process::run::run(&self.settings, cx, &command).await
+        run(&self.settings, cx, &command).await
     }
 }
 
@@ -72,23 +65,10 @@ impl fmt::Debug for Process {
 }
 
 /// The settings of a [`Process`].
+#[derive(Default)]
 #[must_use = "a connector comes out of build()"]
 pub struct Builder {
     settings: Settings,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            settings: Settings {
-                programs: Vec::new(),
-                max_output_bytes: 1024 * 1024,
-                max_line_bytes: 64 * 1024,
-                max_lines: 1_000,
-                grace: Duration::from_secs(2),
-            },
-        }
-    }
 }
 
 impl Builder {
@@ -130,8 +110,8 @@ impl Builder {
 
     /// The connector.
     pub fn build(self) -> Process {
-        let run = Action::new("run").summary("Runs a program to its end");
-        let description = Description::new("process").summary("Programs of this machine").action(run);
+        let action = Action::new("run").summary("Runs a program to its end");
+        let description = Description::new("process").summary("Programs of this machine").action(action);
         Process { description: Arc::new(description), settings: Arc::new(self.settings) }
     }
 }

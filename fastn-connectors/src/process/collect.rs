@@ -6,8 +6,8 @@ use fastn_core::StepCx;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::process::builder::Settings;
 use crate::process::lines::{Line, Lines};
+use crate::process::settings::Settings;
 
 const CHUNK: usize = 8 * 1024;
 

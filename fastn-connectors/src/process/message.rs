@@ -5,8 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fastn_core::Op;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// Runs a program to its end, as [`Process`](crate::process::Process) does.
+pub const RUN: Op<Command, Exit> = Op::new("process", "run");
 
 /// What to run. In JSON: `{"program": "git", "args": ["fetch"], "dir": "/srv/repo"}`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

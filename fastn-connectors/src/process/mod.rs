@@ -24,13 +24,9 @@ mod lines;
 mod message;
 mod outcome;
 mod run;
+mod settings;
 mod spawn;
 
 pub use crate::process::builder::{Builder, Process};
-pub use crate::process::message::{Command, Exit};
+pub use crate::process::message::{Command, Exit, RUN};
 pub use crate::process::outcome::{FORBIDDEN_PROGRAM, NOT_FOUND, NOT_STARTED};
-
-use fastn_core::Op;
-
-/// Runs a program to its end, as [`Process`] does.
-pub const RUN: Op<Command, Exit> = Op::new("process", "run");

@@ -8,10 +8,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::{sleep, timeout};
 
-use crate::process::builder::Settings;
 use crate::process::collect::{Output, Tail};
 use crate::process::group::Group;
 use crate::process::outcome::{cancelled, judge, lost, too_slow};
+use crate::process::settings::Settings;
 use crate::process::spawn::spawn;
 use crate::process::{Command, Exit};
 
@@ -27,6 +27,9 @@ pub(super) async fn run(settings: &Settings, cx: &StepCx, command: &Command) -> 
         return Err(cancelled(command));
     }
     let limit = limit(cx, command);
+    if let Some(Duration::ZERO) = limit {
+        return Err(too_slow(command, Duration::ZERO, ""));
+    }
     let mut group = Group::new(spawn(settings, command)?).map_err(|error| lost(command, &error))?;
     let child = group.child();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -8,8 +8,8 @@ use tokio::process::{Child, Command as Program};
 
 use crate::connector::permanent;
 use crate::process::Command;
-use crate::process::builder::Settings;
 use crate::process::outcome::{FORBIDDEN_PROGRAM, NOT_FOUND, NOT_STARTED};
+use crate::process::settings::Settings;
 
 /// What programs need to find their tools, their files and their language; nothing that is secret by habit.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];

@@ -111,11 +111,11 @@ async fn arguments_are_not_interpreted() {
 
 #[tokio::test]
 async fn little_is_inherited_and_nothing_if_asked() {
-    // Cargo sets it for its tests; a program has no business with it.
-    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     let exit = run(Command::new("env").env("MINE", "1")).await.expect("it succeeds");
     let names: BTreeSet<&str> = exit.stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     let known = BTreeSet::from(["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "MINE"]);
+    let more = std::env::vars().any(|(name, _)| !known.contains(name.as_str()));
+    assert!(more, "these tests themselves must have a variable that is not inherited");
     assert!(names.contains("PATH") && names.contains("MINE") && names.is_subset(&known), "{names:?}");
     let exit = run(Command::new("/usr/bin/env").clear_env().env("MINE", "1")).await.expect("it succeeds");
     assert_eq!(exit.stdout, "MINE=1\n");
@@ -209,6 +209,17 @@ async fn at_a_deadline_the_whole_group_ends() {
     }
     let failure = failure(process.run(&cx_until(limit), Command::new("sleep").arg("1000")).await);
     assert_eq!(failure.kind.as_str(), "timeout");
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_starts_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mark = dir.path().join("mark");
+    let command = || Command::new("touch").arg(mark.to_str().expect("it is UTF-8"));
+    let process = Process::default();
+    assert_eq!(failure(process.run(&cx_until(Duration::ZERO), command()).await).kind.as_str(), "timeout");
+    assert_eq!(failure(process.run(&cx(), command().timeout(Duration::ZERO)).await).kind.as_str(), "timeout");
+    assert!(!mark.exists());
 }
 
 #[tokio::test]

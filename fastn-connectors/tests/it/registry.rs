@@ -76,9 +76,11 @@ fn registries_share_nothing() {
 
 /// Keeps the fields of the spans it sees, as text.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<(&'static str, BTreeMap<&'static str, String>)>>>);
+struct Spans(Arc<Mutex<Vec<(&'static str, Values)>>>);
 
-struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
+type Values = BTreeMap<&'static str, String>;
+
+struct Fields<'a>(&'a mut Values);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

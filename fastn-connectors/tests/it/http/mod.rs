@@ -5,6 +5,7 @@ mod guard;
 mod limits;
 mod requests;
 mod server;
+mod tls;
 
 use std::time::Duration;
 

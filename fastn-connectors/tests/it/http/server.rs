@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came in.
 #[derive(Clone, Debug)]
@@ -61,15 +62,35 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(None, handler).await
+    }
+
+    /// A server that speaks TLS.
+    pub(super) async fn secure(
+        acceptor: TlsAcceptor,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(acceptor), handler).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a loopback");
         let port = listener.local_addr().expect("it is bound").port();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (handler, log): (Arc<Handler>, _) = (Arc::new(handler), Arc::clone(&seen));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
-                // A client that hangs up is what some tests are about.
-                tokio::spawn(async move { serve(stream, &*handler, &log).await.ok() });
+                let (handler, log, tls) = (Arc::clone(&handler), Arc::clone(&log), tls.clone());
+                tokio::spawn(async move {
+                    // A client that hangs up is what some tests are about.
+                    let _ = match tls {
+                        None => serve(stream, &*handler, &log).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => serve(stream, &*handler, &log).await,
+                            Err(error) => Err(error),
+                        },
+                    };
+                });
             }
         });
         Self { port, seen, task }
@@ -105,7 +126,11 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    handler: &Handler,
+    log: &Mutex<Vec<Seen>>,
+) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if stream.read_buf(&mut bytes).await? == 0 {
