@@ -48,7 +48,7 @@ async fn a_command_that_outlives_its_deadline_is_killed_and_its_lines_are_progre
     let registry = Registry::new().with(process::Process::default()).unwrap();
     let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
     let script = r#"echo '{"done":1}'; sleep 60 & wait"#;
-    let run = engine.start(&flow, process::Command::new("sh").args(["-c", script])).await.unwrap();
+    let run = engine.start(&flow, process::Command::new("sh").arg("-c").arg(script)).await.unwrap();
     let mut events = run.events();
     let mut progress = Vec::new();
     while let Some(event) = events.next().await {
