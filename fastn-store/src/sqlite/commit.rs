@@ -43,6 +43,8 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
             .map(|batch| draft.gather(batch, token, |turn| standing(conn, &mut state.runs, turn, token)))
             .collect();
         let mut done = Done::default();
+        write(conn, state, &draft, budget, &mut done)?;
+        // After the turns, so that a run that exists is shown as they leave it.
         let mut answers = Vec::with_capacity(batches.len());
         for (batch, judged) in batches.iter().zip(judged) {
             answers.push(match judged {
@@ -50,7 +52,6 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
                 Err(error) => Err(error),
             });
         }
-        write(conn, state, &draft, budget, &mut done)?;
         Ok((answers, done, token))
     });
     let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
