@@ -83,19 +83,17 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
-    // Before anything is written: a foreign file stays as it is.
-    identify(conn)?;
+    // Before anything is written: a foreign file stays as it is. In a transaction, since another process may be creating
+    // the database just now, and half of that would look foreign.
+    let look = Transaction::new_unchecked(conn, TransactionBehavior::Deferred).map_err(fault(OP))?;
+    identify(&look)?;
+    look.commit().map_err(fault(OP))?;
     if conn.is_readonly("main").map_err(fault(OP))? {
         return Err(Error::new(ErrorKind::Invalid, OP).caused_by("the file cannot be written to"));
     }
     let set = |name: &str, value: i64| conn.pragma_update(None, name, value).map_err(fault(OP));
     set("page_size", PAGE_SIZE)?;
-    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault(OP))?;
-    if mode != "wal" {
-        return Err(Error::new(ErrorKind::Unsupported, OP)
-            .with("journal_mode", mode)
-            .caused_by("a write-ahead log is needed and cannot be had here"));
-    }
+    use_log(conn)?;
     set("synchronous", options.synchronous.code())?;
     set("foreign_keys", 1)?;
     set("wal_autocheckpoint", LOG_PAGES)?;
@@ -107,6 +105,30 @@ fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
         limit_size(conn, bytes)?;
     }
     Ok(())
+}
+
+/// Turns the write-ahead log on.
+///
+/// Of several processes that open a new database at once SQLite turns all but one away without letting them wait as
+/// they do elsewhere, so they wait here.
+fn use_log(conn: &Connection) -> Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let switch = || conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)).map_err(fault(OP));
+    let mut mode = switch();
+    for _ in 0..BUSY.as_millis() / PAUSE.as_millis() {
+        if !mode.as_ref().is_err_and(Error::is_transient) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        mode = switch();
+    }
+    let mode = mode?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, OP)
+        .with("journal_mode", mode)
+        .caused_by("a write-ahead log is needed and cannot be had here"))
 }
 
 /// A setting that SQLite does not know or cannot take is silently ignored by it, and durability with it.

@@ -128,3 +128,23 @@ async fn a_store_that_is_reopened_has_everything() {
     assert_eq!((after.records, after.run.held), (before.records, false));
     assert!(!path.with_extension("db-wal").exists(), "a closed store is one file and its lock");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_may_open_a_new_database_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let opening: Vec<_> = (0..8)
+        .map(|n| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let store = open(&path).await;
+                create(&store, None, new_run("t", &n.to_string(), "w")).await;
+            })
+        })
+        .collect();
+    for opened in opening {
+        opened.await.unwrap();
+    }
+    let page = open(&path).await.list(fastn_store::RunQuery::default()).await.unwrap();
+    assert_eq!(page.runs.len(), 8);
+}

@@ -59,3 +59,29 @@ async fn a_zombie_is_fenced_even_where_locks_do_not_lock() {
     commit(&successor, &new, vec![turn(no, 2, 2, Then::Run)]).await.unwrap();
     assert_eq!(successor.read(&key("t", "1")).await.unwrap().unwrap().records.len(), 4);
 }
+
+#[tokio::test]
+async fn one_that_was_superseded_may_apply_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let (zombie, successor) = (open(&path).await, open(&path).await);
+    let old = acquire(&zombie, "zombie", 0).await.unwrap();
+    std::fs::remove_file(folder.path().join("runs.db.lock")).unwrap();
+    let new = acquire(&successor, "successor", 0).await.unwrap();
+    fails(zombie.renew(&old, old.until).await, ErrorKind::Fenced);
+    let said = fails(acquire(&zombie, "zombie", 0).await, ErrorKind::Locked);
+    assert!(said.contains("successor"), "{said}");
+    successor.release(&new).await.unwrap();
+    assert!(acquire(&zombie, "zombie", 0).await.unwrap().token > new.token);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_to_a_database_share_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("runs.db"), folder.path().join("link.db"));
+    let one = open(&path).await;
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    acquire(&one, "one", 0).await.unwrap();
+    fails(acquire(&open(&link).await, "two", 0).await, ErrorKind::Locked);
+}
