@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fastn_core::{Result, Timestamp};
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::transact;
@@ -163,7 +163,8 @@ fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &
     let mut entries = Vec::with_capacity(if done.folded { 0 } else { draft.bytes });
     let mut whole = Vec::new();
     for (no, change) in changes {
-        let Some(run) = state.runs.get(no) else { continue };
+        // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
+        let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
         let ended = matches!(change.then, Then::End(_));
         if ended || done.folded {
             let count = run.tail_count + change.count;
