@@ -99,14 +99,17 @@ impl Store for MemoryStore {
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
         self.with(|house| {
             let verdicts = house.judge(&batch)?;
-            let writes = batch.writes.into_iter().zip(verdicts);
-            Ok(writes
-                .map(|(write, verdict)| match (write, verdict) {
-                    (Write::Create(new), _) => house.create(new, batch.lease),
-                    (Write::Turn(turn), Verdict::Add) => house.add(&turn, batch.now),
-                    (Write::Turn(_), Verdict::Known) => Written::Turned,
-                })
-                .collect())
+            for (write, verdict) in batch.writes.iter().zip(verdicts) {
+                if let (Write::Turn(turn), Verdict::Add) = (write, verdict) {
+                    house.add(turn, batch.now);
+                }
+            }
+            // After the turns, so that a run that exists is shown as they leave it.
+            let written = batch.writes.into_iter().map(|write| match write {
+                Write::Create(new) => house.create(new, batch.lease),
+                Write::Turn(_) => Written::Turned,
+            });
+            Ok(written.collect())
         })
     }
 
@@ -226,7 +229,7 @@ impl House {
     }
 
     /// Adds a turn that was judged to be new.
-    fn add(&mut self, turn: &Turn, now: Timestamp) -> Written {
+    fn add(&mut self, turn: &Turn, now: Timestamp) {
         if let Some(run) = self.runs.get_mut(&turn.run) {
             run.records.extend_from_slice(&turn.records);
             run.next += u64::from(turn.count);
@@ -241,7 +244,6 @@ impl House {
                 }
             }
         }
-        Written::Turned
     }
 
     fn summary(&self, no: RunNo, run: &Run) -> RunSummary {

@@ -12,7 +12,7 @@ use super::history::Pieces;
 use super::lease;
 use super::row::{get, input, run_no, select_runs, stored, summary};
 use super::state::{Cursor, RunState, State};
-use crate::{ClaimAsk, Claimed, DefinitionKey, History, RunNo};
+use crate::{ClaimAsk, Claimed, DefinitionKey, History, RunNo, RunStatus};
 
 const OP: &str = "claim runs";
 
@@ -44,7 +44,8 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
     })?;
 
     state.cursor = Cursor { serves, after };
-    for Claimed { no, history } in &claimed {
+    // A run that waits takes no memory until something happens in it.
+    for Claimed { no, history } in claimed.iter().filter(|claimed| claimed.history.run.status != RunStatus::Waiting) {
         let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
         state.runs.insert(*no, RunState::folded(next, history.run.status, history.run.wake_at));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fastn_core::{Result, Timestamp};
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::transact;
@@ -43,6 +43,8 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
             .map(|batch| draft.gather(batch, token, |turn| standing(conn, &mut state.runs, turn, token)))
             .collect();
         let mut done = Done::default();
+        write(conn, state, &draft, budget, &mut done)?;
+        // After the turns, so that a run that exists is shown as they leave it.
         let mut answers = Vec::with_capacity(batches.len());
         for (batch, judged) in batches.iter().zip(judged) {
             answers.push(match judged {
@@ -50,7 +52,6 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
                 Err(error) => Err(error),
             });
         }
-        write(conn, state, &draft, budget, &mut done)?;
         Ok((answers, done, token))
     });
     let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
@@ -162,7 +163,8 @@ fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &
     let mut entries = Vec::with_capacity(if done.folded { 0 } else { draft.bytes });
     let mut whole = Vec::new();
     for (no, change) in changes {
-        let Some(run) = state.runs.get(no) else { continue };
+        // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
+        let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
         let ended = matches!(change.then, Then::End(_));
         if ended || done.folded {
             let count = run.tail_count + change.count;

@@ -16,11 +16,11 @@ const OP: &str = "open database";
 const BUSY: Duration = Duration::from_secs(5);
 
 /// A page of this size holds the history of a short run, and a commit of one step still writes little.
-const PAGE_SIZE: i64 = 4096;
+const PAGE_SIZE: i64 = 8192;
 
 /// Pages in the write-ahead log before they are copied to the database. More than SQLite's own thousand: a page that
 /// changes often is then copied once instead of many times.
-const LOG_PAGES: i64 = 4096;
+const LOG_PAGES: i64 = 2048;
 
 /// Opens the connection that writes; creates the database and brings its schema up to date.
 ///
@@ -83,19 +83,17 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
-    // Before anything is written: a foreign file stays as it is.
-    identify(conn)?;
+    // Before anything is written: a foreign file stays as it is. In a transaction, since another process may be creating
+    // the database just now, and half of that would look foreign.
+    let look = Transaction::new_unchecked(conn, TransactionBehavior::Deferred).map_err(fault(OP))?;
+    identify(&look)?;
+    look.commit().map_err(fault(OP))?;
     if conn.is_readonly("main").map_err(fault(OP))? {
         return Err(Error::new(ErrorKind::Invalid, OP).caused_by("the file cannot be written to"));
     }
     let set = |name: &str, value: i64| conn.pragma_update(None, name, value).map_err(fault(OP));
     set("page_size", PAGE_SIZE)?;
-    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault(OP))?;
-    if mode != "wal" {
-        return Err(Error::new(ErrorKind::Unsupported, OP)
-            .with("journal_mode", mode)
-            .caused_by("a write-ahead log is needed and cannot be had here"));
-    }
+    use_log(conn)?;
     set("synchronous", options.synchronous.code())?;
     set("foreign_keys", 1)?;
     set("wal_autocheckpoint", LOG_PAGES)?;
@@ -107,6 +105,30 @@ fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
         limit_size(conn, bytes)?;
     }
     Ok(())
+}
+
+/// Turns the write-ahead log on.
+///
+/// Of several processes that open a new database at once SQLite turns all but one away without letting them wait as
+/// they do elsewhere, so they wait here.
+fn use_log(conn: &Connection) -> Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let switch = || conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)).map_err(fault(OP));
+    let mut mode = switch();
+    for _ in 0..BUSY.as_millis() / PAUSE.as_millis() {
+        if !mode.as_ref().is_err_and(Error::is_transient) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        mode = switch();
+    }
+    let mode = mode?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, OP)
+        .with("journal_mode", mode)
+        .caused_by("a write-ahead log is needed and cannot be had here"))
 }
 
 /// A setting that SQLite does not know or cannot take is silently ignored by it, and durability with it.
@@ -124,4 +146,32 @@ fn limit_size(conn: &Connection, bytes: u64) -> Result<()> {
     // This pragma answers with the new limit, so it is asked and not set.
     let sql = format!("PRAGMA max_page_count = {}", (bytes / page).max(1));
     conn.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(fault(OP)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::options::Synchronous;
+
+    #[test]
+    fn durability_is_what_was_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (synchronous, number) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
+            let options = SqliteOptions::default().synchronous(synchronous);
+            let conn = open_writer(&folder.path().join("runs.db"), &options).expect("it opens");
+            let ask = |name| conn.pragma_query_value::<i64, _>(None, name, |row| row.get(0)).expect("it answers");
+            assert_eq!(ask("synchronous"), number);
+            assert_eq!(ask("foreign_keys"), 1);
+            assert_eq!(ask("page_size"), PAGE_SIZE);
+            check_setting(&conn, "synchronous", 0).expect_err("a setting that was not taken is an error");
+        }
+        assert_eq!(SqliteOptions::default().synchronous.code(), 2);
+    }
+
+    #[test]
+    fn where_there_can_be_no_log_there_is_no_store() {
+        let error = open_writer(Path::new(":memory:"), &SqliteOptions::default()).expect_err("no log in memory");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.chain().join(" ").contains("journal_mode memory"), "{error:?}");
+    }
 }

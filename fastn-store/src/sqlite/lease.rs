@@ -22,7 +22,8 @@ use crate::{Lease, LeaseAsk};
 /// # Errors
 /// As [`Store::acquire`](crate::Store::acquire).
 pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask: LeaseAsk) -> Result<Lease> {
-    let mut lock = match state.held.take() {
+    let in_force = token_in_force(conn, state)?.is_some();
+    let mut lock = match state.held.take().filter(|_| in_force) {
         None => LockFile::take(database, &ask.executor)?,
         Some(held) if held.lease.until < ask.now => held.lock,
         Some(held) => {

@@ -33,7 +33,7 @@ pub(super) enum Identity {
     Ours,
 }
 
-/// Says whether a database is empty or ours, without writing to it.
+/// Says whether a database is empty or ours, without writing to it. To be called in a transaction.
 ///
 /// # Errors
 /// [`Corrupt`](ErrorKind::Corrupt) if it is neither, or no database at all.

@@ -41,8 +41,9 @@ impl Writer {
     /// Opens the database.
     pub(super) fn open(database: &Path, options: &SqliteOptions, queue: Arc<Queue>) -> Result<Self> {
         let conn = open_writer(database, options)?;
-        let (database, budget) = (database.to_owned(), options.journal_budget);
-        Ok(Self { conn, database, budget, queue, state: State::default() })
+        // One database has one lock, by whatever links it is reached.
+        let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+        Ok(Self { conn, database, budget: options.journal_budget, queue, state: State::default() })
     }
 
     /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier

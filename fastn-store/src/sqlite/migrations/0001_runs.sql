@@ -42,6 +42,9 @@ CREATE TABLE flow_executions (
     UNIQUE (tenant, run_id)
 ) STRICT;
 
+-- A tenant's list, newest first.
+CREATE INDEX flow_executions_of_tenant ON flow_executions (tenant, run_no);
+
 -- Over finished_at and not over the status, so that a change of the status leaves the indexes alone.
 CREATE INDEX flow_executions_unfinished ON flow_executions (run_no) WHERE finished_at IS NULL;
 CREATE INDEX flow_executions_finished ON flow_executions (finished_at) WHERE finished_at IS NOT NULL;
