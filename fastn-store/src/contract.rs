@@ -335,8 +335,8 @@ pub struct RunSummary {
     pub finished_at: Option<Timestamp>,
     /// Before when nothing happens, while it waits.
     pub wake_at: Option<Timestamp>,
-    /// Whether a lease holds it.
-    pub held: bool,
+    /// The token of the lease that holds it, if one does.
+    pub holder: Option<u64>,
 }
 
 /// Which runs to list.

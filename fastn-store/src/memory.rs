@@ -127,7 +127,7 @@ impl Store for MemoryStore {
             let readable = free.filter_map(|(no, _)| Some(Claimed { no: *no, history: house.history(*no).ok()? }));
             let mut claimed: Vec<Claimed> = readable.take(usize::try_from(ask.limit).unwrap_or(usize::MAX)).collect();
             for claim in &mut claimed {
-                claim.history.run.held = true;
+                claim.history.run.holder = Some(ask.lease);
                 if let Some(run) = house.runs.get_mut(&claim.no) {
                     run.holder = Some(ask.lease);
                 }
@@ -255,7 +255,7 @@ impl House {
             created_at: run.created_at,
             finished_at: run.finished_at,
             wake_at: run.wake_at,
-            held: self.holds(run),
+            holder: run.holder.filter(|_| self.holds(run)),
         }
     }
 

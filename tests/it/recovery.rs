@@ -73,7 +73,7 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
     assert_eq!(engine.start(&new, 8).await.unwrap().output().await.unwrap(), 8);
     let inspection = engine.runs().inspect(&tenant, id).await.unwrap();
     assert_eq!(inspection.waits_for.as_deref(), Some("gated v1, which this engine does not serve"));
-    assert!(!inspection.history.run.held);
+    assert_eq!(inspection.history.run.holder, None);
     assert_eq!(engine.runs().cancel(&tenant, id, "no").await.unwrap_err().kind(), ErrorKind::Unsupported);
     engine.shutdown().await.unwrap();
 

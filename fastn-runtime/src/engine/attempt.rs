@@ -34,8 +34,8 @@ pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &Task) -> Re
     run.watch.tell(|| RunEvent::Started { node: node.clone(), part: task.part, attempt: task.attempt });
     let result = make(core, run, task, node.clone()).instrument(span.clone()).await;
     let result = result.and_then(|output| match output.len() {
-        size if size > core.limits.payload => {
-            let what = format!("gave {size} bytes, and {} are allowed", core.limits.payload);
+        size if size > core.services.limits.payload => {
+            let what = format!("gave {size} bytes, and {} are allowed", core.services.limits.payload);
             Err(Failure::new(FailureKind::TOO_LARGE, what).permanent())
         }
         _ => Ok(output),
@@ -58,7 +58,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
     let Some(policy) = plan.get(task.at.node).map(|node| &node.policy) else {
         return Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent());
     };
-    let now = core.clock.now();
+    let now = core.services.clock.now();
     let time_left = if task.part == Part::Undo { policy.within } else { policy.time_left(task.began, now) };
     let deadline = time_left.map(|left| now.plus(left));
 
@@ -90,7 +90,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
                     Ok(panic) => Err(failure_of(&*panic)),
                     Err(_) => Err(cancelled()),
                 })),
-                () = reached(&*core.clock, deadline) => None,
+                () = reached(&*core.services.clock, deadline) => None,
                 () = cut_off(core, &link) => Some(Err(cancelled())),
             };
             attempt.abort();
@@ -130,7 +130,7 @@ fn call(core: &Arc<Core>, run: &Arc<Run>, task: &Task, cx: StepCx) -> BoxFuture<
 async fn cut_off(core: &Core, link: &Link) {
     link.abort.cancelled().await;
     if link.listens.load(Ordering::Acquire) {
-        reached(&*core.clock, core.clock.now().plus(core.limits.grace)).await;
+        reached(&*core.services.clock, core.services.clock.now().plus(core.services.limits.grace)).await;
     }
 }
 

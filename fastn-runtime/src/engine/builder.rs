@@ -10,7 +10,9 @@ use fastn_core::plan::NodeKind;
 use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
 use fastn_store::{LeaseAsk, Store};
 
-use super::core::{Core, Keeper, Limits};
+use super::alarms::Alarms;
+use super::core::Core;
+use super::services::{Keeper, Limits, Services};
 use super::start::key_of;
 use super::{Engine, recovery, timers};
 use crate::chance::Chance;
@@ -184,9 +186,11 @@ impl EngineBuilder {
             }
         };
         let chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
-        let core = Arc::new(Core::new(keeper, self.registry, definitions, self.clock, chance, self.limits, runtime));
+        let (clock, limits) = (self.clock, self.limits);
+        let services = Services { keeper, clock, chance, alarms: Alarms::default(), limits };
+        let core = Arc::new(Core::new(services, self.registry, definitions, runtime));
         core.spawn(timers::run(core.clone()));
-        if let Keeper::Durable { journal, .. } = &core.keeper {
+        if let Keeper::Durable { journal, .. } = &core.services.keeper {
             let (owner, journal) = (core.clone(), journal.clone());
             core.spawn(async move {
                 if let Err(error) = journal.run().await {
@@ -202,13 +206,13 @@ impl EngineBuilder {
 
 /// Keeps the lease as long as the engine lives.
 async fn renew(core: Arc<Core>) {
-    let Keeper::Durable { store, lease, .. } = &core.keeper else { return };
+    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     loop {
-        let next = core.clock.now().plus(LEASE / 3);
-        while core.clock.now() < next {
-            core.clock.sleep_until(next).await;
+        let next = core.services.clock.now().plus(LEASE / 3);
+        while core.services.clock.now() < next {
+            core.services.clock.sleep_until(next).await;
         }
-        match store.renew(lease, core.clock.now().plus(LEASE)).await {
+        match store.renew(lease, core.services.clock.now().plus(LEASE)).await {
             Ok(()) => {}
             Err(error) if error.is_transient() => tracing::warn!(error = ?error, "the lease could not be renewed"),
             Err(error) => return core.halt(&Arc::new(error)),

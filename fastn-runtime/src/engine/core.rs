@@ -2,36 +2,33 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
 use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
-use fastn_store::{DefinitionKey, Lease, RunKey, Store};
+use fastn_store::{DefinitionKey, RunKey};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::run::Run;
-use super::timers::Timers;
+use super::services::{Keeper, Services};
 use super::watch::Watch;
-use crate::chance::Chance;
-use crate::clock::Clock;
-use crate::journal::Journal;
+
+/// How many runs are brought into memory at a time, at most.
+const LOADERS: usize = 64;
 
 /// How long tasks that do not yield are waited for after everything was dropped.
 const STUBBORN: Duration = Duration::from_secs(2);
 
 pub(super) struct Core {
-    pub(super) keeper: Keeper,
+    pub(super) services: Services,
     pub(super) registry: Registry,
     pub(super) definitions: HashMap<DefinitionKey, Definition>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) chance: Chance,
-    pub(super) timers: Timers,
-    pub(super) limits: Limits,
     runs: Mutex<HashMap<RunKey, Entry>>,
+    /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
+    loading: [tokio::sync::Mutex<()>; LOADERS],
     /// Owns every task of the engine.
     tasks: TaskTracker,
     runtime: Handle,
@@ -39,24 +36,6 @@ pub(super) struct Core {
     stopping: CancellationToken,
     /// Everything is dropped.
     killed: CancellationToken,
-}
-
-/// Where runs are kept.
-pub(super) enum Keeper {
-    /// In a store, through the journal.
-    Durable { store: Arc<dyn Store>, lease: Lease, journal: Arc<Journal>, close_store: bool },
-    /// Nowhere: a run lives as long as its process. Numbers are given here.
-    Ephemeral { next: AtomicU64 },
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// The largest value a step may take or give, in bytes.
-    pub(super) payload: usize,
-    /// How long attempts may go on after the engine was told to stop, or a step that listens after it was cancelled.
-    pub(super) grace: Duration,
-    /// A run that waits longer than this leaves memory.
-    pub(super) park_after: Duration,
 }
 
 /// A run that is in memory, or that somebody waits for.
@@ -67,37 +46,21 @@ struct Entry {
 
 impl Core {
     pub(super) fn new(
-        keeper: Keeper,
+        services: Services,
         registry: Registry,
         definitions: HashMap<DefinitionKey, Definition>,
-        clock: Arc<dyn Clock>,
-        chance: Chance,
-        limits: Limits,
         runtime: Handle,
     ) -> Self {
         Self {
-            keeper,
+            services,
             registry,
             definitions,
-            clock,
-            chance,
-            timers: Timers::default(),
-            limits,
             runs: Mutex::default(),
+            loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             tasks: TaskTracker::new(),
             runtime,
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
-        }
-    }
-
-    /// The store, if there is one.
-    pub(super) fn store(&self) -> Result<&Arc<dyn Store>> {
-        match &self.keeper {
-            Keeper::Durable { store, .. } => Ok(store),
-            Keeper::Ephemeral { .. } => {
-                Err(Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none"))
-            }
         }
     }
 
@@ -132,6 +95,15 @@ impl Core {
         let entry = runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
         // Two who load a run at once get one.
         entry.run.get_or_insert_with(|| make(entry.watch.clone())).clone()
+    }
+
+    /// The right to bring a run into memory; others who want the same run wait.
+    pub(super) async fn loading(&self, key: &RunKey) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let [.., last] = key.run.as_bytes();
+        match self.loading.get(usize::from(*last) % LOADERS) {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        }
     }
 
     /// A run that is in memory.
@@ -191,7 +163,7 @@ impl Core {
 
     pub(super) fn check_open(&self, op: &'static str) -> Result<()> {
         let closed = Error::new(ErrorKind::Closed, op);
-        match &self.keeper {
+        match &self.services.keeper {
             Keeper::Durable { journal, .. } => match journal.halted() {
                 Some(error) => Err(closed.caused_by(format!("the engine halted: {}", error.chain().join(": ")))),
                 None if self.is_stopping() => Err(closed),
@@ -234,16 +206,16 @@ impl Core {
                 run.idle().await;
             }
         };
-        let _ = tokio::time::timeout(self.limits.grace, drained).await;
-        if let Keeper::Durable { journal, .. } = &self.keeper {
+        let _ = tokio::time::timeout(self.services.limits.grace, drained).await;
+        if let Keeper::Durable { journal, .. } = &self.services.keeper {
             journal.close();
-            let _ = tokio::time::timeout(self.limits.grace, journal.ended()).await;
+            let _ = tokio::time::timeout(self.services.limits.grace, journal.ended()).await;
         }
         self.kill();
         if tokio::time::timeout(STUBBORN, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
         }
-        match &self.keeper {
+        match &self.services.keeper {
             Keeper::Durable { store, lease, close_store, .. } => {
                 let released = store.release(lease).await;
                 if *close_store { store.close().await.and(released) } else { released }
@@ -259,7 +231,7 @@ impl Core {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = match &self.keeper {
+        let store = match &self.services.keeper {
             Keeper::Durable { store, .. } => store.name(),
             Keeper::Ephemeral { .. } => "ephemeral".to_owned(),
         };

@@ -58,7 +58,7 @@ impl<O> RunHandle<O> {
         }
         // A run in memory tells of its end; one that ended before this handle was made is only in the store.
         if self.core.find(&self.key).is_none()
-            && let Ok(store) = self.core.store()
+            && let Ok(store) = self.core.services.store()
         {
             let history = store.read(&self.key).await?;
             let history =
@@ -92,7 +92,7 @@ impl<O> RunHandle<O> {
                 _ => RunStatus::Running,
             }),
             None => {
-                let history = self.core.store()?.read(&self.key).await?;
+                let history = self.core.services.store()?.read(&self.key).await?;
                 let gone = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
                 history.map(|history| history.run.status).ok_or_else(gone)
             }
@@ -155,7 +155,7 @@ impl<O> fmt::Debug for RunHandle<O> {
 pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
     core.check_open("cancel run")?;
     let Some(run) = recovery::load(core, key).await? else { return Ok(false) };
-    let Some(pending) = run.tell(core, |machine| machine.cancel(reason))? else { return Ok(false) };
+    let Some(pending) = run.tell(&core.services, |machine| machine.cancel(reason))? else { return Ok(false) };
     strand::go(core, &run, pending).await;
     Ok(true)
 }

@@ -3,15 +3,18 @@
 //! | room | what is there |
 //! |---|---|
 //! | `builder` | what an engine is made of, and opening one |
-//! | `core` | what all rooms share: the store, the journal, the runs in memory |
+//! | `core` | the runs in memory and the tasks that work on them |
+//! | `services` | what runs need of their engine: the journal, time, chance |
+//! | `alarms` | when to look at which run |
 //! | `run` | one run in memory: its machine, and how events become turns |
 //! | `strand` | a task that makes attempts one after the other |
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
-//! | `timers` | what happens by itself: sleeps, retries, deadlines |
+//! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
 //! | `start`, `handle`, `runs` | what hosts call |
 //! | `watch` | what hosts can wait for and listen to |
 
+mod alarms;
 mod attempt;
 mod builder;
 mod core;
@@ -19,6 +22,7 @@ mod handle;
 mod recovery;
 mod run;
 mod runs;
+mod services;
 mod start;
 mod strand;
 mod timers;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{ClaimAsk, History, RunKey, RunNo};
 
-use super::core::{Core, Keeper};
+use super::core::Core;
 use super::run::Run;
+use super::services::Keeper;
 use super::strand;
 use crate::machine::Machine;
 
@@ -16,17 +17,20 @@ const PAGE: u32 = 512;
 /// Takes over every unfinished run that this engine serves. Runs beside everything else; a run that cannot be read keeps
 /// no other from being taken over.
 pub(super) async fn run(core: Arc<Core>) {
-    let Keeper::Durable { store, lease, .. } = &core.keeper else { return };
+    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     let serves: Vec<_> = core.definitions.keys().cloned().collect();
     let mut count = 0_usize;
     while !core.is_stopping() {
-        let ask = ClaimAsk { lease: lease.token, now: core.clock.now(), serves: serves.clone(), limit: PAGE };
+        let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
         let claimed = match store.claim(ask).await {
             Ok(claimed) if claimed.is_empty() => break,
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
-                core.clock.sleep_until(core.clock.now().plus(std::time::Duration::from_millis(200))).await;
+                core.services
+                    .clock
+                    .sleep_until(core.services.clock.now().plus(std::time::Duration::from_millis(200)))
+                    .await;
                 continue;
             }
             Err(error) => {
@@ -49,26 +53,54 @@ pub(super) async fn run(core: Arc<Core>) {
     }
 }
 
-/// Brings a run back into memory that left it to wait. `None` if it is over.
+/// Brings a run of this engine back into memory. `None` if it is over.
+///
+/// # Errors
+/// `Unsupported` if this engine does not hold it.
 pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Option<Arc<Run>>> {
+    match find(core, key).await? {
+        Found::Here(run) => Ok(Some(run)),
+        Found::Over => Ok(None),
+        Found::Elsewhere(why) => {
+            Err(Error::new(ErrorKind::Unsupported, "load run").with("run", key.run).caused_by(why))
+        }
+    }
+}
+
+/// Brings a run into memory if it is this engine's.
+pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
+    find(core, key).await.map(drop)
+}
+
+enum Found {
+    Here(Arc<Run>),
+    Over,
+    Elsewhere(String),
+}
+
+async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
     if let Some(run) = core.find(key) {
-        return Ok(Some(run));
+        return Ok(Found::Here(run));
     }
-    match core.store()?.read(key).await? {
-        None => Err(Error::new(ErrorKind::NotFound, "find run").with("run", key.run)),
-        Some(history) if history.outcome().is_some() => Ok(None),
-        Some(history) if !core.definitions.contains_key(&history.run.definition) => {
-            Err(Error::new(ErrorKind::Unsupported, "load run")
-                .with("run", key.run)
-                .with("workflow", &history.run.definition.workflow)
-                .with("version", history.run.definition.version)
-                .caused_by("this engine does not serve that version"))
-        }
-        Some(history) => {
-            let no = history.run.no;
-            take_over(core, no, history).map(Some)
-        }
+    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Found::Over) };
+    let _loading = core.loading(key).await;
+    if let Some(run) = core.find(key) {
+        return Ok(Found::Here(run));
     }
+    let history = store.read(key).await?;
+    let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))?;
+    let run = &history.run;
+    if history.outcome().is_some() {
+        return Ok(Found::Over);
+    }
+    if !core.definitions.contains_key(&run.definition) {
+        let (workflow, version) = (&run.definition.workflow, run.definition.version);
+        return Ok(Found::Elsewhere(format!("this engine does not serve {workflow} {version}")));
+    }
+    if run.holder != Some(lease.token) {
+        return Ok(Found::Elsewhere("this engine does not hold it".to_owned()));
+    }
+    take_over(core, run.no, history).map(Found::Here)
 }
 
 /// Wakes a run that left memory to wait.
@@ -77,7 +109,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
         tracing::error!(run = %key.run, error = ?error, "a run that waited could not be loaded");
         if error.is_transient() {
             // Its time has come, so it must not be forgotten.
-            core.timers.set(core.clock.now().plus(std::time::Duration::from_secs(1)), key.clone());
+            core.services.alarms.set(core.services.clock.now().plus(std::time::Duration::from_secs(1)), key.clone());
         } else {
             core.dismiss(key, Err(Arc::new(error)));
         }
@@ -99,7 +131,7 @@ fn take_over(core: &Arc<Core>, no: RunNo, history: History) -> Result<Arc<Run>> 
         Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)))
     });
     if fresh {
-        let pending = run.resume(core)?;
+        let pending = run.resume(&core.services)?;
         strand::carry_on(core, &run, pending);
     }
     Ok(run)

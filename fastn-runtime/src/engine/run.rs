@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::core::{Core, Keeper};
+use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::journal::Ticket;
 use crate::machine::{Action, Machine, Task, Turn};
@@ -84,66 +84,70 @@ impl Run {
     }
 
     /// Takes the result of an attempt.
-    pub(super) fn answer(&self, core: &Core, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
-        let now = core.clock.now();
+    pub(super) fn answer(&self, services: &Services, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
+        let now = services.clock.now();
         let mut state = self.state();
-        let event = state.machine.judge(task, result, now, core.chance.next());
+        let event = state.machine.judge(task, result, now, services.chance.next());
         state.in_work = state.in_work.saturating_sub(1);
-        let pending = self.turn(core, &mut state, now, |machine, turn| machine.advance(event, turn));
+        let pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
         drop(state);
         self.answered.notify_waiters();
         pending
     }
 
     /// Takes an event from outside, if it means anything to the run as it stands.
-    pub(super) fn tell(&self, core: &Core, event: impl FnOnce(&Machine) -> Option<Event>) -> Result<Option<Pending>> {
+    pub(super) fn tell(
+        &self,
+        services: &Services,
+        event: impl FnOnce(&Machine) -> Option<Event>,
+    ) -> Result<Option<Pending>> {
         let mut state = self.state();
         let Some(event) = event(&state.machine) else { return Ok(None) };
-        self.turn(core, &mut state, core.clock.now(), |machine, turn| machine.advance(event, turn)).map(Some)
+        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.advance(event, turn)).map(Some)
     }
 
     /// Does what is due, if anything is.
-    pub(super) fn wake(&self, core: &Core) -> Result<Pending> {
-        let now = core.clock.now();
+    pub(super) fn wake(&self, services: &Services) -> Result<Pending> {
+        let now = services.clock.now();
         let mut state = self.state();
         state.alarm = None;
         let expired = self.deadline.is_some_and(|deadline| deadline <= now);
         let expired = expired.then(|| state.machine.expire()).flatten();
-        self.turn(core, &mut state, now, |machine, turn| match expired {
+        self.turn(services, &mut state, now, |machine, turn| match expired {
             Some(event) => machine.advance(event, turn),
             None => machine.wake(turn),
         })
     }
 
     /// Goes on after the run was read from a store.
-    pub(super) fn resume(&self, core: &Core) -> Result<Pending> {
+    pub(super) fn resume(&self, services: &Services) -> Result<Pending> {
         let mut state = self.state();
-        self.turn(core, &mut state, core.clock.now(), |machine, turn| machine.resume(turn))
+        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.resume(turn))
     }
 
     /// Takes the first turn of a run that was just created.
-    pub(super) fn begin(&self, core: &Core, turn: Turn) -> Result<Pending> {
+    pub(super) fn begin(&self, services: &Services, turn: Turn) -> Result<Pending> {
         let mut state = self.state();
-        self.record(core, &mut state, turn)
+        self.record(services, &mut state, turn)
     }
 
     fn turn(
         &self,
-        core: &Core,
+        services: &Services,
         state: &mut State,
         now: Timestamp,
         change: impl FnOnce(&mut Machine, &mut Turn) -> Result<()>,
     ) -> Result<Pending> {
         let mut turn = Turn::new(now);
         change(&mut state.machine, &mut turn)?;
-        self.record(core, state, turn)
+        self.record(services, state, turn)
     }
 
     /// Hands a turn's records to the journal, in the order of the machine's events because the state is locked.
-    fn record(&self, core: &Core, state: &mut State, turn: Turn) -> Result<Pending> {
+    fn record(&self, services: &Services, state: &mut State, turn: Turn) -> Result<Pending> {
         let then = state.machine.then();
         let count = u32::try_from(turn.records.len()).unwrap_or(u32::MAX);
-        let ticket = match &core.keeper {
+        let ticket = match &services.keeper {
             Keeper::Durable { journal, .. } if count > 0 => {
                 let mut records = Vec::with_capacity(128);
                 for record in &turn.records {
@@ -158,12 +162,12 @@ impl Run {
         };
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
-        self.set_alarm(core, state);
+        self.set_alarm(services, state);
         Ok(Pending { ticket, actions: turn.actions, then, outcome: state.machine.outcome().cloned() })
     }
 
     /// Sees to it that the timers look at this run when something happens by itself.
-    fn set_alarm(&self, core: &Core, state: &mut State) {
+    fn set_alarm(&self, services: &Services, state: &mut State) {
         if state.machine.outcome().is_some() {
             return;
         }
@@ -171,7 +175,7 @@ impl Run {
         let Some(next) = state.machine.wakes_at().into_iter().chain(deadline).min() else { return };
         if state.alarm.is_none_or(|alarm| next < alarm) {
             state.alarm = Some(next);
-            core.timers.set(next, self.key.clone());
+            services.alarms.set(next, self.key.clone());
         }
     }
 

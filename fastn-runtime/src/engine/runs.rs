@@ -39,7 +39,7 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn list(&self, query: RunQuery) -> Result<Page> {
-        self.core.store()?.list(query).await
+        self.core.services.store()?.list(query).await
     }
 
     /// Everything that is recorded of a run.
@@ -51,7 +51,7 @@ impl Runs {
     /// Safe.
     pub async fn inspect(&self, tenant: &TenantId, run: RunId) -> Result<Inspection> {
         let key = RunKey { tenant: tenant.clone(), run };
-        let history = self.core.store()?.read(&key).await?;
+        let history = self.core.services.store()?.read(&key).await?;
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());

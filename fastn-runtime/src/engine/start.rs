@@ -9,9 +9,11 @@ use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId
 use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 
-use super::core::{Core, Keeper};
+use super::core::Core;
 use super::handle::RunHandle;
+use super::recovery;
 use super::run::Run;
+use super::services::Keeper;
 use super::strand;
 use crate::machine::Machine;
 
@@ -64,13 +66,13 @@ impl<O> Start<O> {
                 .caused_by("this engine does not serve it"));
         };
         let input = self.input?;
-        if input.len() > core.limits.payload {
+        if input.len() > core.services.limits.payload {
             return Err(Error::new(ErrorKind::TooLarge, OP)
                 .with("input", input.len())
-                .with("most", core.limits.payload));
+                .with("most", core.services.limits.payload));
         }
-        let now = core.clock.now();
-        let run = self.run.unwrap_or_else(|| core.chance.run_id(now));
+        let now = core.services.clock.now();
+        let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
 
         // Made first, so that an end that comes quickly finds somebody waiting.
@@ -82,6 +84,8 @@ impl<O> Start<O> {
             Created::Old(existing)
                 if existing.definition.workflow == new.definition.workflow && existing.input == input =>
             {
+                // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
+                recovery::load_own(&core, &key).await?;
                 return Ok(handle);
             }
             Created::Old(existing) => {
@@ -92,9 +96,16 @@ impl<O> Start<O> {
             }
         };
         let (machine, turn) = Machine::start(served.plan().clone(), input, now)?;
-        let run = core.admit(&key, |watch| Arc::new(Run::new(key.clone(), no, served, now, watch, (machine, 0))));
-        let pending = run.begin(&core, turn)?;
-        strand::carry_on(&core, &run, pending);
+        let mut fresh = false;
+        let run = core.admit(&key, |watch| {
+            fresh = true;
+            Arc::new(Run::new(key.clone(), no, served, now, watch, (machine, 0)))
+        });
+        // Somebody who started the same run at the same time may have begun it already.
+        if fresh {
+            let pending = run.begin(&core.services, turn)?;
+            strand::carry_on(&core, &run, pending);
+        }
         Ok(handle)
     }
 }
@@ -114,7 +125,7 @@ enum Created {
 }
 
 async fn create(core: &Core, new: NewRun) -> Result<Created> {
-    match &core.keeper {
+    match &core.services.keeper {
         Keeper::Durable { journal, .. } => match journal.append(Write::Create(new)).durable().await? {
             Written::Created(no) => Ok(Created::New(no)),
             Written::Exists(existing) => Ok(Created::Old(existing)),

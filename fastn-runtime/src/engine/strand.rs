@@ -30,7 +30,7 @@ async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
             return;
         }
         let result = attempt(&core, &run, &task).await;
-        let went_on = match run.answer(&core, &task, result) {
+        let went_on = match run.answer(&core.services, &task, result) {
             Ok(mut pending) => {
                 let policy = run.definition.plan().get(task.at.node).map(|node| node.policy.durability);
                 if policy == Some(Durability::Relaxed) && task.part == Part::Work {
@@ -70,10 +70,10 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
         }
         // Looked at again under the run's own lock: another strand may have gone on meanwhile.
         (Then::Wait(time), _)
-            if time.since(core.clock.now()) > core.limits.park_after
+            if time.since(core.services.clock.now()) > core.services.limits.park_after
                 && own.is_none()
                 && run.waits_until().is_some()
-                && core.store().is_ok() =>
+                && core.services.store().is_ok() =>
         {
             core.park(&run.key);
         }

@@ -94,7 +94,7 @@ fn take(conn: &Connection, no: RunNo, token: u64) -> Result<Option<Claimed>> {
     conn.prepare_cached("UPDATE flow_executions SET holder = ?2 WHERE run_no = ?1")
         .and_then(|mut update| update.execute([stored(no.0), stored(token)]))
         .map_err(fault(OP))?;
-    history.run.held = true;
+    history.run.holder = Some(token);
     Ok(Some(Claimed { no, history }))
 }
 

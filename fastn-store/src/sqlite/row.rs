@@ -19,7 +19,8 @@ macro_rules! select_runs {
     };
     () => {
         "SELECT e.run_no, e.tenant, e.run_id, d.workflow, d.version, d.shape, e.status, e.created_at, e.finished_at,
-             e.wake_at, e.finished_at IS NULL AND l.ended = 0 AND e.holder = l.token"
+             e.wake_at,
+             CASE WHEN e.finished_at IS NULL AND l.ended = 0 AND e.holder = l.token THEN l.token END"
     };
     (from) => {
         " FROM flow_executions e
@@ -41,7 +42,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary> {
         created_at: Timestamp::from_micros(get(row, 7)?),
         finished_at: get::<Option<i64>>(row, 8)?.map(Timestamp::from_micros),
         wake_at: get::<Option<i64>>(row, 9)?.map(Timestamp::from_micros),
-        held: get(row, 10)?,
+        holder: get::<Option<i64>>(row, 10)?.map(i64::cast_unsigned),
     })
 }
 

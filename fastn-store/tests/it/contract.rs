@@ -67,7 +67,10 @@ async fn a_new_run_is_created_once(store: AnyStore) {
     let second = create(&*store, Some(&lease), new_run("t", "2", "w")).await;
     assert!(first < second);
     let history = store.read(&key("t", "1")).await.unwrap().unwrap();
-    assert_eq!((history.run.no, history.run.status, history.run.held), (first, RunStatus::Pending, true));
+    assert_eq!(
+        (history.run.no, history.run.status, history.run.holder),
+        (first, RunStatus::Pending, Some(lease.token))
+    );
     assert_eq!((history.run.created_at, history.run.finished_at, history.run.wake_at), (at(1), None, None));
     assert_eq!((history.run.key.clone(), history.run.definition.clone()), (key("t", "1"), definition("w")));
     assert_eq!((history.input.clone(), history.records.len()), (Payload::json("\"1\""), 0));
@@ -266,11 +269,11 @@ async fn claims_page_through_all_runs(store: AnyStore) {
 
 async fn runs_created_without_a_lease_can_be_claimed(store: AnyStore) {
     let no = create(&*store, None, new_run("t", "1", "w")).await;
-    assert!(!store.read(&key("t", "1")).await.unwrap().unwrap().run.held);
+    assert_eq!(store.read(&key("t", "1")).await.unwrap().unwrap().run.holder, None);
     let lease = acquire(&*store, "a", 0).await.unwrap();
     let ask = ClaimAsk { lease: lease.token, now: at(0), serves: vec![definition("w")], limit: 1 };
     let claimed = store.claim(ask).await.unwrap();
-    assert_eq!((claimed.len(), claimed[0].no, claimed[0].history.run.held), (1, no, true));
+    assert_eq!((claimed.len(), claimed[0].no, claimed[0].history.run.holder), (1, no, Some(lease.token)));
     assert_eq!(claimed[0].history, store.read(&key("t", "1")).await.unwrap().unwrap());
     commit(&*store, &lease, vec![turn(no, 0, 1, Then::Run)]).await.unwrap();
 }
@@ -303,7 +306,7 @@ async fn a_waiting_run_says_until_when(store: AnyStore) {
         commit(&*store, &lease, vec![turn(no, first, count, then)]).await.unwrap();
         first += count;
         let run = store.read(&key("t", "1")).await.unwrap().unwrap().run;
-        assert_eq!((run.status, run.wake_at, run.held), (status, wake_at, true));
+        assert_eq!((run.status, run.wake_at, run.holder), (status, wake_at, Some(lease.token)));
     };
     check(Then::Wait(at(10)), 1, RunStatus::Waiting, Some(at(10))).await;
     check(Then::Wait(at(20)), 1, RunStatus::Waiting, Some(at(20))).await;
@@ -320,7 +323,7 @@ async fn an_end_is_final(store: AnyStore) {
         commit(&*store, &lease, vec![turn(no, 0, 1, Then::Wait(at(7)))]).await.unwrap();
         commit(&*store, &lease, vec![turn(no, 1, 2, Then::End(status))]).await.unwrap();
         let history = store.read(&key("t", status.as_str())).await.unwrap().unwrap();
-        assert_eq!((history.run.status, history.run.held), (status, false));
+        assert_eq!((history.run.status, history.run.holder), (status, None));
         assert_eq!((history.run.finished_at, history.run.wake_at), (Some(at(5)), None));
         assert_eq!(history.records, [record(0), record(1), finished(status)]);
         assert!(history.outcome().is_some());

@@ -122,10 +122,10 @@ async fn a_store_that_is_reopened_has_everything() {
     crate::support::commit(&store, &lease, vec![crate::support::turn(no, 0, 3, fastn_store::Then::Run)]).await.unwrap();
     // Another store of the same file, without a lease, sees it meanwhile.
     let before = open(&path).await.read(&key("t", "1")).await.unwrap().unwrap();
-    assert_eq!((before.records.len(), before.run.held), (3, true));
+    assert_eq!((before.records.len(), before.run.holder), (3, Some(lease.token)));
     drop(store);
     let after = open(&path).await.read(&key("t", "1")).await.unwrap().unwrap();
-    assert_eq!((after.records, after.run.held), (before.records, false));
+    assert_eq!((after.records, after.run.holder), (before.records, None));
     assert!(!path.with_extension("db-wal").exists(), "a closed store is one file and its lock");
 }
 

@@ -36,7 +36,7 @@ async fn runs_can_be_created_beside_the_executor_and_are_claimed_by_it() {
         assert_eq!(claim(&executor, &lease, 0, &[&format!("w{n}"), "w"], 9).await.unwrap(), [theirs]);
         commit(&executor, &lease, vec![turn(mine, 0, 1, Then::Run), turn(theirs, 0, 2, Then::Run)]).await.unwrap();
         let seen = other.read(&key("t", &format!("theirs {n}"))).await.unwrap().unwrap();
-        assert_eq!((seen.records.len(), seen.run.held), (2, true));
+        assert_eq!((seen.records.len(), seen.run.holder), (2, Some(lease.token)));
     }
 }
 
