@@ -21,6 +21,13 @@ struct Release {
     version: String,
 }
 
+/// What the script tells of its progress.
+#[derive(Deserialize)]
+struct Line {
+    percent: u32,
+    doing: String,
+}
+
 async fn prepare(release: Release) -> Result<Command, StepError> {
     // What comes from outside is an argument, never a part of the script's text.
     Ok(Command::new("sh").arg(release.script).arg(release.service).arg(release.version))
@@ -53,8 +60,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(event) = events.next().await {
         match event {
             RunEvent::Progress { data, .. } => {
-                let line: serde_json::Value = data.decode()?;
-                println!("  {:>3} % {}", line["percent"], line["doing"].as_str().unwrap_or_default());
+                let line: Line = data.decode()?;
+                println!("  {:>3} % {}", line.percent, line.doing);
             }
             RunEvent::Succeeded { node, .. } => println!("{node}: succeeded"),
             RunEvent::Failed { node, failure, .. } => println!("{node}: {failure}"),
