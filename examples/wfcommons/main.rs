@@ -17,22 +17,22 @@ mod format;
 mod replay;
 mod report;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fastn::core::BoxError;
 use fastn::prelude::*;
 use fastn::store::Store;
 
 use crate::args::Args;
 use crate::format::Instance;
-use crate::replay::{Replay, Shared};
+use crate::replay::{Before, Replay, Shared};
 
 fn main() -> ExitCode {
     let args = match args::parse(std::env::args_os().skip(1)) {
         Ok(Some(args)) => args,
-        Ok(None) => return ended(std::io::stdout().write_all(args::HELP.as_bytes()).map(|()| ExitCode::SUCCESS)),
+        Ok(None) => return ended(report::help().map(|()| ExitCode::SUCCESS).map_err(Into::into)),
         Err(fault) => return refused(&[fault, "--help says how this is used".to_owned()]),
     };
     let replays = match prepare(&args) {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => ended(runtime.block_on(run(&args, &replays))),
-        Err(error) => ended(Err(error)),
+        Err(error) => ended(Err(error.into())),
     }
 }
 
@@ -51,9 +51,9 @@ fn refused(faults: &[String]) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn ended<E: std::fmt::Debug>(end: Result<ExitCode, E>) -> ExitCode {
+fn ended(end: Result<ExitCode, BoxError>) -> ExitCode {
     end.unwrap_or_else(|error| {
-        report::complain(&[format!("{error:?}")]);
+        report::complain(&report::chain(&*error));
         ExitCode::FAILURE
     })
 }
@@ -83,11 +83,11 @@ fn prepare(args: &Args) -> Result<Vec<Replay>, Vec<String>> {
     if faults.is_empty() { Ok(replays) } else { Err(faults) }
 }
 
-async fn run(args: &Args, replays: &[Replay]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn run(args: &Args, replays: &[Replay]) -> Result<ExitCode, BoxError> {
     let store = match fastn::store::open(&args.store).await {
         Ok(store) => store,
         Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => {
-            return Ok(refused(&[format!("{error:?}")]));
+            return Ok(refused(&report::chain(&error)));
         }
         Err(error) => return Err(error.into()),
     };
@@ -96,13 +96,16 @@ async fn run(args: &Args, replays: &[Replay]) -> Result<ExitCode, Box<dyn std::e
     end
 }
 
-async fn replay_all(store: Arc<dyn Store>, replays: &[Replay]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn replay_all(store: Arc<dyn Store>, replays: &[Replay]) -> Result<ExitCode, BoxError> {
     // Read before the engine is opened, since opening goes on with what was under way.
-    let mut resumed = Vec::new();
+    let mut before = Vec::new();
     for replay in replays {
-        resumed.push(match store.read(&replay.key()).await? {
-            Some(history) => Some(replay.resumed(&history)?),
-            None => None,
+        before.push(match store.read(&replay.key()).await? {
+            Some(history) => match replay.before(&history) {
+                Ok(before) => before,
+                Err(fault) => return Ok(refused(&[fault])),
+            },
+            None => Before::default(),
         });
     }
     let opened = Instant::now();
@@ -110,9 +113,9 @@ async fn replay_all(store: Arc<dyn Store>, replays: &[Replay]) -> Result<ExitCod
     let engine = engine.open().await?;
 
     let mut code = ExitCode::SUCCESS;
-    for (replay, resumed) in replays.iter().zip(resumed) {
-        let begun = if resumed.is_some() { opened } else { Instant::now() };
-        let report = replay.go(&engine, begun, resumed.unwrap_or_default()).await?;
+    for (replay, before) in replays.iter().zip(before) {
+        let begun = if before.under_way { opened } else { Instant::now() };
+        let report = replay.go(&engine, begun, before.done).await?;
         report.print()?;
         if report.status != RunStatus::Succeeded.as_str() {
             code = ExitCode::FAILURE;

@@ -11,13 +11,13 @@ use fastn::core::plan::{NodeIx, ScopeIx};
 use fastn::core::{Event, Part, Timestamp};
 use fastn::prelude::*;
 use fastn::store::{History, RunKey};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::args::Args;
 use crate::format::{Instance, Task};
-use crate::report::{Report, rounded};
+use crate::report::{self, Report, rounded};
 
 /// What all replays of this process have in common.
 pub(crate) struct Shared {
@@ -59,6 +59,15 @@ pub(crate) struct Replay {
     meter: Arc<Meter>,
 }
 
+/// What the journal had of a run when this process came.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// How many tasks were done.
+    pub(crate) done: usize,
+    /// It had begun and not ended.
+    pub(crate) under_way: bool,
+}
+
 /// How far a replay is.
 struct Meter {
     executed: AtomicUsize,
@@ -71,8 +80,7 @@ impl Replay {
         // An engine goes on with all unfinished runs of a workflow that it serves. The label is in the name so that
         // this process goes on with its own replay and leaves others that were killed alone.
         let name = format!("{}/{}", shared.label, instance.name);
-        let meter =
-            Arc::new(Meter { executed: AtomicUsize::new(0), bar: ProgressBar::new(instance.tasks.len() as u64) });
+        let meter = Arc::new(Meter::new(instance));
         let mut graph = Graph::new(&name);
         for task in &instance.tasks {
             let line = format!("{}\t{}\n", instance.name, task.id);
@@ -90,16 +98,17 @@ impl Replay {
         RunKey { tenant: TenantId::default(), run: self.run }
     }
 
-    /// How many tasks are done by what is recorded of the run.
+    /// What an earlier process left.
     ///
     /// # Errors
-    /// If it is a run of another graph: then it would never go on.
-    pub(crate) fn resumed(&self, history: &History) -> Result<usize, String> {
+    /// If it was a run of another graph: then it would never go on.
+    pub(crate) fn before(&self, history: &History) -> Result<Before, String> {
         if history.run.definition.shape != self.workflow.plan().shape() {
-            return Err(format!("{}: the run of this id was started with another graph", self.instance));
+            return Err(format!("{}: this replay was begun with another graph", self.instance));
         }
-        let done = |event: &Event| matches!(event, Event::Succeeded { part: Part::Work, .. });
-        Ok(history.records.iter().filter(|record| done(&record.event)).count())
+        let is_done = |event: &Event| matches!(event, Event::Succeeded { part: Part::Work, .. });
+        let done = history.records.iter().filter(|record| is_done(&record.event)).count();
+        Ok(Before { done, under_way: history.outcome().is_none() })
     }
 
     /// Starts the run, or attaches to it if it is there, and waits for its end.
@@ -108,9 +117,12 @@ impl Replay {
         bar.set_message(self.instance.clone());
         bar.inc(resumed as u64);
         let run = engine.start(&self.workflow, Value::Null).id(self.run).await?;
-        run.outcome().await?;
+        let outcome = run.outcome().await?;
         let wall = begun.elapsed().as_secs_f64();
         bar.finish_and_clear();
+        if !matches!(outcome, Outcome::Succeeded(_)) {
+            report::complain(&[format!("{}: {outcome}", self.instance)]);
+        }
         let executed = self.meter.executed.load(Ordering::Relaxed);
         Ok(Report {
             instance: &self.instance,
@@ -123,6 +135,17 @@ impl Replay {
             resumed,
             critical_path_ms: rounded(self.critical_path_ms),
         })
+    }
+}
+
+impl Meter {
+    fn new(instance: &Instance) -> Self {
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
+        let bar = ProgressBar::new(instance.tasks.len() as u64);
+        Self {
+            executed: AtomicUsize::new(0),
+            bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())),
+        }
     }
 }
 

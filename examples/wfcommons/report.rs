@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::args;
+
 /// One line of the output. `args::HELP` says what the fields mean.
 #[derive(Serialize)]
 pub(crate) struct Report<'a> {
@@ -29,6 +31,17 @@ impl Report<'_> {
 /// To three digits after the point: more is noise.
 pub(crate) fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
+}
+
+pub(crate) fn help() -> io::Result<()> {
+    io::stdout().write_all(args::HELP.as_bytes())
+}
+
+/// An error and its causes, a line each.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let because = |cause: &dyn std::error::Error| format!("  because: {cause}");
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    std::iter::once(error.to_string()).chain(causes.map(because)).collect()
 }
 
 /// Faults, for people. If nobody can be told, the exit code still tells.
