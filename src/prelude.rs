@@ -2,8 +2,8 @@
 
 pub use fastn_connectors::{Connector, Registry, typed};
 pub use fastn_core::{
-    Backoff, Durability, Error, ErrorKind, Failure, FailureKind, Op, Outcome, Payload, PlanFaults, Retry, RunId,
-    StepCx, StepError, TenantId, Version, Workflow,
+    Backoff, BoxError, Durability, Error, ErrorKind, Failure, FailureKind, Op, Outcome, Payload, PlanFaults, Retry,
+    RunId, StepCx, StepError, TenantId, Timestamp, Version, Workflow,
 };
 pub use fastn_runtime::{Engine, RunEvent, RunHandle};
 pub use fastn_store::{RunQuery, RunStatus};

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::plan::{DraftKind, DraftNode, WorkIx};
+use fastn_core::plan::{DraftKind, DraftNode, DraftScope, WorkIx};
 use fastn_core::{Functions, Payload, PlanFault, StepFn};
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::adorned::{Action, Parts, functions};
 use crate::builtin;
 use crate::list::List;
 use crate::passing::{StepFuture, Value};
-use crate::port::{Brand, Inputs, Out, Wire};
+use crate::port::{Brand, Inputs, Out, Place, Wire};
 use crate::scope::{self, Scope, Shared};
 use crate::short;
 use crate::wiring::Step;
@@ -73,8 +73,8 @@ impl<'f> Flow<'f> {
         then_arm: impl for<'a> FnOnce(Flow<'a>, Out<'a, T>) -> Out<'a, U>,
         else_arm: impl for<'a> FnOnce(Flow<'a>, Out<'a, T>) -> Out<'a, U>,
     ) -> Out<'f, U> {
-        let yes = scope::write(self.shared, then_arm);
-        let no = scope::write(self.shared, else_arm);
+        let yes = write(self.shared, then_arm);
+        let no = write(self.shared, else_arm);
         let mut node = scope::node::<U>(name, DraftKind::When(vec![("yes".to_owned(), yes), ("no".to_owned(), no)]));
         // The function of a `when` gives the number of the arm.
         let choose = builtin::decide(move |value: &T| if predicate(value) { 0_u32 } else { 1 });
@@ -97,7 +97,7 @@ impl<'f> Flow<'f> {
         U: Value,
     {
         let (list, concurrency) = items.parts();
-        let body = scope::write(self.shared, body);
+        let body = write(self.shared, body);
         self.add(scope::node::<Vec<U>>(name, DraftKind::Each { body, concurrency }), list.wires())
     }
 
@@ -168,4 +168,14 @@ impl fmt::Debug for Flow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flow")
     }
+}
+
+/// Lets a function write a scope of its own.
+pub(crate) fn write<T, U>(
+    shared: &RefCell<Shared>,
+    body: impl for<'f> FnOnce(Flow<'f>, Out<'f, T>) -> Out<'f, U>,
+) -> DraftScope {
+    let scope = RefCell::new(Scope::default());
+    let output = body(Flow::new(&scope, shared), Out::new(Place::Input)).place;
+    scope.into_inner().into_draft::<T, U>(output)
 }

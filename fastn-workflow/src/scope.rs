@@ -1,12 +1,9 @@
 //! Drafts as they are written.
 
-use std::cell::RefCell;
-
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, WorkIx};
 use fastn_core::{Functions, Payload, PlanFault};
 
-use crate::flow::Flow;
-use crate::port::{Out, Place, Wire};
+use crate::port::{Place, Wire};
 use crate::short;
 
 /// What all scopes of a workflow share.
@@ -51,6 +48,16 @@ impl Scope {
         Place::Constant(self.constants.len() - 1)
     }
 
+    /// The draft of a scope that takes a `T` and gives a `U`, found at this place.
+    pub(crate) fn into_draft<T, U>(self, output: Place) -> DraftScope {
+        DraftScope {
+            output: Some(self.source(output)),
+            nodes: self.nodes,
+            input_type: Some(short::type_name::<T>()),
+            output_type: Some(short::type_name::<U>()),
+        }
+    }
+
     fn node_at(&self, place: Place) -> Option<String> {
         match place {
             Place::Node(at) => self.nodes.get(at).map(|node| node.name.clone()),
@@ -69,22 +76,6 @@ impl Scope {
                 .get(at)
                 .map_or(DraftSource::Node(String::new()), |value| DraftSource::Constant(value.clone())),
         }
-    }
-}
-
-/// Lets a function write a scope of its own.
-pub(crate) fn write<T, U>(
-    shared: &RefCell<Shared>,
-    body: impl for<'f> FnOnce(Flow<'f>, Out<'f, T>) -> Out<'f, U>,
-) -> DraftScope {
-    let scope = RefCell::new(Scope::default());
-    let output = body(Flow::new(&scope, shared), Out::new(Place::Input)).place;
-    let scope = scope.into_inner();
-    DraftScope {
-        output: Some(scope.source(output)),
-        nodes: scope.nodes,
-        input_type: Some(short::type_name::<T>()),
-        output_type: Some(short::type_name::<U>()),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fastn_core::{Definition, Draft, PlanFaults, Version, Workflow};
 
-use crate::flow::Flow;
+use crate::flow::{self, Flow};
 use crate::port::Out;
-use crate::scope::{self, Shared};
+use crate::scope::Shared;
 
 /// Begins a workflow of this name, version 1.
 pub fn workflow(name: &str) -> WorkflowBuilder {
@@ -49,7 +49,7 @@ impl WorkflowBuilder {
         f: impl for<'f> FnOnce(Flow<'f>, Out<'f, I>) -> Out<'f, O>,
     ) -> Result<Workflow<I, O>, PlanFaults> {
         let shared = RefCell::new(Shared::default());
-        let root = scope::write(&shared, f);
+        let root = flow::write(&shared, f);
         let Shared { functions, faults } = shared.into_inner();
         let checked = Draft { name: self.name.clone(), version: self.version, deadline: self.deadline, root }.check();
         match checked {

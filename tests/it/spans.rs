@@ -52,33 +52,35 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
 #[test]
 fn runs_attempts_calls_and_commits_have_spans() {
     let notes = Notes::default();
-    let subscriber = tracing_subscriber::registry().with(notes.clone());
+    // For the whole program, since what one thread's tests have found disabled stays so for the others.
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(notes.clone())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let id = tracing::subscriber::with_default(subscriber, || {
-        runtime.block_on(async {
-            async fn fails(_: serde_json::Value) -> Result<u64, StepError> {
-                Err(StepError::new("no"))
-            }
-            let flow = workflow("w")
-                .version(4)
-                .define(|flow, value| {
-                    let said = flow.call("say", echo::SAY, value);
-                    flow.step("fails", fails, said)
-                })
-                .unwrap();
-            let registry = Registry::new().with(echo::Echo::new()).unwrap();
-            let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
-            let run = engine.start(&flow, json!(1)).tenant(TenantId::new("acme").unwrap()).await.unwrap();
-            run.outcome().await.unwrap();
-            engine.shutdown().await.unwrap();
-            run.id().to_string()
-        })
+    let id = runtime.block_on(async {
+        async fn fails(_: serde_json::Value) -> Result<u64, StepError> {
+            Err(StepError::new("no"))
+        }
+        let flow = workflow("w")
+            .version(4)
+            .define(|flow, value| {
+                let said = flow.call("say", echo::SAY, value);
+                flow.step("fails", fails, said)
+            })
+            .unwrap();
+        let registry = Registry::new().with(echo::Echo::new()).unwrap();
+        let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
+        let run = engine.start(&flow, json!(1)).tenant(TenantId::new("acme").unwrap()).await.unwrap();
+        run.outcome().await.unwrap();
+        engine.shutdown().await.unwrap();
+        run.id().to_string()
     });
     drop(runtime);
 
     let notes = notes.0.lock().unwrap();
+    // Other tests of this program have spans too.
+    let ours = |fields: &Fields| fields.get("run").is_none_or(|run| *run == id);
     let find = |name: &str, field: &'static str, value: &str| {
-        let found = notes.iter().find(|(n, fields)| *n == name && fields.get(field).is_some_and(|v| v == value));
+        let fits = |fields: &Fields| ours(fields) && fields.get(field).is_some_and(|found| found == value);
+        let found = notes.iter().find(|(n, fields)| *n == name && fits(fields));
         &found.unwrap_or_else(|| panic!("no span {name} with {field} {value} in {notes:#?}")).1
     };
     let check = |fields: &Fields, expected: &[(&'static str, &str)]| {

@@ -15,6 +15,7 @@ use super::recovery;
 use super::run::Run;
 use super::services::Keeper;
 use super::strand;
+use super::watch::RunEvents;
 use crate::machine::Machine;
 
 /// A run that is about to start: await it.
@@ -51,6 +52,22 @@ impl<O> Start<O> {
     pub fn tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = tenant;
         self
+    }
+
+    /// Starts the run like awaiting does, and listens from its very beginning: what happens in it, and the run.
+    ///
+    /// # Errors
+    /// As awaiting.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the start back.
+    pub async fn watched(self) -> Result<(RunHandle<O>, RunEvents)> {
+        let mut start = self;
+        // The id must be known before the start for anybody to listen from the start.
+        let run = start.run.unwrap_or_else(|| start.core.services.chance.run_id(start.core.services.clock.now()));
+        start.run = Some(run);
+        let events = RunEvents::new(start.core.watch(&RunKey { tenant: start.tenant.clone(), run }));
+        Ok((start.start().await?, events))
     }
 
     /// Starts the run, and comes back when that is durable.

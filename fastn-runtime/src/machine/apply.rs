@@ -3,10 +3,11 @@
 use fastn_core::plan::{NodeIx, NodeKind, ScopeIx};
 use fastn_core::{Attempt, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Record, Result};
 
-use super::cell::{Parent, ScopeId, State, Try};
+use super::cell::{Parent, State, Try};
 use super::items::Items;
 use super::list::List;
-use super::turn::{Action, Slot, Turn};
+use super::slot::{ScopeId, Slot};
+use super::turn::{Action, Turn};
 use super::{Machine, Phase, ROOT, corrupt};
 
 /// What is still to be done of an event. A list instead of recursion: a chain of empty lists may be as long as the plan.

@@ -4,11 +4,7 @@ use fastn_core::plan::{NodeIx, Plan, ScopeIx, Source};
 use fastn_core::{Attempt, Error, ErrorKind, Failure, Part, Payload, Result, Timestamp};
 
 use super::items::Items;
-use super::turn::Slot;
-
-/// An open scope of a machine; numbers of closed ones are used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ScopeId(pub(super) u32);
+use super::slot::{ScopeId, Slot};
 
 /// Where a scope stands.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use fastn_core::{ContentType, Failure, FailureKind, Payload};
 
-use super::cell::ScopeId;
 use super::list::List;
+use super::slot::ScopeId;
 
 /// Items in work and results so far. Memory is bounded by the items in work and by the results themselves: finished
 /// results at the front are joined to the output's text at once.

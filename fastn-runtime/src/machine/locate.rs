@@ -3,8 +3,9 @@
 use fastn_core::plan::{NodeIx, NodeKind, Source};
 use fastn_core::{Address, Part, Payload, Result};
 
-use super::cell::{ScopeId, State, Try};
-use super::turn::{Slot, Task};
+use super::cell::{State, Try};
+use super::slot::{ScopeId, Slot};
+use super::turn::Task;
 use super::{Machine, ROOT, corrupt};
 
 /// The scope of the whole workflow is opened first and closed last.

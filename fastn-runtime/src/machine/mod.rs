@@ -13,6 +13,7 @@ mod judge;
 mod list;
 mod locate;
 mod resume;
+mod slot;
 mod turn;
 
 use std::collections::BTreeSet;
@@ -24,7 +25,8 @@ use fastn_store::{RunStatus, Then};
 
 use cell::Scopes;
 use ending::Ending;
-pub use turn::{Action, Slot, Task, Turn};
+use slot::Slot;
+pub use turn::{Action, Task, Turn};
 
 /// One run of a plan.
 #[derive(Debug)]

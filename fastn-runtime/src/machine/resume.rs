@@ -4,7 +4,8 @@ use fastn_core::plan::NodeKind;
 use fastn_core::{Event, Failure, FailureKind, Result, Timestamp};
 
 use super::cell::State;
-use super::turn::{Slot, Turn};
+use super::slot::Slot;
+use super::turn::Turn;
 use super::{Machine, Phase};
 
 impl Machine {

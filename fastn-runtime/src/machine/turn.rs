@@ -2,24 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fastn_core::plan::NodeIx;
 use fastn_core::{Address, Attempt, Event, Part, Payload, Record, Timestamp};
-
-use super::cell::ScopeId;
-
-/// An instance of a node in a running machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot {
-    pub(super) scope: ScopeId,
-    pub(super) node: NodeIx,
-}
-
-impl Slot {
-    /// The node.
-    pub const fn node(self) -> NodeIx {
-        self.node
-    }
-}
 
 /// Something the driver does once the turn is durable.
 #[derive(Debug)]
