@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Error, ErrorKind, Event, Result};
+use fastn::core::{Address, Draft, Error, ErrorKind, Event, Part, Plan, Result};
 use fastn::store::{History, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
@@ -22,10 +22,17 @@ pub(crate) fn run(command: Runs) -> Result<String> {
             }
             Runs::Show { at, id, tenant } => {
                 let store = open(&at).await?;
-                let history = store.read(&RunKey { tenant, run: id }).await;
+                let shown = async {
+                    let history = store.read(&RunKey { tenant, run: id }).await?;
+                    let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", id);
+                    let history = history.ok_or_else(missing)?;
+                    let plan = store.plan(&history.run.key.tenant, &history.run.definition).await?;
+                    let plan = plan.and_then(|text| Draft::from_editor_json(&text).ok()?.check().ok());
+                    show(&history, plan.as_ref(), at.output)
+                }
+                .await;
                 store.close().await?;
-                let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", id);
-                show(&history?.ok_or_else(missing)?, at.output)
+                shown
             }
         }
     })
@@ -59,14 +66,15 @@ fn list(runs: &[RunSummary], output: Output) -> Result<String> {
     }
 }
 
-fn show(history: &History, output: Output) -> Result<String> {
+fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String> {
     let events = || history.records.iter().map(|record| (record.time, &record.event));
     match output {
         Output::Ids => Ok(history.run.key.run.to_string()),
         Output::Json => {
             let mut value = summary(&history.run);
             if let Value::Object(fields) = &mut value {
-                let events = events().map(|(time, event)| json!({"time": time.to_string(), "event": words(event)}));
+                let events =
+                    events().map(|(time, event)| json!({"time": time.to_string(), "event": words(event, plan)}));
                 fields.insert("events".to_owned(), events.collect());
             }
             print(&value)
@@ -79,7 +87,7 @@ fn show(history: &History, output: Output) -> Result<String> {
             writeln!(text, "status    {}", run.status).map_err(internal)?;
             write!(text, "started   {}", run.created_at).map_err(internal)?;
             for (time, event) in events() {
-                write!(text, "\n{time}  {}", words(event)).map_err(internal)?;
+                write!(text, "\n{time}  {}", words(event, plan)).map_err(internal)?;
             }
             Ok(text)
         }
@@ -99,19 +107,24 @@ fn summary(run: &RunSummary) -> Value {
     })
 }
 
-/// An event in words. Nodes are numbers here: their names are in the plan, which the program that runs it has.
-fn words(event: &Event) -> String {
+/// An event in words. Without the plan nodes have no names, only numbers.
+fn words(event: &Event, plan: Option<&Plan>) -> String {
+    let node = |at: &Address| plan.map_or_else(|| format!("node {}", at.node.0), |plan| plan.path_at(at));
+    let of = |at: &Address, part: &Part| match part {
+        Part::Work => node(at),
+        part => format!("{} of {}", part.as_str(), node(at)),
+    };
     match event {
-        Event::Started { at, attempt } => format!("node {} begins attempt {attempt}", at.node.0),
+        Event::Started { at, attempt } => format!("{} begins attempt {attempt}", node(at)),
         Event::Succeeded { at, part, attempt, output } => {
-            format!("node {} {} succeeded in attempt {attempt}, {} bytes", at.node.0, part.as_str(), output.len())
+            format!("{} succeeded in attempt {attempt}, {} bytes", of(at, part), output.len())
         }
         Event::Failed { at, part, attempt, failure, retry_at } => {
             let next = retry_at.map_or_else(String::new, |time| format!(", again at {time}"));
-            format!("node {} {} failed in attempt {attempt}: {failure}{next}", at.node.0, part.as_str())
+            format!("{} failed in attempt {attempt}: {failure}{next}", of(at, part))
         }
-        Event::Sleeping { at, until } => format!("node {} sleeps until {until}", at.node.0),
-        Event::Woke { at } => format!("node {} woke", at.node.0),
+        Event::Sleeping { at, until } => format!("{} sleeps until {until}", node(at)),
+        Event::Woke { at } => format!("{} woke", node(at)),
         Event::CancelRequested { reason } => format!("cancel requested: {reason}"),
         Event::Expired => "the run's deadline passed".to_owned(),
         Event::Finished { outcome } => outcome.to_string(),

@@ -1,6 +1,7 @@
 //! The contract between an engine and the place where its runs live.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,6 +67,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Gives a run, with its records; `None` if there is none of that id.
     async fn read(&self, run: &RunKey) -> Result<Option<History>>;
+
+    /// Gives the plan of a definition as it was with the first run of it; `None` if there was none.
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>>;
 
     /// Lists runs, newest first.
     async fn list(&self, query: RunQuery) -> Result<Page>;
@@ -153,6 +157,9 @@ pub struct NewRun {
     pub key: RunKey,
     /// What it runs.
     pub definition: DefinitionKey,
+    /// The plan of that definition for those who read the run without its program: see
+    /// [`Plan::to_editor_json`](fastn_core::Plan::to_editor_json). Kept once for each definition.
+    pub plan: Option<Arc<str>>,
     /// What it is given.
     pub input: Payload,
     /// When it was started.

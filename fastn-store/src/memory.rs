@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Error, ErrorKind, Payload, Record, Result, Timestamp};
+use fastn_core::{Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 
 use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
 use crate::{
@@ -30,6 +30,7 @@ struct House {
     /// By number; numbers grow, so this is also the order of creation.
     runs: BTreeMap<RunNo, Run>,
     by_key: HashMap<RunKey, RunNo>,
+    plans: HashMap<(TenantId, DefinitionKey), Arc<str>>,
     last_run: u64,
 }
 
@@ -140,6 +141,13 @@ impl Store for MemoryStore {
         self.with(|house| house.by_key.get(run).map(|no| house.history(*no)).transpose())
     }
 
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        self.with(|house| {
+            let plan = house.plans.get(&(tenant.clone(), definition.clone()));
+            Ok(plan.map(|plan| plan.as_ref().to_owned()))
+        })
+    }
+
     async fn list(&self, query: RunQuery) -> Result<Page> {
         self.with(|house| {
             let limit = if query.limit == 0 { 100 } else { usize::try_from(query.limit).unwrap_or(usize::MAX) };
@@ -212,6 +220,9 @@ impl House {
         self.last_run += 1;
         let no = RunNo(self.last_run);
         self.by_key.insert(new.key.clone(), no);
+        if let Some(plan) = new.plan {
+            self.plans.entry((new.key.tenant.clone(), new.definition.clone())).or_insert(plan);
+        }
         let run = Run {
             key: new.key,
             definition: new.definition,

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Error, ErrorKind, Result, Timestamp};
-use fastn_store::{Batch, ClaimAsk, Claimed, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written};
+use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
+use fastn_store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+};
 
 /// What goes wrong with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,10 @@ impl Store for FaultStore {
 
     async fn read(&self, run: &RunKey) -> Result<Option<History>> {
         self.inner.read(run).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        self.inner.plan(tenant, definition).await
     }
 
     async fn list(&self, query: RunQuery) -> Result<Page> {

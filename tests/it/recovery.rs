@@ -69,6 +69,8 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
 
     let new = gated(&log, &gate, 2);
     let engine = Engine::builder().store(store.clone()).serve(&new).open().await.unwrap();
+    let plan = engine.runs().plan(&engine.runs().inspect(&tenant, id).await.unwrap().history.run).await.unwrap();
+    assert_eq!(plan.unwrap().hash(), old.plan().hash(), "its plan can be looked at all the same");
     gate.notify_one();
     assert_eq!(engine.start(&new, 8).await.unwrap().output().await.unwrap(), 8);
     let inspection = engine.runs().inspect(&tenant, id).await.unwrap();

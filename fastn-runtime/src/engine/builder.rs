@@ -11,7 +11,7 @@ use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
 use fastn_store::{LeaseAsk, Store};
 
 use super::alarms::Alarms;
-use super::core::Core;
+use super::core::{Core, Served};
 use super::services::{Keeper, Limits, Services};
 use super::start::key_of;
 use super::{Engine, recovery, timers};
@@ -220,7 +220,7 @@ async fn renew(core: Arc<Core>) {
     }
 }
 
-fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::DefinitionKey, Definition>> {
+fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::DefinitionKey, Served>> {
     let mut served = HashMap::with_capacity(definitions.len());
     for definition in definitions {
         let key = key_of(&definition);
@@ -230,14 +230,15 @@ fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::Definitio
                 .with("workflow", &key.workflow)
                 .with("version", key.version));
         }
-        served.insert(key, definition);
+        let plan = definition.plan().to_editor_json().ok().map(Arc::from);
+        served.insert(key, Served { definition, plan });
     }
     Ok(served)
 }
 
 /// Every action of every plan must have a connector.
-fn check_actions(definitions: &HashMap<fastn_store::DefinitionKey, Definition>, registry: &Registry) -> Result<()> {
-    let nodes = definitions.values().flat_map(|definition| definition.plan().nodes());
+fn check_actions(definitions: &HashMap<fastn_store::DefinitionKey, Served>, registry: &Registry) -> Result<()> {
+    let nodes = definitions.values().flat_map(|served| served.definition.plan().nodes());
     registry.check(nodes.filter_map(|node| match &node.kind {
         NodeKind::Call(action) => Some(action),
         _ => None,

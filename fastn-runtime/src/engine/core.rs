@@ -25,7 +25,7 @@ const STUBBORN: Duration = Duration::from_secs(2);
 pub(super) struct Core {
     pub(super) services: Services,
     pub(super) registry: Registry,
-    pub(super) definitions: HashMap<DefinitionKey, Definition>,
+    pub(super) definitions: HashMap<DefinitionKey, Served>,
     runs: Mutex<HashMap<RunKey, Entry>>,
     /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
     loading: [tokio::sync::Mutex<()>; LOADERS],
@@ -38,6 +38,14 @@ pub(super) struct Core {
     killed: CancellationToken,
 }
 
+/// A definition that this engine runs.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) definition: Definition,
+    /// Its plan for those who read runs without this program; none if it holds constants that are not JSON.
+    pub(super) plan: Option<Arc<str>>,
+}
+
 /// A run that is in memory, or that somebody waits for.
 struct Entry {
     run: Option<Arc<Run>>,
@@ -48,7 +56,7 @@ impl Core {
     pub(super) fn new(
         services: Services,
         registry: Registry,
-        definitions: HashMap<DefinitionKey, Definition>,
+        definitions: HashMap<DefinitionKey, Served>,
         runtime: Handle,
     ) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{ClaimAsk, History, RunKey, RunNo};
 
-use super::core::Core;
+use super::core::{Core, Served};
 use super::run::Run;
 use super::services::Keeper;
 use super::strand;
@@ -118,7 +118,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
 
 fn take_over(core: &Arc<Core>, no: RunNo, history: History) -> Result<Arc<Run>> {
     let summary = history.run;
-    let definition = core.definitions.get(&summary.definition).ok_or_else(|| {
+    let Served { definition, .. } = core.definitions.get(&summary.definition).ok_or_else(|| {
         Error::new(ErrorKind::Internal, "take over run").caused_by("the store gave a run that was not asked for")
     })?;
     let plan = definition.plan().clone();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
-use fastn_store::{History, Page, RunKey, RunQuery};
+use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, TenantId};
+use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 
 use super::core::Core;
 use super::handle::{self, RunHandle};
@@ -40,6 +40,18 @@ impl Runs {
     /// Safe.
     pub async fn list(&self, query: RunQuery) -> Result<Page> {
         self.core.services.store()?.list(query).await
+    }
+
+    /// The plan that a run was started with, also when this engine does not serve it; `None` if the store was given none.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn plan(&self, run: &RunSummary) -> Result<Option<Plan>> {
+        let text = self.core.services.store()?.plan(&run.key.tenant, &run.definition).await?;
+        text.map(|text| Ok(Draft::from_editor_json(&text)?.check()?)).transpose()
     }
 
     /// Everything that is recorded of a run.

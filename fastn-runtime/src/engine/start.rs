@@ -9,7 +9,7 @@ use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId
 use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 
-use super::core::Core;
+use super::core::{Core, Served};
 use super::handle::RunHandle;
 use super::recovery;
 use super::run::Run;
@@ -76,7 +76,7 @@ impl<O> Start<O> {
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
-        let Some(served) = core.definitions.get(&definition).cloned() else {
+        let Some(Served { definition: served, plan }) = core.definitions.get(&definition).cloned() else {
             return Err(Error::new(ErrorKind::NotFound, OP)
                 .with("workflow", &definition.workflow)
                 .with("version", definition.version)
@@ -95,7 +95,7 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&key);
         let handle = RunHandle::new(core.clone(), key.clone(), watch);
-        let new = NewRun { key: key.clone(), definition, input: input.clone(), created_at: now };
+        let new = NewRun { key: key.clone(), definition, plan, input: input.clone(), created_at: now };
         let no = match create(&core, new.clone()).await? {
             Created::New(no) => no,
             Created::Old(existing)

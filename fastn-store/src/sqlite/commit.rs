@@ -123,7 +123,7 @@ fn answer(conn: &Connection, state: &mut State, batch: &Batch, writes: usize, do
 }
 
 fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Result<Written> {
-    let definition = state.definitions.number(conn, &new.key.tenant, &new.definition)?;
+    let definition = state.definitions.number(conn, new)?;
     let mut insert = conn
         .prepare_cached(
             "INSERT INTO flow_executions (tenant, run_id, def_no, status, holder, created_at, input_type, input)

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::fault::fault;
 use super::row::{definition, get};
-use crate::DefinitionKey;
+use crate::{DefinitionKey, NewRun};
 
 /// The definitions that were met, so that a new run costs no look-up.
 #[derive(Debug, Default)]
@@ -17,21 +17,22 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    /// The number of a tenant's definition, a new one if there is none.
+    /// The number of the definition of a new run; a new one, kept with its plan, if there is none.
     ///
     /// If the transaction fails afterwards, the number may never have been: call [`forget`](Self::forget) then.
-    pub(super) fn number(&mut self, conn: &Connection, tenant: &TenantId, key: &DefinitionKey) -> Result<i64> {
+    pub(super) fn number(&mut self, conn: &Connection, new: &NewRun) -> Result<i64> {
         const OP: &str = "find definition";
+        let (tenant, key) = (&new.key.tenant, &new.definition);
         let of_tenant = (tenant.clone(), key.clone());
         if let Some(number) = self.numbers.get(&of_tenant) {
             return Ok(*number);
         }
         let row = (tenant.as_str(), key.workflow.as_str(), key.version.0, key.shape.0);
         conn.prepare_cached(
-            "INSERT INTO flow_definitions (tenant, workflow, version, shape) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO flow_definitions (tenant, workflow, version, shape, plan) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.execute((row.0, row.1, row.2, row.3, new.plan.as_deref())))
         .map_err(fault(OP))?;
         // Asked for even if it was just inserted: another process may have been first.
         let number = conn

@@ -1,14 +1,14 @@
 //! The thing on the reader's thread: what only looks.
 
-use fastn_core::Result;
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params_from_iter};
+use fastn_core::{Result, TenantId};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
 use super::connection::open_reader;
 use super::fault::fault;
 use super::history::Pieces;
 use super::journal;
 use super::row::{input, select_runs, stored, summary};
-use crate::{History, Page, RunKey, RunQuery, RunSummary};
+use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunSummary};
 
 pub(super) struct Reader {
     conn: Connection,
@@ -35,6 +35,21 @@ impl Reader {
             journal::read_tail(&conn, run.no, &mut pieces)?;
         }
         Ok(Some(History { run, input, records: pieces.records()? }))
+    }
+
+    /// Reads the plan of a definition.
+    pub(super) fn plan(&mut self, tenant: &TenantId, key: &DefinitionKey) -> Result<Option<String>> {
+        const OP: &str = "read plan";
+        self.conn
+            .prepare_cached(
+                "SELECT plan FROM flow_definitions WHERE tenant = ?1 AND workflow = ?2 AND version = ?3 AND shape = ?4",
+            )
+            .and_then(|mut select| {
+                let row = (tenant.as_str(), key.workflow.as_str(), key.version.0, key.shape.0);
+                select.query_row(row, |row| row.get(0)).optional()
+            })
+            .map(Option::flatten)
+            .map_err(fault(OP))
     }
 
     /// Lists runs, newest first.

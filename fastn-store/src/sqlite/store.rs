@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Result, Timestamp};
+use fastn_core::{Result, TenantId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::options::SqliteOptions;
@@ -13,7 +13,9 @@ use super::reader::Reader;
 use super::worker::Worker;
 use super::writer::{Queue, Request, Writer};
 use crate::standing::closed;
-use crate::{Batch, ClaimAsk, Claimed, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written};
+use crate::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+};
 
 /// Keeps runs in an SQLite database.
 ///
@@ -92,6 +94,11 @@ impl Store for SqliteStore {
     async fn read(&self, run: &RunKey) -> Result<Option<History>> {
         let run = run.clone();
         self.reader.ask(move |reader| reader.read(&run)).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        let (tenant, definition) = (tenant.clone(), definition.clone());
+        self.reader.ask(move |reader| reader.plan(&tenant, &definition)).await
     }
 
     async fn list(&self, query: RunQuery) -> Result<Page> {

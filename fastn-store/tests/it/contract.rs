@@ -66,6 +66,9 @@ async fn a_new_run_is_created_once(store: AnyStore) {
     let first = create(&*store, Some(&lease), new_run("t", "1", "w")).await;
     let second = create(&*store, Some(&lease), new_run("t", "2", "w")).await;
     assert!(first < second);
+    let plan = store.plan(&key("t", "1").tenant, &definition("w")).await.unwrap();
+    assert_eq!(plan.as_deref(), Some("the plan of w"));
+    assert_eq!(store.plan(&key("other", "1").tenant, &definition("w")).await.unwrap(), None);
     let history = store.read(&key("t", "1")).await.unwrap().unwrap();
     assert_eq!(
         (history.run.no, history.run.status, history.run.holder),

@@ -29,6 +29,7 @@ pub(crate) fn new_run(tenant: &str, name: &str, workflow: &str) -> NewRun {
     NewRun {
         key: key(tenant, name),
         definition: definition(workflow),
+        plan: Some(format!("the plan of {workflow}").into()),
         input: Payload::json(format!("\"{name}\"")),
         created_at: at(1),
     }

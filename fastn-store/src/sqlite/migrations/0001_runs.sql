@@ -23,6 +23,7 @@ CREATE TABLE flow_definitions (
     workflow TEXT    NOT NULL,
     version  INTEGER NOT NULL,
     shape    BLOB    NOT NULL,
+    plan     TEXT,             -- JSON for graph editors, for those who read runs without their program
     UNIQUE (tenant, workflow, version, shape)
 ) STRICT;
 
