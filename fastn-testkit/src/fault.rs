@@ -9,6 +9,7 @@ use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
 };
+use tokio::sync::Notify;
 
 /// What goes wrong with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,21 @@ pub struct FaultStore {
     inner: Arc<dyn Store>,
     decide: Arc<Mutex<Decide>>,
     commits: Arc<AtomicU64>,
+    /// What claims wait for.
+    gate: Option<Arc<Notify>>,
 }
 
 impl FaultStore {
     /// Wraps a store. `decide` is asked before each commit what goes wrong with it, if anything.
     pub fn new(inner: Arc<dyn Store>, decide: impl FnMut(u64, &Batch) -> Option<Fault> + Send + 'static) -> Self {
-        Self { inner, decide: Arc::new(Mutex::new(Box::new(decide))), commits: Arc::default() }
+        Self { inner, decide: Arc::new(Mutex::new(Box::new(decide))), commits: Arc::default(), gate: None }
+    }
+
+    /// Lets each claim wait for a notification before it goes through.
+    #[must_use]
+    pub fn claims_wait_for(mut self, gate: Arc<Notify>) -> Self {
+        self.gate = Some(gate);
+        self
     }
 
     /// How many commits were asked for.
@@ -82,6 +92,9 @@ impl Store for FaultStore {
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        if let Some(gate) = &self.gate {
+            gate.notified().await;
+        }
         self.inner.claim(ask).await
     }
 

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fastn::prelude::*;
+use fastn::store::Store;
+use fastn_testkit::FaultStore;
 use tokio::sync::Notify;
 
 use crate::world::{Log, Res, memory, noted};
@@ -55,6 +57,28 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
     gate.notify_one();
     assert_eq!(engine.runs().handle::<u64>(&tenant, id).output().await.unwrap(), 7);
     assert_eq!(log.take(), ["slow begins", "last"], "what was recorded did not run again");
+}
+
+#[tokio::test]
+async fn recovery_does_not_hold_up_opening() {
+    let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
+    let flow = gated(&log, &gate, 1);
+    let engine = Engine::builder().store(store.clone()).serve(&flow).open().await.unwrap();
+    let old = engine.start(&flow, 7).await.unwrap();
+    until(&log, "slow begins").await;
+    engine.shutdown().await.unwrap();
+    log.take();
+
+    // The store does not answer who asks for unfinished runs, and the engine is open and runs others all the same.
+    let claims = Arc::new(Notify::new());
+    let slow = FaultStore::new(store, |_, _| None).claims_wait_for(claims.clone());
+    let engine = Engine::builder().store(Arc::new(slow) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    gate.notify_one();
+    assert_eq!(engine.start(&flow, 8).await.unwrap().output().await.unwrap(), 8);
+    gate.notify_one();
+    claims.notify_one();
+    assert_eq!(engine.runs().handle::<u64>(old.tenant(), old.id()).output().await.unwrap(), 7);
+    assert_eq!(log.take(), ["first", "slow begins", "last", "slow begins", "last"]);
 }
 
 #[tokio::test]

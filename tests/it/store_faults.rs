@@ -1,13 +1,12 @@
 //! Stores that fail: an error surfaces, and nothing is acknowledged that was not written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastn::prelude::*;
-use fastn::store::{Store, Write};
+use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
 use fastn_testkit::{Fault, FaultStore};
 
-use crate::world::{Log, memory, noted};
+use crate::world::{Log, Res, memory, noted};
 
 fn three(log: &Log) -> Workflow<u64, u64> {
     workflow("three")
@@ -102,27 +101,49 @@ async fn one_runs_bad_write_fails_that_run_alone() {
     assert_eq!(failed, 1);
 }
 
-/// What a file on a full disk does, with SQLite itself: it says no in the middle, and is asked again.
 #[tokio::test]
-async fn space_that_comes_back_lets_the_run_go_on() {
-    let log = Log::default();
-    let flow = three(&log);
-    let full = Arc::new(AtomicBool::new(false));
-    let (disk, fill) = (full.clone(), full.clone());
-    let note = log.clone();
-    let store = FaultStore::new(memory(), move |_, _| {
-        if disk.load(Ordering::SeqCst) && note.count("a") > 0 {
-            // Once refused, space is made.
-            disk.store(false, Ordering::SeqCst);
-            return Some(Fault::Refused(ErrorKind::Unavailable));
+async fn a_disk_that_is_full_in_the_middle_surfaces_and_what_was_acknowledged_is_there() {
+    async fn grow(text: String) -> Res<String> {
+        Ok(text + &"x".repeat(5_000))
+    }
+    let flow = workflow("grow")
+        .define(|flow, text| (0..8).fold(text, |port, i| flow.step(&format!("s{i}"), grow, port)))
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("runs.db");
+    let open = |options| {
+        let (path, flow) = (path.clone(), flow.clone());
+        async move {
+            let store = SqliteStore::open(path, options).await.unwrap();
+            let builder = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).patience(millis(30));
+            builder.serve(&flow).open().await.unwrap()
         }
-        None
-    });
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
-    fill.store(true, Ordering::SeqCst);
-    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
-    assert!(!full.load(Ordering::SeqCst), "it was refused once");
-    assert_eq!(log.take(), ["a", "b", "c"]);
+    };
+    let engine = open(SqliteOptions::default().max_bytes(4 << 20)).await;
+    let (mut started, mut finished) = (Vec::new(), 0);
+    let refused = loop {
+        match engine.start(&flow, String::new()).await {
+            Ok(run) => {
+                started.push(run.id());
+                match run.output().await {
+                    Ok(_) => finished += 1,
+                    Err(error) => break error,
+                }
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(refused.chain().join(" ").contains("full"), "{refused:?}");
+    assert!(finished > 2, "there was room for some");
+    let _ = engine.shutdown().await;
+
+    let engine = open(SqliteOptions::default()).await;
+    for id in started {
+        let run = engine.runs().handle::<String>(&TenantId::default(), id);
+        assert_eq!(run.output().await.unwrap().len(), 40_000);
+    }
+    engine.shutdown().await.unwrap();
 }
 
 #[tokio::test]
