@@ -15,7 +15,7 @@ fn text(output: &Output) -> String {
 }
 
 async fn half(n: u64) -> Result<u64, StepError> {
-    if n % 2 == 0 { Ok(n / 2) } else { Err(StepError::permanent("an odd number")) }
+    if n.is_multiple_of(2) { Ok(n / 2) } else { Err(StepError::permanent("an odd number")) }
 }
 
 #[tokio::test]
