@@ -31,5 +31,5 @@ pub use crate::op::{ActionRef, Op};
 pub use crate::payload::{ContentType, Payload};
 pub use crate::plan::{Draft, Plan, PlanFault, PlanFaults};
 pub use crate::policy::{Backoff, Durability, Jitter, Retry, StepPolicy};
-pub use crate::step::{BoxFuture, StepCx, StepFn, StepInfo, StepLink};
+pub use crate::step::{BoxFuture, NodePath, StepCx, StepFn, StepInfo, StepLink};
 pub use crate::time::Timestamp;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::{Attempt, Payload, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
+use crate::{Address, Attempt, Payload, Plan, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
 
 /// A boxed future, as contracts that are used as `dyn` return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,7 +45,7 @@ pub struct StepInfo {
     /// The version of the workflow the run started with.
     pub version: Version,
     /// The node's path through its scopes, such as `lines[3]/label`.
-    pub node: String,
+    pub node: NodePath,
     /// Which attempt this is; the first is 1.
     pub attempt: Attempt,
     /// When this attempt will be cut off, if ever.
@@ -58,16 +59,69 @@ impl StepInfo {
         run: RunId,
         workflow: WorkflowName,
         version: Version,
-        node: String,
+        node: impl Into<NodePath>,
         attempt: Attempt,
     ) -> Self {
-        Self { tenant, run, workflow, version, node, attempt, deadline: None }
+        Self { tenant, run, workflow, version, node: node.into(), attempt, deadline: None }
     }
 
     /// A text that is the same for every attempt of this step of this run and different for every other step: what to
     /// send as `Idempotency-Key` to services that know it.
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}", self.run, self.node)
+    }
+}
+
+/// The path of an instance of a node, such as `lines[3]/label`: a text that is written when somebody reads it.
+#[derive(Clone)]
+pub struct NodePath {
+    text: OnceLock<String>,
+    of: Option<(Arc<Plan>, Address)>,
+}
+
+impl NodePath {
+    /// The path of this instance of a node of this plan.
+    pub const fn new(plan: Arc<Plan>, at: Address) -> Self {
+        Self { text: OnceLock::new(), of: Some((plan, at)) }
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        self.text.get_or_init(|| self.of.as_ref().map(|(plan, at)| plan.path_at(at)).unwrap_or_default())
+    }
+}
+
+impl From<String> for NodePath {
+    fn from(text: String) -> Self {
+        Self { text: OnceLock::from(text), of: None }
+    }
+}
+
+impl Deref for NodePath {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for NodePath {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for NodePath {}
+
+impl fmt::Display for NodePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for NodePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
     }
 }
 

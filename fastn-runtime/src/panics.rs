@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use fastn_core::{BoxFuture, Failure, FailureKind, StepError};
 
 /// A future whose panic is its failure.
-pub(crate) struct Caught<T>(BoxFuture<'static, Result<T, StepError>>);
+pub(crate) struct Caught<T>(Result<BoxFuture<'static, Result<T, StepError>>, Option<Failure>>);
 
 impl<T> Caught<T> {
-    pub(crate) fn new(future: BoxFuture<'static, Result<T, StepError>>) -> Self {
-        Self(future)
+    /// The future that `call` makes; a panic of `call` itself is the future's failure.
+    pub(crate) fn new(call: impl FnOnce() -> BoxFuture<'static, Result<T, StepError>>) -> Self {
+        Self(catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Some(failure_of(&*panic))))
     }
 }
 
@@ -20,8 +21,15 @@ impl<T> Future for Caught<T> {
     type Output = Result<T, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = match &mut self.0 {
+            Ok(future) => future,
+            Err(failure) => {
+                let again = || Failure::new(FailureKind::PANIC, "polled again after a panic");
+                return Poll::Ready(Err(failure.take().unwrap_or_else(again)));
+            }
+        };
         // After a panic the future is not polled again, so whatever it left half done is never seen.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map_err(StepError::into_failure),
             Err(panic) => Poll::Ready(Err(failure_of(&*panic))),
         }

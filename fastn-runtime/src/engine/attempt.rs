@@ -1,38 +1,45 @@
 //! One attempt: deadline, cancellation, panic, size.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fastn_core::plan::NodeKind;
-use fastn_core::{BoxFuture, Failure, FailureKind, Part, Payload, StepCx, StepError, StepInfo, StepLink, Timestamp};
-use tokio_util::sync::CancellationToken;
+use fastn_core::plan::{Node, NodeKind};
+use fastn_core::{
+    Address, BoxFuture, Failure, FailureKind, NodePath, Part, Payload, StepCx, StepError, StepInfo, StepLink, Timestamp,
+};
 use tracing::Instrument;
 
 use super::core::Core;
 use super::run::Run;
-use super::watch::{RunEvent, Watch};
+use super::watch::RunEvent;
 use crate::clock::Clock;
 use crate::machine::Task;
 use crate::panics::{Caught, failure_of};
 
-pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &Task) -> Result<Payload, Failure> {
+/// Makes an attempt; takes the arguments out of the task.
+pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -> Result<Payload, Failure> {
     let plan = run.definition.plan();
-    let node = plan.path_at(&task.at);
+    // Written out only for those who look.
+    let path = || plan.path_at(&task.at);
+    let (part, number) = (task.part, task.attempt);
     let span = tracing::info_span!(
         parent: &run.span,
         "step",
         tenant = %run.key.tenant,
         run = %run.key.run,
         workflow = %plan.name(),
-        node,
-        part = task.part.as_str(),
-        attempt = task.attempt.0,
+        node = path(),
+        part = part.as_str(),
+        attempt = number.0,
         outcome = tracing::field::Empty,
     );
-    run.watch.tell(|| RunEvent::Started { node: node.clone(), part: task.part, attempt: task.attempt });
-    let result = make(core, run, task, node.clone()).instrument(span.clone()).await;
+    run.watch.tell(|| RunEvent::Started { node: path(), part, attempt: number });
+    let args = std::mem::take(&mut task.args);
+    let made = make(core, run, task, args);
+    // A span that nobody listens to is not worth entering at every poll.
+    let result = if span.is_disabled() { made.await } else { made.instrument(span.clone()).await };
     let result = result.and_then(|output| match output.len() {
         size if size > core.services.limits.payload => {
             let what = format!("gave {size} bytes, and {} are allowed", core.services.limits.payload);
@@ -43,43 +50,44 @@ pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &Task) -> Re
     match &result {
         Ok(_) => {
             span.record("outcome", "succeeded");
-            run.watch.tell(|| RunEvent::Succeeded { node, part: task.part });
+            run.watch.tell(|| RunEvent::Succeeded { node: plan.path_at(&task.at), part });
         }
         Err(failure) => {
             span.record("outcome", failure.kind.as_str());
-            run.watch.tell(|| RunEvent::Failed { node, part: task.part, failure: failure.clone() });
+            run.watch.tell(|| RunEvent::Failed { node: plan.path_at(&task.at), part, failure: failure.clone() });
         }
     }
     result
 }
 
-async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Result<Payload, Failure> {
+async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>) -> Result<Payload, Failure> {
     let plan = run.definition.plan();
-    let Some(policy) = plan.get(task.at.node).map(|node| &node.policy) else {
+    let Some(node) = plan.get(task.at.node) else {
         return Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent());
     };
-    let now = core.services.clock.now();
+    let (policy, now) = (&node.policy, core.services.clock.now());
     let time_left = if task.part == Part::Undo { policy.within } else { policy.time_left(task.began, now) };
     let deadline = time_left.map(|left| now.plus(left));
 
-    let mut info =
-        StepInfo::new(run.key.tenant.clone(), run.key.run, plan.name().clone(), plan.version(), node, task.attempt);
+    let path = NodePath::new(plan.clone(), task.at.clone());
+    let (tenant, workflow) = (run.key.tenant.clone(), plan.name().clone());
+    let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, task.attempt);
     info.deadline = deadline;
-    // What undoes the work of a cancelled run must not be stopped by the cancellation.
-    let abort = if task.part == Part::Undo { CancellationToken::new() } else { run.abort.clone() };
     let link = Arc::new(Link {
-        node: info.node.clone(),
-        watch: run.watch.clone(),
-        abort,
-        stopping: core.stopping().clone(),
+        core: core.clone(),
+        run: run.clone(),
+        at: task.at.clone(),
+        // What undoes the work of a cancelled run must not be stopped by the cancellation.
+        can_be_cancelled: task.part != Part::Undo,
         listens: AtomicBool::new(false),
     });
-    let future = Caught::new(call(core, run, task, StepCx::new(info, link.clone())));
+    let cx = StepCx::new(info, link.clone());
+    let future = Caught::new(|| call(core, run, node, task.part, cx, args));
     match deadline {
         None => tokio::select! {
             biased;
             result = future => result,
-            () = cut_off(core, &link) => Err(cancelled()),
+            () = cut_off(&link) => Err(cancelled()),
         },
         // On a task of its own, so that a step that blocks its thread cannot hold up its own deadline.
         Some(deadline) => {
@@ -91,7 +99,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
                     Err(_) => Err(cancelled()),
                 })),
                 () = reached(&*core.services.clock, deadline) => None,
-                () = cut_off(core, &link) => Some(Err(cancelled())),
+                () = cut_off(&link) => Some(Err(cancelled())),
             };
             attempt.abort();
             result.unwrap_or_else(|| {
@@ -102,35 +110,44 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
     }
 }
 
-/// Calls the function that the task is for.
-fn call(core: &Arc<Core>, run: &Arc<Run>, task: &Task, cx: StepCx) -> BoxFuture<'static, Result<Payload, StepError>> {
-    let (core, run, task) = (core.clone(), run.clone(), task.clone());
-    // Inside the future, so that a panic before the first await point is caught as well.
-    Box::pin(async move {
-        let missing = || {
-            let what = format!("node {} has no function for {}", cx.info().node, task.part.as_str());
-            StepError::permanent(what).of_kind(FailureKind::INVALID)
-        };
-        let node = run.definition.plan().get(task.at.node).ok_or_else(missing)?;
-        if let (NodeKind::Call(action), Part::Work) = (&node.kind, task.part) {
-            let input = task.args.into_iter().next().unwrap_or_else(Payload::null);
-            return core.registry.execute(action, input, cx).await;
+/// Calls the function that the attempt is for.
+fn call(
+    core: &Arc<Core>,
+    run: &Run,
+    node: &Node,
+    part: Part,
+    cx: StepCx,
+    args: Vec<Payload>,
+) -> BoxFuture<'static, Result<Payload, StepError>> {
+    if let (NodeKind::Call(action), Part::Work) = (&node.kind, part) {
+        let (core, action) = (core.clone(), action.clone());
+        let input = args.into_iter().next().unwrap_or_else(Payload::null);
+        return Box::pin(async move { core.registry.execute(&action, input, cx).await });
+    }
+    let functions = node.work.and_then(|work| run.definition.functions(work));
+    let function = functions.and_then(|functions| match part {
+        Part::Work => Some(&functions.work),
+        Part::OnError => functions.on_error.as_ref(),
+        _ => functions.undo.as_ref(),
+    });
+    match function {
+        Some(function) => function.call(cx, args),
+        None => {
+            let what = format!("node {} has no function for {}", cx.info().node, part.as_str());
+            Box::pin(ready(Err(StepError::permanent(what).of_kind(FailureKind::INVALID))))
         }
-        let functions = node.work.and_then(|work| run.definition.functions(work)).ok_or_else(missing)?;
-        let function = match task.part {
-            Part::Work => Some(&functions.work),
-            Part::OnError => functions.on_error.as_ref(),
-            _ => functions.undo.as_ref(),
-        };
-        function.ok_or_else(missing)?.call(cx, task.args).await
-    })
+    }
 }
 
 /// Completes when a cancelled attempt is to be dropped: at once, or after the engine's grace if the step listens.
-async fn cut_off(core: &Core, link: &Link) {
-    link.abort.cancelled().await;
+async fn cut_off(link: &Link) {
+    if !link.can_be_cancelled {
+        return pending().await;
+    }
+    link.run.abort.cancelled().await;
     if link.listens.load(Ordering::Acquire) {
-        reached(&*core.services.clock, core.services.clock.now().plus(core.services.limits.grace)).await;
+        let services = &link.core.services;
+        reached(&*services.clock, services.clock.now().plus(services.limits.grace)).await;
     }
 }
 
@@ -149,29 +166,36 @@ fn cancelled() -> Failure {
 
 /// The engine's side of a running step.
 struct Link {
-    node: String,
-    watch: Arc<Watch>,
-    abort: CancellationToken,
-    stopping: CancellationToken,
+    core: Arc<Core>,
+    run: Arc<Run>,
+    at: Address,
+    can_be_cancelled: bool,
     /// Whether the step waits to be told, and so is given time to end by itself.
     listens: AtomicBool,
 }
 
 impl StepLink for Link {
     fn progress(&self, data: Payload) {
-        self.watch.tell(|| RunEvent::Progress { node: self.node.clone(), data });
+        self.run.watch.tell(|| RunEvent::Progress { node: self.run.definition.plan().path_at(&self.at), data });
     }
 
     fn is_cancelled(&self) -> bool {
-        self.abort.is_cancelled() || self.stopping.is_cancelled()
+        (self.can_be_cancelled && self.run.abort.is_cancelled()) || self.core.is_stopping()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         self.listens.store(true, Ordering::Release);
-        let (abort, stopping) = (self.abort.clone(), self.stopping.clone());
+        let stopping = self.core.stopping().clone();
+        let abort = self.can_be_cancelled.then(|| self.run.abort.clone());
         Box::pin(async move {
+            let aborted = async {
+                match abort {
+                    Some(abort) => abort.cancelled_owned().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                () = abort.cancelled() => {}
+                () = aborted => {}
                 () = stopping.cancelled() => {}
             }
         })

@@ -78,8 +78,8 @@ impl Core {
         let task = async move {
             tokio::select! {
                 biased;
-                () = killed.cancelled() => {}
                 () = task => {}
+                () = killed.cancelled() => {}
             }
         };
         drop(self.tasks.spawn_on(task, &self.runtime));

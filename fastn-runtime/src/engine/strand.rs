@@ -23,13 +23,13 @@ fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
 /// Makes this attempt and those that follow from it one after the other.
 async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
     let mut next = Some(task);
-    while let Some(task) = next.take() {
+    while let Some(mut task) = next.take() {
         if core.is_stopping() {
             // Not begun, not recorded: whoever opens the store next makes it.
             run.forgo();
             return;
         }
-        let result = attempt(&core, &run, &task).await;
+        let result = attempt(&core, &run, &mut task).await;
         let went_on = match run.answer(&core.services, &task, result) {
             Ok(mut pending) => {
                 let policy = run.definition.plan().get(task.at.node).map(|node| node.policy.durability);
