@@ -6,6 +6,8 @@ mod ending;
 mod engine;
 mod failures;
 mod house;
+
+mod old_formats;
 mod recovery;
 mod spans;
 mod starting;
