@@ -10,9 +10,9 @@ use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
 use fastn_store::{DefinitionKey, RunKey};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::run::Run;
+use super::run::{Pending, Run};
 use super::services::{Keeper, Services};
 use super::watch::Watch;
 
@@ -77,12 +77,12 @@ impl Core {
         drop(self.tasks.spawn_on(task, &self.runtime));
     }
 
-    /// A task of a host's that ends with the engine at the latest, and whose end can be awaited.
+    /// A task of a host's whose end can be awaited. It ends with whoever waits for it, and so with the engine.
     pub(super) fn spawn_attempt<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn_on(task, &self.runtime)
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(self.tasks.spawn_on(task, &self.runtime))
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
