@@ -29,10 +29,10 @@ mod timers;
 mod watch;
 
 pub use builder::{EngineBuilder, StoreSource};
-pub use handle::RunHandle;
+pub use handle::{RunEvents, RunHandle};
 pub use runs::{Inspection, Runs};
 pub use start::Start;
-pub use watch::{RunEvent, RunEvents};
+pub use watch::RunEvent;
 
 use std::sync::Arc;
 

@@ -22,10 +22,12 @@ pub(super) async fn run(core: Arc<Core>) {
     let mut count = 0_usize;
     while !core.is_stopping() {
         let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
+        let claiming = core.claiming.write().await;
         let claimed = match store.claim(ask).await {
             Ok(claimed) if claimed.is_empty() => break,
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
+                drop(claiming);
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
                 core.services
                     .clock
@@ -43,9 +45,10 @@ pub(super) async fn run(core: Arc<Core>) {
             let key = run.history.run.key.clone();
             if let Err(error) = take_over(&core, run.no, run.history) {
                 tracing::error!(run = %key.run, error = ?error, "a run could not be taken over");
-                core.dismiss(&key, Err(Arc::new(error)));
+                core.refuse(&key, error);
             }
         }
+        drop(claiming);
         tokio::task::yield_now().await;
     }
     if count > 0 {
@@ -84,6 +87,7 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
     }
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Found::Over) };
     let _loading = core.loading(key).await;
+    let _claiming = core.claiming.read().await;
     if let Some(run) = core.find(key) {
         return Ok(Found::Here(run));
     }
@@ -111,7 +115,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
             // Its time has come, so it must not be forgotten.
             core.services.alarms.set(core.services.clock.now().plus(std::time::Duration::from_secs(1)), key.clone());
         } else {
-            core.dismiss(key, Err(Arc::new(error)));
+            core.refuse(key, error);
         }
     }
 }
@@ -124,14 +128,13 @@ fn take_over(core: &Arc<Core>, no: RunNo, history: History) -> Result<Arc<Run>> 
     let plan = definition.plan().clone();
     let machine = Machine::replay(plan, history.input, summary.created_at, &history.records)?;
     let next = history.records.len() as u64;
-    let mut fresh = false;
-    let run = core.admit(&summary.key, |watch| {
-        fresh = true;
+    let (run, pending) = core.admit(&summary.key, |watch| {
         let (key, definition) = (summary.key.clone(), definition.clone());
-        Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)))
-    });
-    if fresh {
+        let run = Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)));
         let pending = run.resume(&core.services)?;
+        Ok((run, pending))
+    })?;
+    if let Some(pending) = pending {
         strand::carry_on(core, &run, pending);
     }
     Ok(run)
