@@ -360,3 +360,79 @@ async fn an_ephemeral_run_is_attached_to_like_any_other_and_nobody_waits_for_one
     let gone = engine.runs().handle::<u64>(&TenantId::default(), run.id());
     assert_eq!(soon("the outcome", gone.output()).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn a_run_that_is_about_to_be_taken_over_can_be_cancelled() {
+    let inner = memory();
+    let wait = |_: u64| async {
+        std::future::pending::<()>().await;
+        Res::Ok(1_u64)
+    };
+    let flow = workflow("w").define(|flow, n| flow.step("waits", wait, n)).unwrap();
+    let engine = open_on(&inner).grace(millis(1)).serve(&flow).open().await.unwrap();
+    let id = engine.start(&flow, 1).await.unwrap().id();
+    engine.shutdown().await.unwrap();
+
+    let store = SlowStore::new(inner, 0, 1000);
+    let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let runs = engine.runs();
+    let cancelled = tokio::spawn(async move { runs.cancel(&TenantId::default(), id, "no").await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    store.claims.add_permits(10);
+    assert!(soon("the cancellation", cancelled).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn an_engine_that_is_dropped_gives_its_runs_and_its_file_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("runs.db").display());
+    let log = Log::default();
+    let flow = workflow("w").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
+    let engine = Engine::builder().store(url.clone()).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 1).await.unwrap();
+    run.output().await.unwrap();
+    drop(engine);
+    // The handle is still there, and must not keep the file from the next engine.
+    let opened = async {
+        loop {
+            match Engine::builder().store(url.clone()).serve(&flow).open().await {
+                Err(error) if error.kind() == ErrorKind::Locked => tokio::task::yield_now().await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    soon("the next engine", opened).await;
+    drop(run);
+}
+
+#[tokio::test]
+async fn the_runs_of_an_engine_that_died_are_taken_over_by_one_that_was_there_before() {
+    let store = memory();
+    let stuck = Arc::new(AtomicBool::new(true));
+    let step = move |n: u64| {
+        let stuck = stuck.clone();
+        async move {
+            if stuck.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            Res::Ok(n)
+        }
+    };
+    let flow = workflow("w").define(|flow, n| flow.step("a", step, n)).unwrap();
+    let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+    let open = || open_on(&store).clock(Arc::new(clock.clone())).serve(&flow).open();
+    let (first, second) = (open().await.unwrap(), open().await.unwrap());
+    let id = first.start(&flow, 7).await.unwrap().id();
+    let run = second.runs().handle::<u64>(&TenantId::default(), id);
+    drop(first);
+    let passes = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            clock.advance(secs(1));
+        }
+    };
+    let output = async {
+        tokio::select! { output = run.output() => output, () = passes => unreachable!() }
+    };
+    assert_eq!(soon("the run", output).await.unwrap(), 7);
+}

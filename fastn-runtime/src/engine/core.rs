@@ -32,6 +32,8 @@ pub(super) struct Core {
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
+    /// Cancelled when every run that could be claimed when the engine was opened is in memory.
+    pub(super) recovered: CancellationToken,
     /// Owns every task of the engine.
     tasks: TaskTracker,
     runtime: Handle,
@@ -67,6 +69,7 @@ impl Core {
             runs: Mutex::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
+            recovered: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime,
             stopping: CancellationToken::new(),
@@ -260,13 +263,29 @@ impl Core {
         }
     }
 
+    /// Everything stops at once, and the store is given back as soon as all tasks have ended.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        if self.killed.is_cancelled() {
+            return;
+        }
+        self.kill();
+        let core = self.clone();
+        drop(self.runtime.spawn(async move {
+            if let Err(error) = core.give_back().await {
+                tracing::warn!(error = ?error, "the store could not be given back");
+            }
+        }));
+    }
+
     fn end_all(&self, error: &Arc<Error>) {
         self.stopping.cancel();
         self.killed.cancel();
         self.tasks.close();
         let entries = std::mem::take(&mut *self.runs());
         for entry in entries.into_values() {
-            entry.watch.end(Err(error.clone()));
+            // What was written is told, even where the task that would have told it is gone.
+            let end = entry.run.and_then(|run| run.recorded_end());
+            entry.watch.end(end.ok_or_else(|| error.clone()));
         }
     }
 
@@ -285,6 +304,11 @@ impl Core {
             let _ = tokio::time::timeout(self.services.limits.grace, journal.ended()).await;
         }
         self.kill();
+        self.give_back().await
+    }
+
+    /// Waits for the tasks, which were told to end, and lets go of the store.
+    async fn give_back(&self) -> Result<()> {
         if tokio::time::timeout(STUBBORN, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
         }

@@ -57,7 +57,7 @@ struct Owner(Arc<Core>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.kill();
+        self.0.abandon();
     }
 }
 

@@ -223,6 +223,12 @@ impl Run {
         leaves
     }
 
+    /// How the run ended, if that is durable.
+    pub(super) fn recorded_end(&self) -> Option<Outcome> {
+        let state = self.state();
+        state.machine.outcome().filter(|_| state.last.as_ref().is_none_or(Ticket::is_durable)).cloned()
+    }
+
     /// Nobody goes on with this run as it is in memory.
     pub(super) fn give_up(&self) {
         self.state().left = true;
