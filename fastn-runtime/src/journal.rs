@@ -18,6 +18,10 @@ use crate::clock::Clock;
 /// The most writes in one commit, so that one commit's time and memory are bounded.
 const MOST_WRITES: usize = 8_192;
 
+/// A group takes no further write once it has so many bytes: a store bounds what one commit may hold, and each write may
+/// be as large as the engine's largest payload.
+const MOST_BYTES: usize = 16 << 20;
+
 #[derive(Debug)]
 pub(crate) struct Journal {
     store: Arc<dyn Store>,
@@ -42,6 +46,7 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Group {
     writes: Vec<Write>,
+    bytes: usize,
     fate: Arc<Fate>,
 }
 
@@ -55,7 +60,14 @@ struct Fate {
     known: Notify,
 }
 
+impl Group {
+    const fn is_full(&self) -> bool {
+        self.writes.len() >= MOST_WRITES || self.bytes >= MOST_BYTES
+    }
+}
+
 /// A write on its way.
+#[derive(Clone)]
 #[must_use = "the write is durable only when the ticket says so"]
 pub(crate) struct Ticket {
     fate: Arc<Fate>,
@@ -63,6 +75,12 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// Whether the write is known to be durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        let results = self.fate.results.get().and_then(|results| results.as_ref().ok());
+        results.is_some_and(|results| matches!(results.get(self.place), Some(Ok(_))))
+    }
+
     /// Waits until the write is durable.
     pub(crate) async fn durable(self) -> Result<Written> {
         loop {
@@ -82,6 +100,20 @@ impl Ticket {
             }
             known.await;
         }
+    }
+}
+
+/// Whether an error says something about a write, and nothing about the store.
+fn is_of_one_write(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
+}
+
+/// The size of a write, as far as hosts choose it.
+fn size_of(write: &Write) -> usize {
+    match write {
+        Write::Create(new) => new.input.len(),
+        Write::Turn(turn) => turn.records.len(),
+        _ => 0,
     }
 }
 
@@ -129,13 +161,14 @@ impl Journal {
             let _ = fate.results.set(Err(error));
             return Ticket { fate, place: 0 };
         }
-        if queue.groups.back().is_none_or(|group| group.writes.len() >= MOST_WRITES) {
+        if queue.groups.back().is_none_or(Group::is_full) {
             queue.groups.push_back(Group::default());
         }
         let Some(group) = queue.groups.back_mut() else {
             // A group was just made sure of.
             return Ticket { fate: Arc::default(), place: 0 };
         };
+        group.bytes = group.bytes.saturating_add(size_of(&write));
         group.writes.push(write);
         let ticket = Ticket { fate: group.fate.clone(), place: group.writes.len() - 1 };
         drop(queue);
@@ -210,8 +243,8 @@ impl Journal {
             let result = match self.commit_patiently(&writes).await {
                 Ok(written) => Ok(written.into_iter().map(Ok).collect()),
                 // One run's bad write must not fail the others: each is tried by itself.
-                Err(error) if count > 1 && error.kind() == ErrorKind::Invalid => self.commit_singly(writes).await,
-                Err(error) if error.kind() == ErrorKind::Invalid => Ok(vec![Err(Arc::new(error))]),
+                Err(error) if count > 1 && is_of_one_write(&error) => self.commit_singly(writes).await,
+                Err(error) if is_of_one_write(&error) => Ok(vec![Err(Arc::new(error))]),
                 Err(error) => Err(error),
             };
             let outcome = if let Err(error) = &result { error.kind().as_str() } else { "ok" };
@@ -227,7 +260,7 @@ impl Journal {
         for write in writes {
             results.push(match self.commit_patiently(&[write]).await {
                 Ok(mut written) => Ok(written.pop().unwrap_or(Written::Turned)),
-                Err(error) if error.kind() == ErrorKind::Invalid => Err(Arc::new(error)),
+                Err(error) if is_of_one_write(&error) => Err(Arc::new(error)),
                 Err(error) => return Err(error),
             });
         }

@@ -5,6 +5,7 @@ mod connectors;
 mod ending;
 mod engine;
 mod failures;
+mod hazards;
 mod house;
 
 mod old_formats;

@@ -47,6 +47,7 @@ pub(super) fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
     if let Err(fault) = measure(&draft.root, limits) {
         // Nothing that is too large is looked at more closely.
         faults.push(fault);
+        dismantle(draft.root);
         return Err(PlanFaults { workflow: draft.name, faults });
     }
     check_scope(&draft.root, "", &mut faults);
@@ -74,6 +75,20 @@ fn measure(root: &DraftScope, limits: Limits) -> Result<(), PlanFault> {
         }
     }
     Ok(())
+}
+
+/// Drops a draft scope by scope, without recursion: dropped as it is, one that is too deep would exhaust the stack.
+fn dismantle(root: DraftScope) {
+    let mut open = vec![root];
+    while let Some(scope) = open.pop() {
+        for node in scope.nodes {
+            match node.kind {
+                DraftKind::When(arms) => open.extend(arms.into_iter().map(|(_, arm)| arm)),
+                DraftKind::Each { body, .. } => open.push(body),
+                DraftKind::Step | DraftKind::Call(_) | DraftKind::Sleep(_) => {}
+            }
+        }
+    }
 }
 
 /// The scopes inside a node, with the words that stand between its name and the names of their nodes.

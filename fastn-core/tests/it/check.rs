@@ -182,3 +182,15 @@ fn a_long_chain_and_a_wide_fan_are_no_trouble() {
     let back = draft(&format!("{text}back(n49999) after back\n-> back"));
     assert_eq!(back.check().expect_err("a cycle").faults.len(), 1);
 }
+
+#[test]
+fn a_draft_of_any_depth_is_refused_without_exhausting_the_stack() {
+    let mut draft = draft("-> input");
+    for _ in 0..200_000 {
+        let mut node = each("n", "input", 1, "-> input");
+        node.kind = DraftKind::Each { body: std::mem::take(&mut draft.root), concurrency: 1 };
+        draft.root.nodes.push(node);
+    }
+    let text = draft.check().expect_err("it is too deep").to_string();
+    assert!(text.contains("32"), "{text}");
+}

@@ -10,9 +10,9 @@ use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
 use fastn_store::{DefinitionKey, RunKey};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::run::Run;
+use super::run::{Pending, Run};
 use super::services::{Keeper, Services};
 use super::watch::Watch;
 
@@ -29,6 +29,11 @@ pub(super) struct Core {
     runs: Mutex<HashMap<RunKey, Entry>>,
     /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
     loading: [tokio::sync::Mutex<()>; LOADERS],
+    /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
+    /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
+    pub(super) claiming: tokio::sync::RwLock<()>,
+    /// Cancelled when every run that could be claimed when the engine was opened is in memory.
+    pub(super) recovered: CancellationToken,
     /// Owns every task of the engine.
     tasks: TaskTracker,
     runtime: Handle,
@@ -52,6 +57,12 @@ struct Entry {
     watch: Arc<Watch>,
 }
 
+impl Entry {
+    fn is_of(&self, run: &Arc<Run>) -> bool {
+        self.run.as_ref().is_some_and(|held| Arc::ptr_eq(held, run))
+    }
+}
+
 impl Core {
     pub(super) fn new(
         services: Services,
@@ -65,6 +76,8 @@ impl Core {
             definitions,
             runs: Mutex::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            claiming: tokio::sync::RwLock::default(),
+            recovered: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime,
             stopping: CancellationToken::new(),
@@ -85,24 +98,57 @@ impl Core {
         drop(self.tasks.spawn_on(task, &self.runtime));
     }
 
-    /// A task of a host's that ends with the engine at the latest, and whose end can be awaited.
+    /// A task of a host's whose end can be awaited. It ends with whoever waits for it, and so with the engine.
     pub(super) fn spawn_attempt<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
-    ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn_on(task, &self.runtime)
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(self.tasks.spawn_on(task, &self.runtime))
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a run into memory, watched by those who waited for it already.
-    pub(super) fn admit(&self, key: &RunKey, make: impl FnOnce(Arc<Watch>) -> Arc<Run>) -> Arc<Run> {
+    /// Puts a run into memory, watched by those who waited for it already, and gives what is to be done first. `None` if
+    /// it is there already. Nobody sees the run before its first turn was taken.
+    pub(super) fn admit(
+        &self,
+        key: &RunKey,
+        make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
+    ) -> Result<(Arc<Run>, Option<Pending>)> {
+        Self::admit_to(&mut self.runs(), key, make)
+    }
+
+    fn admit_to(
+        runs: &mut HashMap<RunKey, Entry>,
+        key: &RunKey,
+        make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
+    ) -> Result<(Arc<Run>, Option<Pending>)> {
+        let known = runs.get(key);
+        if let Some(run) = known.and_then(|entry| entry.run.as_ref()) {
+            return Ok((run.clone(), None));
+        }
+        let watch = known.map_or_else(Arc::default, |entry| entry.watch.clone());
+        let (run, pending) = make(watch.clone())?;
+        watch.begin();
+        runs.insert(key.clone(), Entry { run: Some(run.clone()), watch });
+        Ok((run, Some(pending)))
+    }
+
+    /// Puts a run into memory that was just created, unless it was there before: whoever started it at the same time can
+    /// have loaded it since, and may be far ahead. `watch` is what the caller has kept since before the creation.
+    pub(super) fn admit_new(
+        &self,
+        key: &RunKey,
+        watch: &Watch,
+        make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
+    ) -> Result<Option<(Arc<Run>, Option<Pending>)>> {
         let mut runs = self.runs();
-        let entry = runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
-        // Two who load a run at once get one.
-        entry.run.get_or_insert_with(|| make(entry.watch.clone())).clone()
+        if watch.was_begun() && runs.get(key).is_none_or(|entry| entry.run.is_none()) {
+            return Ok(None);
+        }
+        Self::admit_to(&mut runs, key, make).map(Some)
     }
 
     /// The right to bring a run into memory; others who want the same run wait.
@@ -126,14 +172,17 @@ impl Core {
         entry.watch.clone()
     }
 
-    /// A run leaves memory for a while; those who wait for it go on waiting.
-    pub(super) fn park(&self, key: &RunKey) {
+    /// A run that waits leaves memory for a while; those who wait for it go on waiting.
+    pub(super) fn park(&self, run: &Arc<Run>) {
         let mut runs = self.runs();
-        if let Some(entry) = runs.get_mut(key) {
+        if let Some(entry) = runs.get_mut(&run.key)
+            && entry.is_of(run)
+            && run.leave()
+        {
             entry.run = None;
             // The run itself and this entry have one each; more means that somebody waits.
             if Arc::strong_count(&entry.watch) <= 2 {
-                runs.remove(key);
+                runs.remove(&run.key);
             }
         }
     }
@@ -146,11 +195,24 @@ impl Core {
         }
     }
 
-    /// A run has ended, or was lost to this engine.
-    pub(super) fn dismiss(&self, key: &RunKey, end: std::result::Result<Outcome, Arc<Error>>) {
-        let entry = self.runs().remove(key);
+    /// A run has ended, or was lost to this engine. If it was loaded again meanwhile, that one goes on.
+    pub(super) fn dismiss(&self, run: &Arc<Run>, end: std::result::Result<Outcome, Arc<Error>>) {
+        let mut runs = self.runs();
+        run.give_up();
+        let entry = if runs.get(&run.key).is_some_and(|entry| entry.is_of(run)) { runs.remove(&run.key) } else { None };
+        drop(runs);
         if let Some(entry) = entry {
             entry.watch.end(end);
+        }
+    }
+
+    /// A run cannot be brought into memory: those who wait for it are told why.
+    pub(super) fn refuse(&self, key: &RunKey, error: Error) {
+        let mut runs = self.runs();
+        let entry = if runs.get(key).is_some_and(|entry| entry.run.is_none()) { runs.remove(key) } else { None };
+        drop(runs);
+        if let Some(entry) = entry {
+            entry.watch.end(Err(Arc::new(error)));
         }
     }
 
@@ -182,6 +244,20 @@ impl Core {
         }
     }
 
+    /// Why a task of the engine ended before its time.
+    pub(super) fn gone(&self, op: &'static str) -> Error {
+        let halted = match &self.services.keeper {
+            Keeper::Durable { journal, .. } => journal.halted(),
+            Keeper::Ephemeral { .. } => None,
+        };
+        match halted {
+            Some(error) => {
+                Error::new(error.kind(), op).caused_by(format!("the engine halted: {}", error.chain().join(": ")))
+            }
+            None => Error::new(ErrorKind::Closed, op),
+        }
+    }
+
     /// The journal gave up: everything stops, and everybody who waits is told why.
     pub(super) fn halt(&self, error: &Arc<Error>) {
         tracing::error!(error = ?error, "the engine halts: its journal failed");
@@ -195,13 +271,29 @@ impl Core {
         }
     }
 
+    /// Everything stops at once, and the store is given back as soon as all tasks have ended.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        if self.killed.is_cancelled() {
+            return;
+        }
+        self.kill();
+        let core = self.clone();
+        drop(self.runtime.spawn(async move {
+            if let Err(error) = core.give_back().await {
+                tracing::warn!(error = ?error, "the store could not be given back");
+            }
+        }));
+    }
+
     fn end_all(&self, error: &Arc<Error>) {
         self.stopping.cancel();
         self.killed.cancel();
         self.tasks.close();
         let entries = std::mem::take(&mut *self.runs());
         for entry in entries.into_values() {
-            entry.watch.end(Err(error.clone()));
+            // What was written is told, even where the task that would have told it is gone.
+            let end = entry.run.and_then(|run| run.recorded_end());
+            entry.watch.end(end.ok_or_else(|| error.clone()));
         }
     }
 
@@ -220,6 +312,11 @@ impl Core {
             let _ = tokio::time::timeout(self.services.limits.grace, journal.ended()).await;
         }
         self.kill();
+        self.give_back().await
+    }
+
+    /// Waits for the tasks, which were told to end, and lets go of the store.
+    async fn give_back(&self) -> Result<()> {
         if tokio::time::timeout(STUBBORN, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
         }

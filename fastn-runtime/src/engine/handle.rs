@@ -3,16 +3,23 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
 use fastn_store::{RunKey, RunStatus, Then};
 use serde::de::DeserializeOwned;
+use tokio::sync::broadcast;
 
 use super::core::Core;
 use super::recovery;
+use super::run::Told;
+use super::services::Keeper;
 use super::strand;
-use super::watch::{RunEvents, Watch};
+use super::watch::{RunEvent, Watch};
 use crate::machine::status_of;
+
+/// How often to look for the end of a run that another engine has.
+const POLL: Duration = Duration::from_secs(1);
 
 /// A run whose output is an `O`. Dropping it does not stop the run.
 pub struct RunHandle<O> {
@@ -53,25 +60,43 @@ impl<O> RunHandle<O> {
             Error::new(error.kind(), "await run").with("run", self.key.run).caused_by(error.chain().join(": "))
         };
         let watch = self.watch();
-        if let Some(end) = watch.peek() {
-            return end.clone().map_err(lost);
-        }
-        // A run in memory tells of its end; one that ended before this handle was made is only in the store.
-        if self.core.find(&self.key).is_none()
-            && let Ok(store) = self.core.services.store()
-        {
-            let history = store.read(&self.key).await?;
-            let history =
-                history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
-            if let Some(outcome) = history.outcome() {
-                return Ok(outcome.clone());
+        loop {
+            // A run in memory tells of its end, and so does one that left memory to wait; one that ended before this
+            // handle was made is only in the store.
+            let tells = self.core.find(&self.key).is_some();
+            if let Some(end) = watch.peek() {
+                return end.clone().map_err(lost);
+            }
+            let tells = tells
+                || match self.recorded().await? {
+                    Recorded::Over(outcome) => return Ok(outcome),
+                    Recorded::Here => true,
+                    Recorded::Elsewhere => false,
+                };
+            tokio::select! {
+                biased;
+                end = watch.ended() => return end.map_err(lost),
+                () = self.core.killed() => {
+                    return Err(Error::new(ErrorKind::Closed, "await run").with("run", self.key.run));
+                }
+                () = self.core.services.clock.sleep_until(self.core.services.clock.now().plus(POLL)), if !tells => {}
             }
         }
-        tokio::select! {
-            biased;
-            end = watch.ended() => end.map_err(lost),
-            () = self.core.killed() => Err(Error::new(ErrorKind::Closed, "await run").with("run", self.key.run)),
-        }
+    }
+
+    /// How a run that is not in memory stands.
+    async fn recorded(&self) -> Result<Recorded> {
+        let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
+        let Keeper::Durable { store, lease, .. } = &self.core.services.keeper else {
+            self.core.check_open("await run")?;
+            return Err(missing());
+        };
+        let history = store.read(&self.key).await?.ok_or_else(missing)?;
+        Ok(match history.outcome() {
+            Some(outcome) => Recorded::Over(outcome.clone()),
+            None if history.run.holder == Some(lease.token) => Recorded::Here,
+            None => Recorded::Elsewhere,
+        })
     }
 
     /// Where the run stands.
@@ -113,8 +138,18 @@ impl<O> RunHandle<O> {
 
     /// What happens in the run from now on, as it happens.
     pub fn events(&self) -> RunEvents {
-        RunEvents::new(self.watch())
+        RunEvents::new(RunHandle::new(self.core.clone(), self.key.clone(), self.watch()))
     }
+}
+
+/// How a run that is not in memory stands.
+enum Recorded {
+    /// It has ended.
+    Over(Outcome),
+    /// It is this engine's, which will tell of its end.
+    Here,
+    /// It is another engine's, or nobody's.
+    Elsewhere,
 }
 
 impl<O: DeserializeOwned> RunHandle<O> {
@@ -154,8 +189,42 @@ impl<O> fmt::Debug for RunHandle<O> {
 /// Cancels a run of this engine.
 pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
     core.check_open("cancel run")?;
-    let Some(run) = recovery::load(core, key).await? else { return Ok(false) };
-    let Some(pending) = run.tell(&core.services, |machine| machine.cancel(reason))? else { return Ok(false) };
-    strand::go(core, &run, pending).await;
-    Ok(true)
+    while let Some(run) = recovery::load(core, key).await? {
+        match run.tell(&core.services, |machine| machine.cancel(reason))? {
+            Told::Turn(pending) => return strand::carry_out(core, &run, pending).await.map(|()| true),
+            Told::Nothing => return Ok(false),
+            Told::Left => {}
+        }
+    }
+    Ok(false)
+}
+
+/// What happens in a run from now on, as it happens.
+#[derive(Debug)]
+pub struct RunEvents {
+    events: broadcast::Receiver<RunEvent>,
+    run: RunHandle<()>,
+}
+
+impl RunEvents {
+    pub(super) fn new(run: RunHandle<()>) -> Self {
+        Self { events: run.watch().subscribe(), run }
+    }
+
+    /// The next event; `None` when the run has ended in this engine.
+    ///
+    /// # Cancel safety
+    /// Safe: no event is lost.
+    pub async fn next(&mut self) -> Option<RunEvent> {
+        let watch = self.run.watch();
+        tokio::select! {
+            biased;
+            event = self.events.recv() => match event {
+                Ok(event) => Some(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => Some(RunEvent::Missed(missed)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            },
+            _ = watch.ended() => None,
+        }
+    }
 }

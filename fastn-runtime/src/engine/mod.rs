@@ -29,10 +29,10 @@ mod timers;
 mod watch;
 
 pub use builder::{EngineBuilder, StoreSource};
-pub use handle::RunHandle;
+pub use handle::{RunEvents, RunHandle};
 pub use runs::{Inspection, Runs};
 pub use start::Start;
-pub use watch::{RunEvent, RunEvents};
+pub use watch::RunEvent;
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ struct Owner(Arc<Core>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.kill();
+        self.0.abandon();
     }
 }
 

@@ -14,18 +14,28 @@ use crate::machine::Machine;
 /// How many runs are claimed at a time.
 const PAGE: u32 = 512;
 
-/// Takes over every unfinished run that this engine serves. Runs beside everything else; a run that cannot be read keeps
-/// no other from being taken over.
+/// How long after nothing was found to claim it is looked again.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Takes over every unfinished run that this engine serves and nobody holds, and looks again from time to time: another
+/// engine may have died. Runs beside everything else; a run that cannot be read keeps no other from being taken over.
 pub(super) async fn run(core: Arc<Core>) {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     let serves: Vec<_> = core.definitions.keys().cloned().collect();
-    let mut count = 0_usize;
+    let _recovered = core.recovered.clone().drop_guard();
     while !core.is_stopping() {
         let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
+        let claiming = core.claiming.write().await;
         let claimed = match store.claim(ask).await {
-            Ok(claimed) if claimed.is_empty() => break,
+            Ok(claimed) if claimed.is_empty() => {
+                drop(claiming);
+                core.recovered.cancel();
+                core.services.clock.sleep_until(core.services.clock.now().plus(AGAIN)).await;
+                continue;
+            }
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
+                drop(claiming);
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
                 core.services
                     .clock
@@ -38,18 +48,16 @@ pub(super) async fn run(core: Arc<Core>) {
                 break;
             }
         };
-        count += claimed.len();
+        tracing::info!(runs = claimed.len(), "unfinished runs are taken over");
         for run in claimed {
             let key = run.history.run.key.clone();
             if let Err(error) = take_over(&core, run.no, run.history) {
                 tracing::error!(run = %key.run, error = ?error, "a run could not be taken over");
-                core.dismiss(&key, Err(Arc::new(error)));
+                core.refuse(&key, error);
             }
         }
+        drop(claiming);
         tokio::task::yield_now().await;
-    }
-    if count > 0 {
-        tracing::info!(runs = count, "unfinished runs were taken over");
     }
 }
 
@@ -58,12 +66,18 @@ pub(super) async fn run(core: Arc<Core>) {
 /// # Errors
 /// `Unsupported` if this engine does not hold it.
 pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Option<Arc<Run>>> {
-    match find(core, key).await? {
+    let mut found = find(core, key).await?;
+    if matches!(found, Found::Unclaimed) && !core.recovered.is_cancelled() {
+        // The engine was just opened, and the run may be about to be taken over.
+        core.recovered.cancelled().await;
+        found = find(core, key).await?;
+    }
+    let elsewhere = |why| Err(Error::new(ErrorKind::Unsupported, "load run").with("run", key.run).caused_by(why));
+    match found {
         Found::Here(run) => Ok(Some(run)),
         Found::Over => Ok(None),
-        Found::Elsewhere(why) => {
-            Err(Error::new(ErrorKind::Unsupported, "load run").with("run", key.run).caused_by(why))
-        }
+        Found::Unclaimed => elsewhere("this engine does not hold it".to_owned()),
+        Found::NotServed(why) => elsewhere(why),
     }
 }
 
@@ -75,7 +89,8 @@ pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
 enum Found {
     Here(Arc<Run>),
     Over,
-    Elsewhere(String),
+    Unclaimed,
+    NotServed(String),
 }
 
 async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
@@ -84,6 +99,7 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
     }
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Found::Over) };
     let _loading = core.loading(key).await;
+    let _claiming = core.claiming.read().await;
     if let Some(run) = core.find(key) {
         return Ok(Found::Here(run));
     }
@@ -95,10 +111,10 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
     }
     if !core.definitions.contains_key(&run.definition) {
         let (workflow, version) = (&run.definition.workflow, run.definition.version);
-        return Ok(Found::Elsewhere(format!("this engine does not serve {workflow} {version}")));
+        return Ok(Found::NotServed(format!("this engine does not serve {workflow} {version}")));
     }
     if run.holder != Some(lease.token) {
-        return Ok(Found::Elsewhere("this engine does not hold it".to_owned()));
+        return Ok(Found::Unclaimed);
     }
     take_over(core, run.no, history).map(Found::Here)
 }
@@ -111,7 +127,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
             // Its time has come, so it must not be forgotten.
             core.services.alarms.set(core.services.clock.now().plus(std::time::Duration::from_secs(1)), key.clone());
         } else {
-            core.dismiss(key, Err(Arc::new(error)));
+            core.refuse(key, error);
         }
     }
 }
@@ -124,14 +140,13 @@ fn take_over(core: &Arc<Core>, no: RunNo, history: History) -> Result<Arc<Run>> 
     let plan = definition.plan().clone();
     let machine = Machine::replay(plan, history.input, summary.created_at, &history.records)?;
     let next = history.records.len() as u64;
-    let mut fresh = false;
-    let run = core.admit(&summary.key, |watch| {
-        fresh = true;
+    let (run, pending) = core.admit(&summary.key, |watch| {
         let (key, definition) = (summary.key.clone(), definition.clone());
-        Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)))
-    });
-    if fresh {
+        let run = Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)));
         let pending = run.resume(&core.services)?;
+        Ok((run, pending))
+    })?;
+    if let Some(pending) = pending {
         strand::carry_on(core, &run, pending);
     }
     Ok(run)

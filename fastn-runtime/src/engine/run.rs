@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fastn_core::{Definition, Error, ErrorKind, Event, Failure, Outcome, Payload, Result, Timestamp};
+use fastn_core::{
+    Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Plan, Result, Timestamp,
+    WorkflowName,
+};
 use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn, Write, Written};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +40,11 @@ struct State {
     alarm: Option<Timestamp>,
     /// Attempts that were handed to strands and not answered yet.
     in_work: u32,
+    /// The last write. When it is durable, all of the run is.
+    last: Option<Ticket>,
+    /// It is no longer in this engine's memory, or was lost to it: whoever still has it must not go on with it, since
+    /// it may have been loaded again.
+    left: bool,
 }
 
 /// What a turn leaves to be done once it is durable.
@@ -45,6 +53,16 @@ pub(super) struct Pending {
     actions: Vec<Action>,
     then: Then,
     outcome: Option<Outcome>,
+}
+
+/// What became of something that a run was told.
+pub(super) enum Told {
+    /// It led to this.
+    Turn(Pending),
+    /// It means nothing to the run as it stands.
+    Nothing,
+    /// The run left memory meanwhile: it is to be loaded again.
+    Left,
 }
 
 impl Run {
@@ -73,7 +91,7 @@ impl Run {
             abort: CancellationToken::new(),
             span,
             deadline,
-            state: Mutex::new(State { machine, next, alarm: None, in_work: 0 }),
+            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, left: false }),
             answered: Notify::new(),
             definition,
         }
@@ -87,6 +105,9 @@ impl Run {
     pub(super) fn answer(&self, services: &Services, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
         let now = services.clock.now();
         let mut state = self.state();
+        if state.left {
+            return Err(Error::new(ErrorKind::Closed, "answer attempt").with("run", self.key.run));
+        }
         let event = state.machine.judge(task, result, now, services.chance.next());
         state.in_work = state.in_work.saturating_sub(1);
         let pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
@@ -96,20 +117,23 @@ impl Run {
     }
 
     /// Takes an event from outside, if it means anything to the run as it stands.
-    pub(super) fn tell(
-        &self,
-        services: &Services,
-        event: impl FnOnce(&Machine) -> Option<Event>,
-    ) -> Result<Option<Pending>> {
+    pub(super) fn tell(&self, services: &Services, event: impl FnOnce(&Machine) -> Option<Event>) -> Result<Told> {
         let mut state = self.state();
-        let Some(event) = event(&state.machine) else { return Ok(None) };
-        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.advance(event, turn)).map(Some)
+        if state.left {
+            return Ok(Told::Left);
+        }
+        let Some(event) = event(&state.machine) else { return Ok(Told::Nothing) };
+        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.advance(event, turn))
+            .map(Told::Turn)
     }
 
     /// Does what is due, if anything is.
-    pub(super) fn wake(&self, services: &Services) -> Result<Pending> {
+    pub(super) fn wake(&self, services: &Services) -> Result<Told> {
         let now = services.clock.now();
         let mut state = self.state();
+        if state.left {
+            return Ok(Told::Left);
+        }
         state.alarm = None;
         let expired = self.deadline.is_some_and(|deadline| deadline <= now);
         let expired = expired.then(|| state.machine.expire()).flatten();
@@ -117,6 +141,7 @@ impl Run {
             Some(event) => machine.advance(event, turn),
             None => machine.wake(turn),
         })
+        .map(Told::Turn)
     }
 
     /// Goes on after the run was read from a store.
@@ -156,9 +181,12 @@ impl Run {
                 let first = state.next;
                 state.next += u64::from(count);
                 let records = Bytes::from(records);
-                Some(journal.append(Write::Turn(StoreTurn { run: self.no, first, count, records, then })))
+                let ticket = journal.append(Write::Turn(StoreTurn { run: self.no, first, count, records, then }));
+                state.last = Some(ticket.clone());
+                Some(ticket)
             }
-            _ => None,
+            // What it leads to follows from what was recorded before, which may be on its way still.
+            _ => state.last.clone(),
         };
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
@@ -168,24 +196,52 @@ impl Run {
 
     /// Sees to it that the timers look at this run when something happens by itself.
     fn set_alarm(&self, services: &Services, state: &mut State) {
-        if state.machine.outcome().is_some() {
+        let deadline = self.deadline.filter(|_| state.machine.expire().is_some());
+        let next = state.machine.wakes_at().into_iter().chain(deadline).min();
+        let next = next.filter(|_| state.machine.outcome().is_none());
+        // An alarm that is too early does no harm; it is not worth being moved.
+        if let (Some(alarm), Some(next)) = (state.alarm, next)
+            && alarm <= next
+        {
             return;
         }
-        let deadline = self.deadline.filter(|_| state.machine.expire().is_some());
-        let Some(next) = state.machine.wakes_at().into_iter().chain(deadline).min() else { return };
-        if state.alarm.is_none_or(|alarm| next < alarm) {
-            state.alarm = Some(next);
-            services.alarms.set(next, self.key.clone());
+        let old = std::mem::replace(&mut state.alarm, next);
+        if let Some(time) = old {
+            services.alarms.unset(time, self.key.clone());
+        }
+        if let Some(time) = next {
+            services.alarms.set(time, self.key.clone());
         }
     }
 
-    /// Whether nothing happens before the given time unless it comes from outside.
-    pub(super) fn waits_until(&self) -> Option<Timestamp> {
+    /// Leaves memory, if nothing happens unless it comes from outside and all that happened is durable.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = self.state();
+        let waits = matches!(state.machine.then(), Then::Wait(_)) && state.in_work == 0;
+        let leaves = waits && state.last.as_ref().is_none_or(Ticket::is_durable);
+        state.left |= leaves;
+        leaves
+    }
+
+    /// How the run ended, if that is durable.
+    pub(super) fn recorded_end(&self) -> Option<Outcome> {
         let state = self.state();
-        match state.machine.then() {
-            Then::Wait(time) if state.in_work == 0 => Some(time),
-            _ => None,
-        }
+        state.machine.outcome().filter(|_| state.last.as_ref().is_none_or(Ticket::is_durable)).cloned()
+    }
+
+    /// Nobody goes on with this run as it is in memory.
+    pub(super) fn give_up(&self) {
+        self.state().left = true;
+    }
+
+    /// Whether it is a run of this workflow.
+    pub(super) fn is_of(&self, workflow: &WorkflowName) -> bool {
+        self.definition.plan().name() == workflow
+    }
+
+    /// Whether it was started with this input.
+    pub(super) fn was_given(&self, input: &Payload) -> bool {
+        self.state().machine.input() == Some(input)
     }
 
     /// Completes when no attempt is in work.
@@ -227,9 +283,17 @@ impl Pending {
         }
     }
 
-    /// Leaves the turn to become durable with a later group. Not for a run's last turn.
-    pub(super) fn relax(&mut self) {
-        if self.outcome.is_none() {
+    /// Leaves the turn to become durable with a later group, if all that follows is steps that may be made again. An
+    /// at-most-once step may not, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
+    /// may leave memory, and then the store must have all of it.
+    pub(super) fn relax(&mut self, plan: &Plan) {
+        let again = |action: &Action| match action {
+            Action::Run(task) if task.part != Part::Undo => {
+                plan.get(task.at.node).is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
+            }
+            _ => false,
+        };
+        if self.then == Then::Run && self.actions.iter().all(again) {
             self.ticket = None;
         }
     }

@@ -8,14 +8,16 @@ use std::sync::atomic::Ordering;
 use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
 use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::core::{Core, Served};
-use super::handle::RunHandle;
+use super::handle::{RunEvents, RunHandle};
 use super::recovery;
-use super::run::Run;
+use super::run::{Pending, Run};
 use super::services::Keeper;
 use super::strand;
-use super::watch::RunEvents;
+use super::watch::Watch;
+use crate::journal::Ticket;
 use crate::machine::Machine;
 
 /// A run that is about to start: await it.
@@ -66,11 +68,13 @@ impl<O> Start<O> {
         // The id must be known before the start for anybody to listen from the start.
         let run = start.run.unwrap_or_else(|| start.core.services.chance.run_id(start.core.services.clock.now()));
         start.run = Some(run);
-        let events = RunEvents::new(start.core.watch(&RunKey { tenant: start.tenant.clone(), run }));
+        let key = RunKey { tenant: start.tenant.clone(), run };
+        let watch = start.core.watch(&key);
+        let events = RunEvents::new(RunHandle::new(start.core.clone(), key, watch));
         Ok((start.start().await?, events))
     }
 
-    /// Starts the run, and comes back when that is durable.
+    /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
     async fn start(self) -> Result<RunHandle<O>> {
         const OP: &str = "start run";
         let core = self.core;
@@ -94,37 +98,78 @@ impl<O> Start<O> {
 
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&key);
-        let handle = RunHandle::new(core.clone(), key.clone(), watch);
-        let new = NewRun { key: key.clone(), definition, plan, input: input.clone(), created_at: now };
-        let no = match create(&core, new.clone()).await? {
-            Created::New(no) => no,
-            Created::Old(existing)
-                if existing.definition.workflow == new.definition.workflow && existing.input == input =>
-            {
-                // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
-                recovery::load_own(&core, &key).await?;
-                return Ok(handle);
+        let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
+        let new = NewRun { key, definition, plan, input, created_at: now };
+        let creation = create(&core, &new);
+        let (reply, answer) = oneshot::channel();
+        let owner = core.clone();
+        // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
+        core.spawn(async move {
+            let kept = RunHandle::<()>::new(owner.clone(), new.key.clone(), watch.clone());
+            let launched = launch(&owner, served, &new, creation, &watch).await;
+            drop(watch);
+            let (result, begun) = match launched {
+                Ok(begun) => (Ok(()), begun),
+                Err(error) => (Err(error), None),
+            };
+            // Who no longer waits need not know.
+            let _ = reply.send(result);
+            if let Some((run, pending)) = begun {
+                drop(kept);
+                // Whoever waits for the run is told of an error.
+                let _ = strand::go(&owner, &run, pending).await;
             }
-            Created::Old(existing) => {
-                let what = if existing.input == input { "another workflow" } else { "another input" };
-                return Err(Error::new(ErrorKind::Conflict, OP)
-                    .with("run", key.run)
-                    .caused_by(format!("a run of this id was started with {what}")));
-            }
-        };
-        let (machine, turn) = Machine::start(served.plan().clone(), input, now)?;
-        let mut fresh = false;
-        let run = core.admit(&key, |watch| {
-            fresh = true;
-            Arc::new(Run::new(key.clone(), no, served, now, watch, (machine, 0)))
         });
-        // Somebody who started the same run at the same time may have begun it already.
-        if fresh {
-            let pending = run.begin(&core.services, turn)?;
-            strand::carry_on(&core, &run, pending);
-        }
+        answer.await.unwrap_or_else(|_| Err(core.gone(OP)))?;
         Ok(handle)
     }
+}
+
+/// Begins a run when its creation is durable. `None` if there is one of its id already, and that one is attached to.
+async fn launch(
+    core: &Arc<Core>,
+    served: Definition,
+    new: &NewRun,
+    creation: Creation,
+    watch: &Watch,
+) -> Result<Option<(Arc<Run>, Pending)>> {
+    let no = match creation.durable().await? {
+        Created::New(no) => no,
+        Created::Old(existing) => {
+            let same_workflow = existing.definition.workflow == new.definition.workflow;
+            check_same(new, same_workflow, existing.input == new.input)?;
+            // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
+            recovery::load_own(core, &new.key).await?;
+            return Ok(None);
+        }
+    };
+    let (machine, turn) = Machine::start(served.plan().clone(), new.input.clone(), new.created_at)?;
+    let begun = core.admit_new(&new.key, watch, |watch| {
+        let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, watch, (machine, 0)));
+        let pending = run.begin(&core.services, turn)?;
+        Ok((run, pending))
+    })?;
+    Ok(match begun {
+        Some((run, Some(pending))) => Some((run, pending)),
+        // Somebody who started the same run at the same time has begun it.
+        Some((run, None)) => {
+            check_same(new, run.is_of(&new.definition.workflow), run.was_given(&new.input))?;
+            None
+        }
+        None => None,
+    })
+}
+
+/// A run is attached to if it is what would have been started.
+fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
+    let what = match (workflow, input) {
+        (true, true) => return Ok(()),
+        (false, true) => "another workflow",
+        (_, false) => "another input",
+    };
+    Err(Error::new(ErrorKind::Conflict, "start run")
+        .with("run", new.key.run)
+        .caused_by(format!("a run of this id was started with {what}")))
 }
 
 impl<O: Send + 'static> IntoFuture for Start<O> {
@@ -141,14 +186,30 @@ enum Created {
     Old(Box<Existing>),
 }
 
-async fn create(core: &Core, new: NewRun) -> Result<Created> {
+/// A creation on its way.
+enum Creation {
+    Written(Ticket),
+    /// Nothing is written of it.
+    Numbered(RunNo),
+}
+
+fn create(core: &Core, new: &NewRun) -> Creation {
     match &core.services.keeper {
-        Keeper::Durable { journal, .. } => match journal.append(Write::Create(new)).durable().await? {
-            Written::Created(no) => Ok(Created::New(no)),
-            Written::Exists(existing) => Ok(Created::Old(existing)),
-            _ => Err(Error::new(ErrorKind::Internal, "start run").caused_by("the store mistook a creation")),
-        },
-        Keeper::Ephemeral { next } => Ok(Created::New(RunNo(next.fetch_add(1, Ordering::Relaxed)))),
+        Keeper::Durable { journal, .. } => Creation::Written(journal.append(Write::Create(new.clone()))),
+        Keeper::Ephemeral { next } => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
+    }
+}
+
+impl Creation {
+    async fn durable(self) -> Result<Created> {
+        match self {
+            Self::Numbered(no) => Ok(Created::New(no)),
+            Self::Written(ticket) => match ticket.durable().await? {
+                Written::Created(no) => Ok(Created::New(no)),
+                Written::Exists(existing) => Ok(Created::Old(existing)),
+                _ => Err(Error::new(ErrorKind::Internal, "start run").caused_by("the store mistook a creation")),
+            },
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fastn_core::{BoxFuture, Durability, Error, Part, Result};
 use fastn_store::Then;
+use tokio::sync::oneshot;
 
 use super::attempt::attempt;
 use super::core::Core;
@@ -32,9 +33,10 @@ async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
         let result = attempt(&core, &run, &mut task).await;
         let went_on = match run.answer(&core.services, &task, result) {
             Ok(mut pending) => {
-                let policy = run.definition.plan().get(task.at.node).map(|node| node.policy.durability);
+                let plan = run.definition.plan();
+                let policy = plan.get(task.at.node).map(|node| node.policy.durability);
                 if policy == Some(Durability::Relaxed) && task.part == Part::Work {
-                    pending.relax();
+                    pending.relax(plan);
                 }
                 perform(&core, &run, pending).await
             }
@@ -65,17 +67,14 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
         (Then::End(status), outcome) => {
             run.span.record("outcome", status.as_str());
             if let Some(outcome) = outcome {
-                core.dismiss(&run.key, Ok(outcome));
+                core.dismiss(run, Ok(outcome));
             }
         }
-        // Looked at again under the run's own lock: another strand may have gone on meanwhile.
         (Then::Wait(time), _)
             if time.since(core.services.clock.now()) > core.services.limits.park_after
-                && own.is_none()
-                && run.waits_until().is_some()
                 && core.services.store().is_ok() =>
         {
-            core.park(&run.key);
+            core.park(run);
         }
         _ => {}
     }
@@ -85,22 +84,39 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
 /// Does what a turn asks for, in a task of its own.
 pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
     let (owner, run) = (core.clone(), run.clone());
-    core.spawn(async move { go(&owner, &run, pending).await });
+    core.spawn(async move {
+        // Whoever waits for the run is told of an error.
+        let _ = go(&owner, &run, pending).await;
+    });
+}
+
+/// Does what a turn asks for, and comes back when it is durable. In a task of its own: whether the caller waits makes no
+/// difference to what is done.
+pub(super) async fn carry_out(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Result<()> {
+    let (done, is_done) = oneshot::channel();
+    let (owner, run) = (core.clone(), run.clone());
+    core.spawn(async move { drop(done.send(go(&owner, &run, pending).await)) });
+    is_done.await.unwrap_or_else(|_| Err(core.gone("commit")))
 }
 
 /// Does what a turn asks for, and comes back when it is durable.
-pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
+pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Result<()> {
     match perform(core, run, pending).await {
         Ok(Some(task)) => begin(core, run, task),
         Ok(None) => {}
-        Err(error) => lose(core, run, error),
+        Err(error) => {
+            let told = Error::new(error.kind(), "commit").with("run", run.key.run).caused_by(error.chain().join(": "));
+            lose(core, run, error);
+            return Err(told);
+        }
     }
+    Ok(())
 }
 
 /// This engine cannot go on with a run: its memory is ahead of the store, or damaged. The store has what was recorded,
 /// and whoever claims the run next goes on from there.
-fn lose(core: &Core, run: &Run, error: Error) {
+pub(super) fn lose(core: &Core, run: &Arc<Run>, error: Error) {
     tracing::error!(parent: &run.span, error = ?error, "the run cannot go on in this engine");
     run.abort.cancel();
-    core.dismiss(&run.key, Err(Arc::new(error)));
+    core.dismiss(run, Err(Arc::new(error)));
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use fastn_store::RunKey;
+
 use super::core::Core;
 use super::recovery;
+use super::run::Told;
 use super::strand;
 
 /// Looks at runs when their time has come, as long as the engine lives.
@@ -13,17 +16,12 @@ pub(super) async fn run(core: Arc<Core>) {
         for key in due {
             match core.find(&key) {
                 Some(run) => match run.wake(&core.services) {
-                    Ok(pending) => strand::carry_on(&core, &run, pending),
-                    Err(error) => {
-                        tracing::error!(run = %key.run, error = ?error, "a run could not be woken");
-                        core.dismiss(&key, Err(Arc::new(error)));
-                    }
+                    Ok(Told::Turn(pending)) => strand::carry_on(&core, &run, pending),
+                    Ok(Told::Nothing) => {}
+                    Ok(Told::Left) => unpark(&core, key),
+                    Err(error) => strand::lose(&core, &run, error),
                 },
-                // It left memory while it waited.
-                None => {
-                    let owner = core.clone();
-                    core.spawn(async move { recovery::unpark(&owner, &key).await });
-                }
+                None => unpark(&core, key),
             }
         }
         let earlier = core.services.alarms.earlier();
@@ -35,4 +33,10 @@ pub(super) async fn run(core: Arc<Core>) {
             },
         }
     }
+}
+
+/// Wakes a run that left memory while it waited.
+fn unpark(core: &Arc<Core>, key: RunKey) {
+    let owner = core.clone();
+    core.spawn(async move { recovery::unpark(&owner, &key).await });
 }

@@ -1,5 +1,6 @@
 //! What hosts can wait for and listen to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fastn_core::{Attempt, Error, Failure, Outcome, Part, Payload};
@@ -53,11 +54,21 @@ pub enum RunEvent {
 pub(super) struct Watch {
     end: OnceLock<Result<Outcome, Arc<Error>>>,
     ended: Notify,
+    /// Whether the run was in this engine's memory since somebody began to wait for it here.
+    begun: AtomicBool,
     /// There once somebody listens.
     events: OnceLock<broadcast::Sender<RunEvent>>,
 }
 
 impl Watch {
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+
+    pub(super) fn was_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
     pub(super) fn end(&self, end: Result<Outcome, Arc<Error>>) {
         let _ = self.end.set(end);
         self.ended.notify_waiters();
@@ -88,36 +99,7 @@ impl Watch {
         }
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<RunEvent> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<RunEvent> {
         self.events.get_or_init(|| broadcast::channel(BACKLOG).0).subscribe()
-    }
-}
-
-/// What happens in a run from now on, as it happens.
-#[derive(Debug)]
-pub struct RunEvents {
-    watch: Arc<Watch>,
-    events: broadcast::Receiver<RunEvent>,
-}
-
-impl RunEvents {
-    pub(super) fn new(watch: Arc<Watch>) -> Self {
-        Self { events: watch.subscribe(), watch }
-    }
-
-    /// The next event; `None` when the run has ended in this engine.
-    ///
-    /// # Cancel safety
-    /// Safe: no event is lost.
-    pub async fn next(&mut self) -> Option<RunEvent> {
-        tokio::select! {
-            biased;
-            event = self.events.recv() => match event {
-                Ok(event) => Some(event),
-                Err(broadcast::error::RecvError::Lagged(missed)) => Some(RunEvent::Missed(missed)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            },
-            _ = self.watch.ended() => None,
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The one place where a run's state changes.
 
+use std::collections::VecDeque;
+
 use fastn_core::plan::{NodeIx, NodeKind, ScopeIx};
 use fastn_core::{Attempt, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Record, Result};
 
@@ -10,11 +12,35 @@ use super::slot::{ScopeId, Slot};
 use super::turn::{Action, Turn};
 use super::{Machine, Phase, ROOT, corrupt};
 
-/// What is still to be done of an event. A list instead of recursion: a chain of empty lists may be as long as the plan.
+/// A thing still to be done of an event.
 pub(super) enum Todo {
     Enable(Slot),
     Complete(Slot, Payload),
     Close(ScopeId),
+}
+
+/// What is still to be done of an event. Lists instead of recursion: a chain of empty lists may be as long as the plan.
+#[derive(Default)]
+pub(super) struct Agenda {
+    /// Worked on first, from its end.
+    next: Vec<Todo>,
+    /// What is ready in the scopes of items, from the front: comes after what follows from what is done, so that items
+    /// begin in their order.
+    items: VecDeque<Todo>,
+}
+
+impl Agenda {
+    fn of(first: Todo) -> Self {
+        Self { next: vec![first], items: VecDeque::new() }
+    }
+
+    fn push(&mut self, todo: Todo) {
+        self.next.push(todo);
+    }
+
+    fn pop(&mut self) -> Option<Todo> {
+        self.next.pop().or_else(|| self.items.pop_front())
+    }
 }
 
 impl Machine {
@@ -68,7 +94,7 @@ impl Machine {
                         let arm = arms.get(arm).ok_or_else(|| corrupt("there is no such arm", at.node))?.scope;
                         self.open_arm(slot, arm, turn)
                     }
-                    _ => self.work_through(vec![Todo::Complete(slot, output.clone())], turn),
+                    _ => self.work_through(Agenda::of(Todo::Complete(slot, output.clone())), turn),
                 }
             }
             Event::Failed { at, part, attempt, failure, retry_at } => {
@@ -94,7 +120,7 @@ impl Machine {
                     self.timers.remove(&(until, slot));
                 }
                 let value = self.first_input(slot)?;
-                self.work_through(vec![Todo::Complete(slot, value)], turn)
+                self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }
             Event::CancelRequested { reason } => {
                 self.end(true, Failure::new(FailureKind::CANCELLED, reason.clone()));
@@ -164,8 +190,8 @@ impl Machine {
 
     /// Opens the scope of the whole workflow.
     pub(super) fn open_root(&mut self, input: Payload, turn: &mut Turn) -> Result<()> {
-        let mut todo = Vec::new();
-        self.open_scope(ROOT, None, input, &mut todo)?;
+        let mut todo = Agenda::default();
+        self.open_scope(ROOT, None, input, &mut todo.next)?;
         self.work_through(todo, turn)
     }
 
@@ -173,9 +199,9 @@ impl Machine {
         if !matches!(self.phase, Phase::Going) {
             return Ok(());
         }
-        let mut todo = Vec::new();
+        let mut todo = Agenda::default();
         let input = self.first_input(slot)?;
-        let scope = self.open_scope(arm, Some(Parent { slot, item: 0 }), input, &mut todo)?;
+        let scope = self.open_scope(arm, Some(Parent { slot, item: 0 }), input, &mut todo.next)?;
         self.scopes.cell_mut(slot)?.state = State::Arm(scope);
         self.work_through(todo, turn)
     }
@@ -202,11 +228,11 @@ impl Machine {
         Ok(scope)
     }
 
-    pub(super) fn work_through(&mut self, mut todo: Vec<Todo>, turn: &mut Turn) -> Result<()> {
+    pub(super) fn work_through(&mut self, mut todo: Agenda, turn: &mut Turn) -> Result<()> {
         while let Some(next) = todo.pop() {
             match next {
                 Todo::Enable(slot) => self.enable(slot, turn, &mut todo)?,
-                Todo::Complete(slot, output) => self.complete(slot, output, &mut todo)?,
+                Todo::Complete(slot, output) => self.complete(slot, output, &mut todo.next)?,
                 Todo::Close(scope) => self.close(scope, &mut todo)?,
             }
         }
@@ -214,7 +240,7 @@ impl Machine {
     }
 
     /// Everything a node waited for is done.
-    fn enable(&mut self, slot: Slot, turn: &mut Turn, todo: &mut Vec<Todo>) -> Result<()> {
+    fn enable(&mut self, slot: Slot, turn: &mut Turn, todo: &mut Agenda) -> Result<()> {
         if !matches!(self.phase, Phase::Going) {
             return Ok(());
         }
@@ -281,7 +307,7 @@ impl Machine {
     }
 
     /// Every node of a scope is done: the node it stands in goes on.
-    fn close(&mut self, id: ScopeId, todo: &mut Vec<Todo>) -> Result<()> {
+    fn close(&mut self, id: ScopeId, todo: &mut Agenda) -> Result<()> {
         let scope = self.scopes.get(id)?;
         let output = scope.value(&self.plan.scope(scope.plan).output)?;
         let Some(parent) = scope.parent else {
@@ -307,7 +333,7 @@ impl Machine {
     }
 
     /// Begins as many items as may be worked on at a time; completes the node when there are no more.
-    fn begin_items(&mut self, slot: Slot, todo: &mut Vec<Todo>) -> Result<()> {
+    fn begin_items(&mut self, slot: Slot, todo: &mut Agenda) -> Result<()> {
         if !matches!(self.phase, Phase::Going) {
             return Ok(());
         }
@@ -330,7 +356,7 @@ impl Machine {
 
     /// Begins items until this one has been begun: a journal written with a higher concurrency may name it early.
     pub(super) fn begin_up_to(&mut self, slot: Slot, item: u32) -> Result<()> {
-        let mut todo = Vec::new();
+        let mut todo = Agenda::default();
         let mut turn = Turn::new(fastn_core::Timestamp::EPOCH);
         while matches!(&self.scopes.cell(slot)?.state, State::Items(items) if items.begun() <= item) {
             if !self.begin_item(slot, &mut todo)? {
@@ -341,16 +367,15 @@ impl Machine {
         Ok(())
     }
 
-    fn begin_item(&mut self, slot: Slot, todo: &mut Vec<Todo>) -> Result<bool> {
+    fn begin_item(&mut self, slot: Slot, todo: &mut Agenda) -> Result<bool> {
         let NodeKind::Each { body, .. } = self.plan.node(slot.node).kind else { return Ok(false) };
         let items = self.items(slot)?;
         let item = items.begun();
         let Some(input) = items.next() else { return Ok(false) };
-        // What is ready in the new scope comes after what is already listed, so items begin in their order.
         let mut inside = Vec::new();
         let scope = self.open_scope(body, Some(Parent { slot, item }), input, &mut inside)?;
         self.items(slot)?.begin(scope);
-        todo.splice(0..0, inside);
+        todo.items.extend(inside.into_iter().rev());
         Ok(true)
     }
 

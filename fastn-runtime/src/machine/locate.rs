@@ -12,6 +12,11 @@ use super::{Machine, ROOT, corrupt};
 const ROOT_ID: ScopeId = ScopeId(0);
 
 impl Machine {
+    /// What the run was given.
+    pub fn input(&self) -> Option<&Payload> {
+        self.scopes.get(ROOT_ID).ok().map(|scope| &scope.input)
+    }
+
     /// The slot of an address.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Going on: after a crash, and when a timer is due.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Event, Failure, FailureKind, Result, Timestamp};
+use fastn_core::{Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
 
 use super::cell::State;
 use super::slot::Slot;
@@ -41,7 +41,14 @@ impl Machine {
                 continue;
             }
             self.running = self.running.saturating_sub(1);
-            if going || self.plan.node(slot.node).policy.undo.is_some() {
+            let policy = &self.plan.node(slot.node).policy;
+            let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
+            // An at-most-once step whose start is not on record was never begun.
+            if going || (policy.undo.is_some() && !at_most_once) {
+                if at_most_once {
+                    let at = self.address(slot)?;
+                    turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
+                }
                 self.run(slot, attempt, turn)?;
             } else {
                 self.scopes.cell_mut(slot)?.state = State::Idle;

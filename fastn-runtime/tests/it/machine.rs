@@ -441,6 +441,30 @@ fn an_at_most_once_step_that_was_interrupted_is_not_made_again() {
 }
 
 #[test]
+fn an_at_most_once_step_that_was_never_begun_is_begun_on_record() {
+    // Its executor died between the creation of the run and the record of the start.
+    let plan = Arc::new(draft("a(input) at_most_once\n-> a").check().expect("a faultless draft"));
+    let mut machine = Machine::replay(plan, Payload::json("0"), T0, &[]).expect("no records");
+    let mut turn = Turn::new(T0);
+    machine.resume(&mut turn).expect("no records");
+    assert!(matches!(turn.records[..], [Record { event: Event::Started { .. }, .. }]), "{:?}", turn.records);
+    assert!(matches!(turn.actions[..], [Action::Run(_)]), "{:?}", turn.actions);
+}
+
+#[test]
+fn many_items_at_a_time_cost_no_more_each_than_few() {
+    let count = 200_000;
+    let mut many = draft("-> items");
+    many.root.nodes.push(each("items", "input", count, "a(input)\n-> a"));
+    let plan = Arc::new(many.check().expect("a faultless draft"));
+    let input = Payload::json(format!("[{}]", vec!["0"; count as usize].join(",")));
+    let began = std::time::Instant::now();
+    let (machine, turn) = Machine::start(plan, input, T0).expect("a plan can be started");
+    assert_eq!((machine.running(), turn.actions.len()), (count, count as usize));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_journal_written_with_a_higher_concurrency_is_read_with_a_lower_one() {
     let with = |concurrency| {
         let mut draft = draft("-> lines");

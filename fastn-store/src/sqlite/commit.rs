@@ -153,8 +153,8 @@ fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Re
     Ok(Written::Exists(Box::new(Existing { no: run.no, definition: run.definition, input, status: run.status })))
 }
 
-/// Writes the turns of a draft: to the journal, or for runs that end, and for all if the journal would be too large, to
-/// where they stay.
+/// Writes the turns of a draft: to the journal, or for runs that end or wait, and for all if the journal would be too
+/// large, to where they stay.
 fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &mut Done) -> Result<()> {
     done.folded = draft.turns > 0 && state.journal_bytes.saturating_add(draft.bytes) > budget;
     // In the order of the runs, so that neighbours in the file are written together.
@@ -165,8 +165,7 @@ fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &
     for (no, change) in changes {
         // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
         let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
-        let ended = matches!(change.then, Then::End(_));
-        if ended || done.folded {
+        if done.folded || change.then != Then::Run {
             let count = run.tail_count + change.count;
             if count > 0 {
                 whole.clear();
@@ -230,7 +229,8 @@ fn remember(state: &mut State, draft: Draft, done: &Done) {
         state.runs.insert(*no, RunState::folded(0, RunStatus::Pending, None));
     }
     for (no, change) in draft.changes {
-        if matches!(change.then, Then::End(_)) {
+        // A run that waits takes no memory until something happens in it again.
+        if change.then != Then::Run {
             state.runs.remove(&no);
         } else if let Some(run) = state.runs.get_mut(&no) {
             run.next = change.next();
@@ -241,8 +241,6 @@ fn remember(state: &mut State, draft: Draft, done: &Done) {
         }
     }
     if done.folded {
-        // A run that waits takes no memory until something happens in it again.
-        state.runs.retain(|_, run| run.status != RunStatus::Waiting);
         for run in state.runs.values_mut() {
             run.tail = Vec::new();
             run.tail_count = 0;

@@ -8,7 +8,7 @@ use super::fault::fault;
 use super::history::Pieces;
 use super::journal;
 use super::row::{input, select_runs, stored, summary};
-use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunSummary};
+use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunStatus, RunSummary};
 
 pub(super) struct Reader {
     conn: Connection,
@@ -31,7 +31,9 @@ impl Reader {
         };
         let (run, input) = (summary(row)?, input(row)?);
         let mut pieces = Pieces::read(&conn, run.no)?;
-        if !run.status.is_final() {
+        // What a run that ended or waits has in the journal was moved when it did. The journal may be long, and many runs
+        // may be read because their time has come.
+        if matches!(run.status, RunStatus::Pending | RunStatus::Running) {
             journal::read_tail(&conn, run.no, &mut pieces)?;
         }
         Ok(Some(History { run, input, records: pieces.records()? }))

@@ -1,8 +1,8 @@
 -- How runs are kept.
 --
 -- The journal takes one row per commit, whatever the number of runs in it: it is appended to and never searched. What
--- happened in a run is moved to flow_history when the run ends, or when the journal has grown beyond its budget; then the
--- journal is emptied. So a record is written about twice, and no index is touched for a step.
+-- happened in a run is moved to flow_history when the run ends or waits, or when the journal has grown beyond its budget;
+-- then the journal is emptied. So a record is written about twice, and no index is touched for a step.
 --
 -- flow_executions changes when a run is created, first goes on, parks, goes on again, is claimed, and ends. It does not
 -- change for a step.

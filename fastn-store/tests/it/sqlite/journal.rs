@@ -83,3 +83,24 @@ async fn a_damaged_journal_is_an_error() {
     let lease = acquire(&store, "b", 0).await.unwrap();
     assert_eq!(claim(&store, &lease, 0, &["w"], 3).await.unwrap(), [no]);
 }
+
+#[tokio::test]
+async fn runs_that_wait_are_read_without_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = open(&path).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let mut waiting = Vec::new();
+    for n in 0..1_000 {
+        let no = create(&store, Some(&lease), new_run("t", &n.to_string(), "w")).await;
+        commit(&store, &lease, vec![turn(no, 0, 1, Then::Run)]).await.unwrap();
+        waiting.push(turn(no, 1, 2, Then::Wait(lease.until)));
+    }
+    commit(&store, &lease, waiting).await.unwrap();
+    for n in 0..1_000 {
+        assert_eq!(store.read(&key("t", &n.to_string())).await.unwrap().unwrap().records.len(), 3);
+    }
+    // What a journal holds, every reader of an unfinished run reads: it must not be asked for a run that waits.
+    behind(&path).execute("UPDATE journal SET entries = x'ff'", []).unwrap();
+    assert_eq!(store.read(&key("t", "7")).await.unwrap().unwrap().records.len(), 3);
+}
