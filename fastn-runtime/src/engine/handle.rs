@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
-use fastn_store::{RunKey, RunStatus, Then};
+use fastn_store::{History, RunKey, RunStatus, Then};
 use serde::de::DeserializeOwned;
 
 use super::core::Core;
@@ -57,13 +57,12 @@ impl<O> RunHandle<O> {
             return end.clone().map_err(lost);
         }
         // A run in memory tells of its end; one that ended before this handle was made is only in the store.
-        if self.core.find(&self.key).is_none()
-            && let Ok(store) = self.core.services.store()
-        {
-            let history = store.read(&self.key).await?;
-            let history =
-                history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run))?;
-            if let Some(outcome) = history.outcome() {
+        if self.core.find(&self.key).is_none() {
+            // It may have ended between the two looks.
+            if let Some(end) = watch.peek() {
+                return end.clone().map_err(lost);
+            }
+            if let Some(outcome) = recorded(&self.core, &self.key).await?.outcome() {
                 return Ok(outcome.clone());
             }
         }
@@ -91,11 +90,7 @@ impl<O> RunHandle<O> {
                 Then::Wait(_) => RunStatus::Waiting,
                 _ => RunStatus::Running,
             }),
-            None => {
-                let history = self.core.services.store()?.read(&self.key).await?;
-                let gone = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
-                history.map(|history| history.run.status).ok_or_else(gone)
-            }
+            None => Ok(recorded(&self.core, &self.key).await?.run.status),
         }
     }
 
@@ -113,7 +108,9 @@ impl<O> RunHandle<O> {
 
     /// What happens in the run from now on, as it happens.
     pub fn events(&self) -> RunEvents {
-        RunEvents::new(self.watch())
+        let events = RunEvents::new(self.watch());
+        end_if_over(&self.core, &self.key, &events);
+        events
     }
 }
 
@@ -149,6 +146,25 @@ impl<O> fmt::Debug for RunHandle<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RunHandle({})", self.key.run)
     }
+}
+
+/// What is recorded of a run.
+async fn recorded(core: &Core, key: &RunKey) -> Result<History> {
+    let history = core.services.store()?.read(key).await?;
+    history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))
+}
+
+/// Ends what is told of a run that was over before: nobody else would, since it does not come back into memory.
+pub(super) fn end_if_over(core: &Arc<Core>, key: &RunKey, events: &RunEvents) {
+    if core.find(key).is_some() {
+        return;
+    }
+    let (owner, key, over) = (core.clone(), key.clone(), events.over().drop_guard());
+    core.spawn(async move {
+        if recorded(&owner, &key).await.is_ok_and(|history| history.outcome().is_none()) {
+            over.disarm();
+        }
+    });
 }
 
 /// Cancels a run of this engine.

@@ -10,7 +10,7 @@ use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written
 use serde::Serialize;
 
 use super::core::{Core, Served};
-use super::handle::RunHandle;
+use super::handle::{RunHandle, end_if_over};
 use super::recovery;
 use super::run::Run;
 use super::services::Keeper;
@@ -66,8 +66,11 @@ impl<O> Start<O> {
         // The id must be known before the start for anybody to listen from the start.
         let run = start.run.unwrap_or_else(|| start.core.services.chance.run_id(start.core.services.clock.now()));
         start.run = Some(run);
-        let events = RunEvents::new(start.core.watch(&RunKey { tenant: start.tenant.clone(), run }));
-        Ok((start.start().await?, events))
+        let (core, key) = (start.core.clone(), RunKey { tenant: start.tenant.clone(), run });
+        let events = RunEvents::new(core.watch(&key));
+        let handle = start.start().await?;
+        end_if_over(&core, &key, &events);
+        Ok((handle, events))
     }
 
     /// Starts the run, and comes back when that is durable.

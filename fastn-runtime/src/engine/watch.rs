@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use fastn_core::{Attempt, Error, Failure, Outcome, Part, Payload};
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
 /// How many events a listener may lag behind before it misses some.
 const BACKLOG: usize = 256;
@@ -98,14 +99,21 @@ impl Watch {
 pub struct RunEvents {
     watch: Arc<Watch>,
     events: broadcast::Receiver<RunEvent>,
+    /// Cancelled when it is found out that nothing will happen, because the run was over before.
+    over: CancellationToken,
 }
 
 impl RunEvents {
     pub(super) fn new(watch: Arc<Watch>) -> Self {
-        Self { events: watch.subscribe(), watch }
+        Self { events: watch.subscribe(), watch, over: CancellationToken::new() }
     }
 
-    /// The next event; `None` when the run has ended in this engine.
+    /// What to cancel when nothing more will happen.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
+    /// The next event; `None` when the run has ended, or cannot be found.
     ///
     /// # Cancel safety
     /// Safe: no event is lost.
@@ -118,6 +126,7 @@ impl RunEvents {
                 Err(broadcast::error::RecvError::Closed) => None,
             },
             _ = self.watch.ended() => None,
+            () = self.over.cancelled() => None,
         }
     }
 }
