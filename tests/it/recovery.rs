@@ -5,9 +5,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fastn::prelude::*;
+use fastn::runtime::EngineBuilder;
+use fastn::store::Store;
+use fastn_testkit::FaultStore;
 use tokio::sync::Notify;
 
 use crate::world::{Log, Res, memory, noted};
+
+/// An engine that does not wait for steps that are held.
+fn impatient(store: &Arc<dyn Store>) -> EngineBuilder {
+    Engine::builder().store(store.clone()).grace(millis(1))
+}
 
 /// A flow whose second step does not end before it is let.
 fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
@@ -46,11 +54,16 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
     let run = engine.start(&flow, 7).await.unwrap();
     until(&log, "slow begins").await;
     let (tenant, id) = (run.tenant().clone(), run.id());
-    drop(run);
-    engine.shutdown().await.unwrap();
+    drop((run, engine));
     assert_eq!(log.take(), ["first", "slow begins"]);
 
-    let engine = Engine::builder().store(url).serve(&flow).open().await.unwrap();
+    let engine = loop {
+        match Engine::builder().store(url.clone()).serve(&flow).open().await {
+            // What was dropped still lets go of the file.
+            Err(error) if error.kind() == ErrorKind::Locked => tokio::task::yield_now().await,
+            opened => break opened.unwrap(),
+        }
+    };
     until(&log, "slow begins").await;
     gate.notify_one();
     assert_eq!(engine.runs().handle::<u64>(&tenant, id).output().await.unwrap(), 7);
@@ -58,10 +71,31 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
 }
 
 #[tokio::test]
+async fn an_engine_works_while_it_still_looks_for_unfinished_runs() {
+    let (inner, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
+    let flow = gated(&log, &gate, 1);
+    let engine = impatient(&inner).serve(&flow).open().await.unwrap();
+    let old = engine.start(&flow, 7).await.unwrap();
+    until(&log, "slow begins").await;
+    engine.shutdown().await.unwrap();
+
+    let held = FaultStore::new(inner, |_, _| None).hold_claims();
+    let store: Arc<dyn Store> = Arc::new(held.clone());
+    let engine = Engine::builder().store(store).serve(&flow).open().await.unwrap();
+    let new = engine.start(&flow, 8).await.unwrap();
+    gate.notify_one();
+    assert_eq!(new.output().await.unwrap(), 8);
+    assert_eq!(engine.runs().inspect(old.tenant(), old.id()).await.unwrap().outcome, None);
+    held.let_claims();
+    gate.notify_one();
+    assert_eq!(engine.runs().handle::<u64>(old.tenant(), old.id()).output().await.unwrap(), 7);
+}
+
+#[tokio::test]
 async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = Engine::builder().store(store.clone()).serve(&old).open().await.unwrap();
+    let engine = impatient(&store).serve(&old).open().await.unwrap();
     let run = engine.start(&old, 7).await.unwrap();
     until(&log, "slow begins").await;
     let (tenant, id) = (run.tenant().clone(), run.id());
@@ -88,7 +122,7 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
 async fn a_graph_that_was_changed_without_a_new_version_is_told() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = Engine::builder().store(store.clone()).serve(&old).open().await.unwrap();
+    let engine = impatient(&store).serve(&old).open().await.unwrap();
     let run = engine.start(&old, 7).await.unwrap();
     until(&log, "slow begins").await;
     engine.shutdown().await.unwrap();
@@ -104,7 +138,7 @@ async fn a_graph_that_was_changed_without_a_new_version_is_told() {
 async fn policies_can_change_while_runs_are_in_flight() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = Engine::builder().store(store.clone()).serve(&old).open().await.unwrap();
+    let engine = impatient(&store).serve(&old).open().await.unwrap();
     let run = engine.start(&old, 7).await.unwrap();
     until(&log, "slow begins").await;
     engine.shutdown().await.unwrap();

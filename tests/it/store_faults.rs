@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastn::prelude::*;
-use fastn::store::{Store, Write};
+use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
 use fastn_testkit::{Fault, FaultStore};
 
 use crate::world::{Log, memory, noted};
@@ -102,26 +102,57 @@ async fn one_runs_bad_write_fails_that_run_alone() {
     assert_eq!(failed, 1);
 }
 
-/// What a file on a full disk does, with SQLite itself: it says no in the middle, and is asked again.
+/// A database that cannot grow any more, with SQLite itself.
 #[tokio::test]
-async fn space_that_comes_back_lets_the_run_go_on() {
+async fn a_full_database_surfaces_and_with_room_again_nothing_recorded_runs_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("runs.db");
+    let log = Log::default();
+    let note = log.clone();
+    let grow = move |cx: StepCx, text: String| {
+        note.note(&cx.info().node);
+        async move { Ok::<_, StepError>(format!("{text}{}", "x".repeat(40_000))) }
+    };
+    let names: Vec<String> = (0..12).map(|i| format!("s{i}")).collect();
+    let flow: Workflow<String, String> = workflow("grow")
+        .define(|flow, text| names.iter().fold(text, |port, name| flow.step(name, grow.clone(), port)))
+        .unwrap();
+
+    let full = SqliteStore::open(&path, SqliteOptions::default().max_bytes(600_000)).await.unwrap();
+    let full: Arc<dyn Store> = Arc::new(full);
+    let engine = Engine::builder().store(full.clone()).patience(millis(20)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, String::new()).await.unwrap();
+    let error = run.output().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(format!("{error:?}").contains("database or disk is full"), "{error:?}");
+    let (tenant, id) = (run.tenant().clone(), run.id());
+    // That nothing could be written is told already.
+    let _ = engine.shutdown().await;
+    full.close().await.unwrap();
+    let before = log.take();
+    assert!((1..names.len()).contains(&before.len()), "{before:?}");
+
+    let engine = Engine::builder().store(format!("sqlite:{}", path.display())).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.runs().handle::<String>(&tenant, id).output().await.unwrap().len(), 480_000);
+    // The last step that was made is the one whose result found no room.
+    assert_eq!(log.take(), names[before.len() - 1..]);
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_works_again_in_the_middle_lets_the_run_go_on() {
     let log = Log::default();
     let flow = three(&log);
-    let full = Arc::new(AtomicBool::new(false));
-    let (disk, fill) = (full.clone(), full.clone());
-    let note = log.clone();
+    let refused = Arc::new(AtomicBool::new(false));
+    let (seen, note) = (refused.clone(), log.clone());
+    // The first commit after the first step is refused, and no other.
     let store = FaultStore::new(memory(), move |_, _| {
-        if disk.load(Ordering::SeqCst) && note.count("a") > 0 {
-            // Once refused, space is made.
-            disk.store(false, Ordering::SeqCst);
-            return Some(Fault::Refused(ErrorKind::Unavailable));
-        }
-        None
+        let refuse = note.count("a") > 0 && !seen.swap(true, Ordering::SeqCst);
+        refuse.then_some(Fault::Refused(ErrorKind::Unavailable))
     });
     let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
-    fill.store(true, Ordering::SeqCst);
     assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
-    assert!(!full.load(Ordering::SeqCst), "it was refused once");
+    assert!(refused.load(Ordering::SeqCst), "it was refused once");
     assert_eq!(log.take(), ["a", "b", "c"]);
 }
 
