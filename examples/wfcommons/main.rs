@@ -86,7 +86,7 @@ fn prepare(args: &Args) -> Result<Vec<Replay>, Vec<String>> {
 async fn run(args: &Args, replays: &[Replay]) -> Result<ExitCode, BoxError> {
     let store = match fastn::store::open(&args.store).await {
         Ok(store) => store,
-        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => {
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::NotFound) => {
             return Ok(refused(&report::chain(&error)));
         }
         Err(error) => return Err(error.into()),

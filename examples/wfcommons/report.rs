@@ -47,6 +47,12 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
 /// Faults, for people. If nobody can be told, the exit code still tells.
 pub(crate) fn complain(faults: &[String]) {
     for fault in faults {
-        let _ = writeln!(io::stderr(), "wfcommons: {fault}");
+        let _ = writeln!(io::stderr(), "wfcommons: {}", visible(fault));
     }
+}
+
+/// Faults quote files that nobody has checked: what would steer the terminal is shown instead.
+fn visible(text: &str) -> String {
+    let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(show).collect()
 }

@@ -5,7 +5,7 @@ use fastn::core::{RunId, TenantId, WorkflowName};
 
 /// Looks at the runs of a fastn store.
 #[derive(Debug, Parser)]
-#[command(name = "fastn")]
+#[command(name = "fastn", version)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -50,7 +50,7 @@ pub(crate) enum Runs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Place {
-    /// Where the runs are, such as `sqlite:shop.db`.
+    /// Where the runs are: `sqlite:PATH`.
     #[arg(long, env = "FASTN_STORE")]
     pub(crate) store: String,
     /// How to print.

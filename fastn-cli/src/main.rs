@@ -25,9 +25,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes to standard output. That nobody reads any more is no error.
+/// Writes to standard output, if there is anything to say. That nobody reads any more is no error.
 fn say(text: &str) -> fastn::core::Result<()> {
     use std::io::{ErrorKind, Write};
+    if text.is_empty() {
+        return Ok(());
+    }
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(fastn::core::Error::new(fastn::core::ErrorKind::Unavailable, "write output").caused_by(error))

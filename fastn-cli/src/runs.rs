@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use fastn::core::{Address, Draft, Error, ErrorKind, Event, Part, Plan, Result};
-use fastn::store::{History, RunKey, RunQuery, RunSummary};
+use fastn::store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
 use crate::args::{Output, Place, Runs};
@@ -17,8 +17,10 @@ pub(crate) fn run(command: Runs) -> Result<String> {
                 let store = open(&at).await?;
                 let query = RunQuery { tenant, workflow, limit, ..RunQuery::default() };
                 let page = store.list(query).await;
-                store.close().await?;
-                list(&page?.runs, at.output)
+                let closed = store.close().await;
+                let page = page?;
+                closed?;
+                list(&page, at.output)
             }
             Runs::Show { at, id, tenant } => {
                 let store = open(&at).await?;
@@ -31,8 +33,9 @@ pub(crate) fn run(command: Runs) -> Result<String> {
                     show(&history, plan.as_ref(), at.output)
                 }
                 .await;
-                store.close().await?;
-                shown
+                let closed = store.close().await;
+                let shown = shown?;
+                closed.map(|()| shown)
             }
         }
     })
@@ -40,6 +43,10 @@ pub(crate) fn run(command: Runs) -> Result<String> {
 
 /// Opens a store that is there: looking must not create one.
 async fn open(at: &Place) -> Result<std::sync::Arc<dyn fastn::store::Store>> {
+    if at.store == "memory:" {
+        let why = "what a program keeps in its memory cannot be seen from outside";
+        return Err(Error::new(ErrorKind::Unsupported, "open store").with("url", &at.store).caused_by(why));
+    }
     if let Some(path) = at.store.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path).split('?').next().unwrap_or_default();
         if !std::path::Path::new(path).exists() {
@@ -49,7 +56,8 @@ async fn open(at: &Place) -> Result<std::sync::Arc<dyn fastn::store::Store>> {
     fastn::store::open(&at.store).await
 }
 
-fn list(runs: &[RunSummary], output: Output) -> Result<String> {
+fn list(page: &Page, output: Output) -> Result<String> {
+    let runs = &page.runs;
     match output {
         Output::Ids => Ok(runs.iter().map(|run| run.key.run.to_string()).collect::<Vec<_>>().join("\n")),
         Output::Json => print(&Value::Array(runs.iter().map(summary).collect())),
@@ -60,6 +68,9 @@ fn list(runs: &[RunSummary], output: Output) -> Result<String> {
                 let (id, tenant) = (run.key.run, &run.key.tenant);
                 let status = run.status.as_str();
                 write!(text, "\n{id}  {status:9}  {}  {workflow:24}  {tenant}", run.created_at).map_err(internal)?;
+            }
+            if page.next.is_some() {
+                write!(text, "\nthere are older runs: see --limit").map_err(internal)?;
             }
             Ok(text)
         }
@@ -87,7 +98,7 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
             writeln!(text, "status    {}", run.status).map_err(internal)?;
             write!(text, "started   {}", run.created_at).map_err(internal)?;
             for (time, event) in events() {
-                write!(text, "\n{time}  {}", words(event, plan)).map_err(internal)?;
+                write!(text, "\n{time}  {}", one_line(&words(event, plan))).map_err(internal)?;
             }
             Ok(text)
         }
@@ -130,6 +141,12 @@ fn words(event: &Event, plan: Option<&Plan>) -> String {
         Event::Finished { outcome } => outcome.to_string(),
         _ => "an event of a later version".to_owned(),
     }
+}
+
+/// A text on one line: what failures say comes from anywhere, and must neither break lines nor steer the terminal.
+fn one_line(text: &str) -> String {
+    let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(show).collect()
 }
 
 fn print(value: &Value) -> Result<String> {

@@ -15,7 +15,7 @@ fn text(output: &Output) -> String {
 }
 
 async fn half(n: u64) -> Result<u64, StepError> {
-    if n.is_multiple_of(2) { Ok(n / 2) } else { Err(StepError::permanent("an odd number")) }
+    if n.is_multiple_of(2) { Ok(n / 2) } else { Err(StepError::permanent("an odd\nnumber")) }
 }
 
 #[tokio::test]
@@ -44,13 +44,18 @@ async fn runs_are_listed_and_shown_beside_the_engine_that_runs_them() {
     assert!(lines[1].contains("failed") && lines[1].contains("halves v2"), "{table}");
     assert!(lines[2].contains("succeeded"), "{table}");
 
+    let first = text(&fastn(&["runs", "list", "--store", &store, "--limit", "1"]));
+    assert!(first.contains(&ids[0]) && !first.contains(&ids[1]), "{first}");
+    assert!(first.contains("there are older runs") && !table.contains("there are older runs"), "{first}");
+    assert_eq!(text(&fastn(&["runs", "list", "--store", &store, "-o", "ids", "--workflow", "other"])), "");
+
     let json = text(&fastn(&["runs", "list", "--store", &store, "-o", "json", "--workflow", "halves"]));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((json[0]["status"].as_str(), json[1]["run"].as_str()), (Some("failed"), Some(ids[1].as_str())));
 
     let shown = text(&fastn(&["runs", "show", &ids[0], "--store", &store]));
     assert!(shown.contains("once succeeded in attempt 1, 1 bytes"), "{shown}");
-    assert!(shown.contains("twice failed in attempt 1: twice: an odd number (error)"), "{shown}");
+    assert!(shown.contains(r"twice failed in attempt 1: twice: an odd\nnumber (error)"), "{shown}");
     engine.shutdown().await.unwrap();
 }
 
@@ -62,6 +67,10 @@ fn mistakes_are_told_and_looking_creates_nothing() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("open store: not found"));
     assert!(!path.exists());
+    let output = fastn(&["runs", "list", "--store", "memory:"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be seen from outside"));
+    assert_eq!(text(&fastn(&["--version"])), text(&fastn(&["version"])));
     assert_eq!(fastn(&["runs", "show", "not-an-id", "--store", "memory:"]).status.code(), Some(2));
     assert_eq!(fastn(&[]).status.code(), Some(2));
 }

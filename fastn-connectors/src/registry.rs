@@ -106,6 +106,7 @@ impl Registry {
             action = %action.action,
             tenant = %info.tenant,
             run = %info.run,
+            workflow = %info.workflow,
             node = %info.node,
             attempt = info.attempt.0,
             outcome = Empty,

@@ -33,9 +33,9 @@ pub enum ErrorKind {
     Cancelled = 8,
     /// The caller's input is wrong.
     Invalid = 9,
-    /// This backend or build cannot do it.
+    /// This backend or build cannot do it, or stored data was written by a newer version.
     Unsupported = 10,
-    /// Stored data is damaged, foreign, or written by a newer version.
+    /// Stored data is damaged or belongs to another program.
     Corrupt = 11,
     /// A size limit was exceeded.
     TooLarge = 12,

@@ -1,7 +1,7 @@
 //! Where fastn keeps runs.
 //!
-//! [`Store`] is the contract; read it before you write one, start from [`MemoryStore`], which is the reference, and let
-//! the conformance suite of `fastn-testkit` judge. [`open`] opens a store by its URL.
+//! [`Store`] is the contract; read it before you write one, and start from [`MemoryStore`], which is the reference. The
+//! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
 mod contract;
 mod memory;

@@ -9,7 +9,7 @@ use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
 };
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
 /// What goes wrong with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +24,33 @@ pub enum Fault {
 /// Decides what goes wrong with which commit; they are counted from 0.
 type Decide = Box<dyn FnMut(u64, &Batch) -> Option<Fault> + Send>;
 
-/// A store whose commits fail as the test says; everything else goes through.
+/// A store whose commits fail as the test says, and whose claims wait if it says so; everything else goes through.
 #[derive(Clone)]
 pub struct FaultStore {
     inner: Arc<dyn Store>,
     decide: Arc<Mutex<Decide>>,
     commits: Arc<AtomicU64>,
-    /// What claims wait for.
-    gate: Option<Arc<Notify>>,
+    /// One permit when claims go through, none while they are held.
+    claims: Arc<Semaphore>,
 }
 
 impl FaultStore {
     /// Wraps a store. `decide` is asked before each commit what goes wrong with it, if anything.
     pub fn new(inner: Arc<dyn Store>, decide: impl FnMut(u64, &Batch) -> Option<Fault> + Send + 'static) -> Self {
-        Self { inner, decide: Arc::new(Mutex::new(Box::new(decide))), commits: Arc::default(), gate: None }
+        let (decide, claims) = (Arc::new(Mutex::new(Box::new(decide) as Decide)), Arc::new(Semaphore::new(1)));
+        Self { inner, decide, commits: Arc::default(), claims }
     }
 
-    /// Lets each claim wait for a notification before it goes through.
+    /// Claims wait until [`FaultStore::let_claims`]: a store that is slow to say which runs there are.
     #[must_use]
-    pub fn claims_wait_for(mut self, gate: Arc<Notify>) -> Self {
-        self.gate = Some(gate);
+    pub fn hold_claims(self) -> Self {
+        self.claims.forget_permits(1);
         self
+    }
+
+    /// Lets claims through that were held.
+    pub fn let_claims(&self) {
+        self.claims.add_permits(1);
     }
 
     /// How many commits were asked for.
@@ -92,9 +98,7 @@ impl Store for FaultStore {
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
-        if let Some(gate) = &self.gate {
-            gate.notified().await;
-        }
+        let _permit = self.claims.acquire().await;
         self.inner.claim(ask).await
     }
 

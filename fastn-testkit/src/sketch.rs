@@ -13,7 +13,7 @@
 //! ```
 //!
 //! An input is `input`, a constant in single quotes, or the name of a node. Adverbs: `after a b`, `sleep SECONDS`,
-//! `retry N` (at once, without jitter), `undo`, `on_error`, `at_most_once`, `relaxed`.
+//! `retry N` (each after 1 s, without jitter), `undo` (tried twice), `on_error`, `at_most_once`, `relaxed`.
 
 use std::time::Duration;
 

@@ -1,12 +1,11 @@
-//! Workflows on an engine: values, failures, retries, undo, sleep, cancel.
+//! What every kind of engine does: ephemeral, in memory, on a file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fastn::prelude::*;
-use fastn::store::{MemoryStore, Store};
 
-type Res<T> = std::result::Result<T, StepError>;
+use crate::world::{Res, memory};
 
 async fn double(n: u64) -> Res<u64> {
     Ok(n * 2)
@@ -26,15 +25,11 @@ fn diamond() -> Workflow<u64, u64> {
         .unwrap()
 }
 
-/// Engines of every kind: ephemeral, in memory, on a file.
+/// Runs a test on an engine of each kind.
 async fn on_every_engine<F: Future<Output = ()>>(workflow: &Workflow<u64, u64>, test: impl Fn(Engine) -> F) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("runs.db").display());
-    for builder in [
-        Engine::builder(),
-        Engine::builder().store(Arc::new(MemoryStore::new()) as Arc<dyn Store>),
-        Engine::builder().store(url),
-    ] {
+    for builder in [Engine::builder(), Engine::builder().store(memory()), Engine::builder().store(url)] {
         let engine = builder.serve(workflow).open().await.unwrap();
         test(engine.clone()).await;
         engine.shutdown().await.unwrap();

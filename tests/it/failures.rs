@@ -70,7 +70,7 @@ async fn a_value_that_json_cannot_hold_is_a_failure_and_is_not_retried() {
             flow.step("never", never, odd)
         })
         .unwrap();
-    check(&flow, "invalid", "").await;
+    check(&flow, "invalid", "the output of `odd` is a `BTreeMap<Vec<u8>, u8>` that JSON cannot hold").await;
     assert_eq!(log.count("odd"), 1);
 }
 

@@ -119,6 +119,53 @@ fn every_dependency_of_the_workspace_says_why() {
     }
 }
 
+/// The code of a crate without comments and tests, file by file.
+fn code(name: &str) -> Vec<(PathBuf, String)> {
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        (file, lines.join("\n"))
+    };
+    sources(&folder(name).join("src")).into_iter().map(read).collect()
+}
+
+#[test]
+fn one_room_of_the_engine_spawns_and_one_tells_the_time() {
+    for (word, room) in [
+        ("tokio::spawn", ""),
+        ("spawn_on(", "engine/core.rs"),
+        ("thread::", ""),
+        ("tokio::time::sleep", "clock.rs"),
+        ("interval(", ""),
+        ("SystemTime::now", "clock.rs"),
+        ("Instant::now", ""),
+    ] {
+        for (file, text) in code("fastn-runtime") {
+            let allowed = !room.is_empty() && file.ends_with(room);
+            assert!(allowed || !text.contains(word), "{word} in {}", file.display());
+        }
+    }
+}
+
+/// How many crates the front door brings: what README promises, asked of Cargo.
+#[test]
+fn few_crates_come_along() {
+    for (args, fewer_than) in [
+        (&["-p", "fastn-core"][..], 30),
+        (&["-p", "fastn", "--no-default-features", "--features", "sqlite"], 60),
+        (&["-p", "fastn"], 100),
+    ] {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["tree", "-e", "normal", "--prefix", "none", "--locked"]).args(args);
+        let output = cargo.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let crates: BTreeSet<_> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+        assert!((2..fewer_than).contains(&crates.len()), "{args:?}: {} crates", crates.len());
+    }
+}
+
 /// The module a file is: `engine/run.rs` of a crate is `engine::run`.
 fn module(src: &Path, file: &Path) -> String {
     let path = file.strip_prefix(src).unwrap().with_extension("");

@@ -25,6 +25,12 @@ async fn starting_again_with_a_key_attaches_and_with_another_input_is_a_conflict
     let error = engine.start(&flow, 2).key("order-42").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.chain()[1].contains("another input"), "{error:?}");
+    let other = workflow("other").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
+    let engine_of_both = Engine::builder().store(memory()).serve(&flow).serve(&other).open().await.unwrap();
+    engine_of_both.start(&flow, 1).key("order-42").await.unwrap();
+    let error = engine_of_both.start(&other, 1).key("order-42").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.chain()[1].contains("another workflow"), "{error:?}");
 
     let tenant = TenantId::new("other").unwrap();
     let theirs = engine.start(&flow, 2).key("order-42").tenant(tenant).await.unwrap();
@@ -139,4 +145,38 @@ async fn what_happens_can_be_watched() {
         RunEvent::Succeeded { node: node.clone(), part: Part::Work },
     ];
     assert!(seen.ends_with(&expected), "{seen:?}");
+}
+
+#[tokio::test]
+async fn who_listens_to_a_run_that_is_over_is_told_so() {
+    let log = Log::default();
+    let flow = once(&log, 1);
+    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 1).key("over").await.unwrap();
+    run.output().await.unwrap();
+    assert_eq!(run.events().next().await, None);
+    let (tenant, id) = (run.tenant().clone(), run.id());
+    drop(run);
+
+    let attached = engine.start(&flow, 1).key("over").await.unwrap();
+    assert_eq!(attached.events().next().await, None);
+    let (_, mut events) = engine.start(&flow, 1).key("over").watched().await.unwrap();
+    assert_eq!(events.next().await, None);
+    drop((attached, events));
+    let found = engine.runs().handle::<u64>(&tenant, id);
+    assert_eq!(found.events().next().await, None);
+    let nobody = engine.runs().handle::<u64>(&tenant, RunId::named("nobody"));
+    assert_eq!(nobody.events().next().await, None);
+}
+
+#[tokio::test]
+async fn an_ephemeral_engine_forgets_runs_that_are_over() {
+    let log = Log::default();
+    let flow = once(&log, 1);
+    let engine = Engine::builder().serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 1).await.unwrap();
+    run.output().await.unwrap();
+    let again = engine.runs().handle::<u64>(run.tenant(), run.id());
+    assert_eq!(again.output().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(again.events().next().await, None);
 }

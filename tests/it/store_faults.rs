@@ -1,12 +1,13 @@
 //! Stores that fail: an error surfaces, and nothing is acknowledged that was not written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastn::prelude::*;
 use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
 use fastn_testkit::{Fault, FaultStore};
 
-use crate::world::{Log, Res, memory, noted};
+use crate::world::{Log, memory, noted};
 
 fn three(log: &Log) -> Workflow<u64, u64> {
     workflow("three")
@@ -101,49 +102,58 @@ async fn one_runs_bad_write_fails_that_run_alone() {
     assert_eq!(failed, 1);
 }
 
+/// A database that cannot grow any more, with SQLite itself.
 #[tokio::test]
-async fn a_disk_that_is_full_in_the_middle_surfaces_and_what_was_acknowledged_is_there() {
-    async fn grow(text: String) -> Res<String> {
-        Ok(text + &"x".repeat(5_000))
-    }
-    let flow = workflow("grow")
-        .define(|flow, text| (0..8).fold(text, |port, i| flow.step(&format!("s{i}"), grow, port)))
-        .unwrap();
+async fn a_full_database_surfaces_and_with_room_again_nothing_recorded_runs_twice() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("runs.db");
-    let open = |options| {
-        let (path, flow) = (path.clone(), flow.clone());
-        async move {
-            let store = SqliteStore::open(path, options).await.unwrap();
-            let builder = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).patience(millis(30));
-            builder.serve(&flow).open().await.unwrap()
-        }
+    let log = Log::default();
+    let note = log.clone();
+    let grow = move |cx: StepCx, text: String| {
+        note.note(cx.info().node.as_str());
+        async move { Ok::<_, StepError>(format!("{text}{}", "x".repeat(40_000))) }
     };
-    let engine = open(SqliteOptions::default().max_bytes(4 << 20)).await;
-    let (mut started, mut finished) = (Vec::new(), 0);
-    let refused = loop {
-        match engine.start(&flow, String::new()).await {
-            Ok(run) => {
-                started.push(run.id());
-                match run.output().await {
-                    Ok(_) => finished += 1,
-                    Err(error) => break error,
-                }
-            }
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(refused.kind(), ErrorKind::Unavailable);
-    assert!(refused.chain().join(" ").contains("full"), "{refused:?}");
-    assert!(finished > 2, "there was room for some");
-    let _ = engine.shutdown().await;
+    let names: Vec<String> = (0..12).map(|i| format!("s{i}")).collect();
+    let flow: Workflow<String, String> = workflow("grow")
+        .define(|flow, text| names.iter().fold(text, |port, name| flow.step(name, grow.clone(), port)))
+        .unwrap();
 
-    let engine = open(SqliteOptions::default()).await;
-    for id in started {
-        let run = engine.runs().handle::<String>(&TenantId::default(), id);
-        assert_eq!(run.output().await.unwrap().len(), 40_000);
-    }
+    let full = SqliteStore::open(&path, SqliteOptions::default().max_bytes(600_000)).await.unwrap();
+    let full: Arc<dyn Store> = Arc::new(full);
+    let engine = Engine::builder().store(full.clone()).patience(millis(20)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, String::new()).await.unwrap();
+    let error = run.output().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(format!("{error:?}").contains("database or disk is full"), "{error:?}");
+    let (tenant, id) = (run.tenant().clone(), run.id());
+    // That nothing could be written is told already.
+    let _ = engine.shutdown().await;
+    full.close().await.unwrap();
+    let before = log.take();
+    assert!((1..names.len()).contains(&before.len()), "{before:?}");
+
+    let engine = Engine::builder().store(format!("sqlite:{}", path.display())).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.runs().handle::<String>(&tenant, id).output().await.unwrap().len(), 480_000);
+    // The last step that was made is the one whose result found no room.
+    assert_eq!(log.take(), names[before.len() - 1..]);
     engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_works_again_in_the_middle_lets_the_run_go_on() {
+    let log = Log::default();
+    let flow = three(&log);
+    let refused = Arc::new(AtomicBool::new(false));
+    let (seen, note) = (refused.clone(), log.clone());
+    // The first commit after the first step is refused, and no other.
+    let store = FaultStore::new(memory(), move |_, _| {
+        let refuse = note.count("a") > 0 && !seen.swap(true, Ordering::SeqCst);
+        refuse.then_some(Fault::Refused(ErrorKind::Unavailable))
+    });
+    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+    assert!(refused.load(Ordering::SeqCst), "it was refused once");
+    assert_eq!(log.take(), ["a", "b", "c"]);
 }
 
 #[tokio::test]

@@ -302,14 +302,14 @@ fn check_output(
         Some(DraftSource::Node(name)) => match names.get(name.as_str()).and_then(|i| scope.nodes.get(*i)) {
             Some(node) => (name.clone(), node.output_type.as_ref()),
             None if doubles.contains_key(name.as_str()) => return,
-            None => return faults.push(PlanFault::DanglingEdge { node: scope_name(), missing: name.clone() }),
+            None => return faults.push(PlanFault::DanglingOutput { scope: scope_name(), missing: name.clone() }),
         },
     };
-    if let (Some(takes), Some(gives)) = (&scope.output_type, gives)
-        && takes != gives
+    if let (Some(wants), Some(gives)) = (&scope.output_type, gives)
+        && wants != gives
     {
-        let (takes, gives) = (takes.to_string(), gives.to_string());
-        faults.push(PlanFault::TypeMismatch { node: scope_name(), port: 0, takes, from, gives });
+        let (wants, gives) = (wants.to_string(), gives.to_string());
+        faults.push(PlanFault::OutputMismatch { scope: scope_name(), wants, from, gives });
     }
 }
 

@@ -55,6 +55,24 @@ pub enum PlanFault {
         /// The scope.
         scope: String,
     },
+    /// A scope gives the value of a node that is not there.
+    DanglingOutput {
+        /// The scope.
+        scope: String,
+        /// The node that is not there.
+        missing: String,
+    },
+    /// A scope gives a value of another type than it is to give.
+    OutputMismatch {
+        /// The scope.
+        scope: String,
+        /// The type it is to give.
+        wants: String,
+        /// Who gives instead.
+        from: String,
+        /// The type that gives.
+        gives: String,
+    },
     /// A node has more or fewer inputs than it takes.
     InputCount {
         /// The node.
@@ -68,7 +86,7 @@ pub enum PlanFault {
     TypeMismatch {
         /// Who takes.
         node: String,
-        /// Which input, from 0.
+        /// Which input; the first is 0 here and 1 in words.
         port: usize,
         /// The type it takes.
         takes: String,
@@ -110,8 +128,12 @@ pub enum PlanFault {
 impl fmt::Display for PlanFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WorkflowName { name, why } => write!(f, "the workflow's name {name:?} is not valid: {why}"),
-            Self::NodeName { name, scope, why } => write!(f, "a node's name {name:?} in {scope} is not valid: {why}"),
+            Self::WorkflowName { name, why } => {
+                write!(f, "the workflow's name {} is not valid: {why}", Quoted(name))
+            }
+            Self::NodeName { name, scope, why } => {
+                write!(f, "a node's name {} in {scope} is not valid: {why}", Quoted(name))
+            }
             Self::DuplicateName { node, count } => write!(f, "`{node}` is the name of {count} nodes"),
             Self::Cycle { path } => write!(f, "a cycle: {}", path.join(" -> ")),
             Self::DanglingEdge { node, missing } => {
@@ -119,11 +141,17 @@ impl fmt::Display for PlanFault {
             }
             Self::Unreachable { node, because } => write!(f, "`{node}` can never start: it waits for `{because}`"),
             Self::MissingOutput { scope } => write!(f, "{scope} has no output"),
+            Self::DanglingOutput { scope, missing } => {
+                write!(f, "the output of {scope} is `{missing}`, which is not in it")
+            }
+            Self::OutputMismatch { scope, wants, from, gives } => {
+                write!(f, "the output of {scope} is to be `{wants}` but `{from}` gives `{gives}`")
+            }
             Self::InputCount { node, takes, given } => {
                 write!(f, "`{node}` takes {takes} inputs but is given {given}")
             }
             Self::TypeMismatch { node, port, takes, from, gives } => {
-                write!(f, "`{node}` takes `{takes}` as input {port} but `{from}` gives `{gives}`")
+                write!(f, "`{node}` takes `{takes}` as input {} but `{from}` gives `{gives}`", port + 1)
             }
             Self::Endless { node, why } => write!(f, "`{node}` can never end: {why}"),
             Self::Constant { of, why } => write!(f, "a constant `{of}` cannot be written as JSON: {why}"),
@@ -136,6 +164,18 @@ impl fmt::Display for PlanFault {
 }
 
 impl std::error::Error for PlanFault {}
+
+/// A text that may be no name: in quotes, escaped, and cut where it is too long to be one.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(80).and_then(|(end, _)| self.0.get(..end)) {
+            Some(beginning) => write!(f, "{beginning:?}..."),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}
 
 /// Every fault of a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +190,7 @@ impl fmt::Display for PlanFaults {
     /// A line that counts them, then a line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.faults.len() == 1 { "fault" } else { "faults" };
-        write!(f, "{} {plural} in workflow {:?}", self.faults.len(), self.workflow)?;
+        write!(f, "{} {plural} in workflow {}", self.faults.len(), Quoted(&self.workflow))?;
         self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }

@@ -66,14 +66,16 @@ fn two_cycles_are_two_faults() {
 
 #[test]
 fn names_are_checked() {
-    let mut draft = draft("a(input)\n a(input)\n a(input)\n (input)\n-> a");
+    let long = "x".repeat(100_000);
+    let mut draft = draft(&format!("a(input)\n a(input)\n a(input)\n (input)\n {long}(input)\n-> a"));
     draft.name = " ".into();
     check(
         draft,
         expect![[r#"
-            3 faults in workflow " "
+            4 faults in workflow " "
               the workflow's name " " is not valid: a name must not be empty
               a node's name "" in the workflow is not valid: a name must not be empty
+              a node's name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"... in the workflow is not valid: a name must not be longer than 256 bytes
               `a` is the name of 3 nodes
         "#]],
     );
@@ -88,7 +90,7 @@ fn edges_into_nothing_are_named_with_what_they_hold_up() {
               `a` refers to `nobody`, which is not in its scope
               `c` refers to `ghost`, which is not in its scope
               `b` can never start: it waits for `a`
-              `the workflow` refers to `gone`, which is not in its scope
+              the output of the workflow is `gone`, which is not in it
         "#]],
     );
 }
@@ -119,9 +121,9 @@ fn types_and_counts_are_compared_where_they_are_known() {
         expect![[r#"
             4 faults in workflow "test"
               `charge` takes 2 inputs but is given 1
-              `fetch` takes `CustomerId` as input 0 but `the input` gives `OrderId`
-              `charge` takes `Quote` as input 0 but `fetch` gives `Order`
-              `the workflow` takes `Parcel` as input 0 but `ship` gives `Label`
+              `fetch` takes `CustomerId` as input 1 but `the input` gives `OrderId`
+              `charge` takes `Quote` as input 1 but `fetch` gives `Order`
+              the output of the workflow is to be `Parcel` but `ship` gives `Label`
         "#]],
     );
 }
@@ -140,7 +142,7 @@ fn faults_inside_scopes_carry_their_path() {
               `never` can never end: it has no arms
               a cycle: lines/label -> lines/label
               `risky.yes` has no output
-              ``risky.no`` refers to `lines`, which is not in its scope
+              the output of `risky.no` is `lines`, which is not in it
         "#]],
     );
 }

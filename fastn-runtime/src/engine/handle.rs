@@ -211,12 +211,11 @@ impl RunEvents {
         Self { events: run.watch().subscribe(), run }
     }
 
-    /// The next event; `None` when the run has ended in this engine.
+    /// The next event; `None` when the run has ended, or cannot be found.
     ///
     /// # Cancel safety
     /// Safe: no event is lost.
     pub async fn next(&mut self) -> Option<RunEvent> {
-        let watch = self.run.watch();
         tokio::select! {
             biased;
             event = self.events.recv() => match event {
@@ -224,7 +223,8 @@ impl RunEvents {
                 Err(broadcast::error::RecvError::Lagged(missed)) => Some(RunEvent::Missed(missed)),
                 Err(broadcast::error::RecvError::Closed) => None,
             },
-            _ = watch.ended() => None,
+            // Looks into the store as well: the run may have been over before anybody listened.
+            _ = self.run.outcome() => None,
         }
     }
 }

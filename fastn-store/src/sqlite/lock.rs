@@ -51,6 +51,14 @@ impl LockFile {
     }
 }
 
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a program that this process is just about to start holds the lock, too, until
+        // it has closed what it inherited. If this fails, closing is what is left.
+        let _ = self.file.unlock();
+    }
+}
+
 /// The lock file of a database.
 fn beside(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -64,5 +72,22 @@ fn holder(file: &mut File) -> String {
     match file.take(1024).read_to_string(&mut text) {
         Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_whoever_inherited_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, executor) = (folder.path().join("runs.db"), ExecutorId::new("a").unwrap());
+        let lock = LockFile::take(&database, &executor).unwrap();
+        // What a child has between its fork and its exec.
+        let _inherited = lock.file.try_clone().unwrap();
+        assert_eq!(LockFile::take(&database, &executor).unwrap_err().kind(), ErrorKind::Locked);
+        drop(lock);
+        LockFile::take(&database, &executor).unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! What fastn-workflow promises, seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
-mod diagnostics;
 mod graph;
 mod macros;
 mod plans;
