@@ -55,8 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let release =
         Release { script: script.display().to_string(), service: "shop".to_owned(), version: "v7".to_owned() };
-    let run = engine.start(&deploy, release).await?;
-    let mut events = run.events();
+    let (run, mut events) = engine.start(&deploy, release).watched().await?;
     while let Some(event) = events.next().await {
         match event {
             RunEvent::Progress { data, .. } => {
