@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Attempt, Payload, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
+use crate::{Attempt, Part, Payload, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
 
 /// A boxed future, as contracts that are used as `dyn` return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -45,6 +45,8 @@ pub struct StepInfo {
     pub version: Version,
     /// The node's path through its scopes, such as `lines[3]/label`.
     pub node: String,
+    /// Which of the node's functions it is.
+    pub part: Part,
     /// Which attempt this is; the first is 1.
     pub attempt: Attempt,
     /// When this attempt will be cut off, if ever.
@@ -52,7 +54,7 @@ pub struct StepInfo {
 }
 
 impl StepInfo {
-    /// For the engine, and for tests of steps.
+    /// Of the node's work, without a deadline. For the engine, and for tests of steps.
     pub fn new(
         tenant: TenantId,
         run: RunId,
@@ -61,13 +63,16 @@ impl StepInfo {
         node: String,
         attempt: Attempt,
     ) -> Self {
-        Self { tenant, run, workflow, version, node, attempt, deadline: None }
+        Self { tenant, run, workflow, version, node, part: Part::Work, attempt, deadline: None }
     }
 
-    /// A text that is the same for every attempt of this step of this run and different for every other step: what to
-    /// send as `Idempotency-Key` to services that know it.
+    /// A text that is the same for every attempt of this function of this step of this run and different for every
+    /// other: what to send as `Idempotency-Key` to services that know it.
+    ///
+    /// The tenant is part of it, since two tenants may give their runs the same key; and so is the function, since a
+    /// service that is asked to undo something must not answer that it has done it already.
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run, self.node)
+        format!("{}/{}/{}/{}", self.tenant, self.run, self.part.as_str(), self.node)
     }
 }
 
@@ -131,5 +136,26 @@ impl StepCx {
 impl fmt::Debug for StepCx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.info.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_of_every_step_has_a_key_of_its_own() {
+        let info = |tenant: &str, part, attempt| {
+            let (tenant, workflow) = (TenantId::new(tenant).expect("a name"), WorkflowName::new("w").expect("a name"));
+            let run = RunId::named("order-42");
+            let mut info = StepInfo::new(tenant, run, workflow, Version(1), "charge".to_owned(), Attempt(attempt));
+            info.part = part;
+            info.idempotency_key()
+        };
+        let work = info("a", Part::Work, 1);
+        assert_eq!(work, info("a", Part::Work, 2));
+        assert_ne!(work, info("b", Part::Work, 1));
+        assert_ne!(work, info("a", Part::Undo, 1));
+        assert_ne!(work, info("a", Part::OnError, 1));
     }
 }

@@ -64,6 +64,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, node: String) -> Re
 
     let mut info =
         StepInfo::new(run.key.tenant.clone(), run.key.run, plan.name().clone(), plan.version(), node, task.attempt);
+    info.part = task.part;
     info.deadline = deadline;
     // What undoes the work of a cancelled run must not be stopped by the cancellation.
     let abort = if task.part == Part::Undo { CancellationToken::new() } else { run.abort.clone() };
