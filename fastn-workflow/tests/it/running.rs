@@ -105,7 +105,7 @@ async fn an_on_error_takes_the_failure_and_the_inputs() {
     });
     let failure = serde_json::to_value(Failure::new("card_declined".into(), "no money")).expect("JSON");
     let given = call(&step.on_error.expect("an on_error"), "charge", &[failure, json!(30), json!(1)]).await;
-    let key = "00000000-0000-0000-0000-000000000000/charge";
+    let key = format!("{}/00000000-0000-0000-0000-000000000000/work/charge", TenantId::default());
     assert_eq!(given, Ok(json!(format!("{key}: no money (card_declined), owes 30"))));
 }
 
