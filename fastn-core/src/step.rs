@@ -6,7 +6,9 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use crate::{Address, Attempt, Payload, Plan, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName};
+use crate::{
+    Address, Attempt, Part, Payload, Plan, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName,
+};
 
 /// A boxed future, as contracts that are used as `dyn` return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,6 +48,8 @@ pub struct StepInfo {
     pub version: Version,
     /// The node's path through its scopes, such as `lines[3]/label`.
     pub node: NodePath,
+    /// Which of the node's functions it is.
+    pub part: Part,
     /// Which attempt this is; the first is 1.
     pub attempt: Attempt,
     /// When this attempt will be cut off, if ever.
@@ -53,7 +57,7 @@ pub struct StepInfo {
 }
 
 impl StepInfo {
-    /// For the engine, and for tests of steps.
+    /// Of the node's work, without a deadline. For the engine, and for tests of steps.
     pub fn new(
         tenant: TenantId,
         run: RunId,
@@ -62,13 +66,16 @@ impl StepInfo {
         node: impl Into<NodePath>,
         attempt: Attempt,
     ) -> Self {
-        Self { tenant, run, workflow, version, node: node.into(), attempt, deadline: None }
+        Self { tenant, run, workflow, version, node: node.into(), part: Part::Work, attempt, deadline: None }
     }
 
-    /// A text that is the same for every attempt of this step of this run and different for every other step: what to
-    /// send as `Idempotency-Key` to services that know it.
+    /// A text that is the same for every attempt of this function of this step of this run and different for every
+    /// other: what to send as `Idempotency-Key` to services that know it.
+    ///
+    /// The tenant is part of it, since two tenants may give their runs the same key; and so is the function, since a
+    /// service that is asked to undo something must not answer that it has done it already.
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run, self.node)
+        format!("{}/{}/{}/{}", self.tenant, self.run, self.part.as_str(), self.node)
     }
 }
 
@@ -185,5 +192,26 @@ impl StepCx {
 impl fmt::Debug for StepCx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.info.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_of_every_step_has_a_key_of_its_own() {
+        let info = |tenant: &str, part, attempt| {
+            let (tenant, workflow) = (TenantId::new(tenant).expect("a name"), WorkflowName::new("w").expect("a name"));
+            let run = RunId::named("order-42");
+            let mut info = StepInfo::new(tenant, run, workflow, Version(1), "charge".to_owned(), Attempt(attempt));
+            info.part = part;
+            info.idempotency_key()
+        };
+        let work = info("a", Part::Work, 1);
+        assert_eq!(work, info("a", Part::Work, 2));
+        assert_ne!(work, info("b", Part::Work, 1));
+        assert_ne!(work, info("a", Part::Undo, 1));
+        assert_ne!(work, info("a", Part::OnError, 1));
     }
 }

@@ -72,6 +72,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
     let path = NodePath::new(plan.clone(), task.at.clone());
     let (tenant, workflow) = (run.key.tenant.clone(), plan.name().clone());
     let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, task.attempt);
+    info.part = task.part;
     info.deadline = deadline;
     let link = Arc::new(Link {
         core: core.clone(),
