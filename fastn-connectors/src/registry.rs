@@ -124,7 +124,7 @@ impl Registry {
         .await;
         match result {
             Ok(output) => {
-                outcome.record("ok");
+                outcome.record("succeeded");
                 Ok(output)
             }
             Err(error) => {

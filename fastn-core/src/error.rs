@@ -144,7 +144,7 @@ impl Error {
 
     /// This error and its sources, one line each.
     pub fn chain(&self) -> Vec<String> {
-        crate::failure::chain_of(self)
+        chain_of(self)
     }
 }
 
@@ -175,6 +175,18 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| &**source as _)
     }
+}
+
+/// The message of an error and of each of its sources.
+pub(crate) fn chain_of(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut lines = vec![error.to_string()];
+    let mut next = error.source();
+    // A source that points at itself must not fill the memory.
+    while let Some(cause) = next.filter(|_| lines.len() < 32) {
+        lines.push(cause.to_string());
+        next = cause.source();
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::error::BoxError;
+use crate::error::{BoxError, chain_of};
 
 /// What kind of failure it was: what retry policies and `on_error` routes branch on.
 ///
@@ -184,18 +184,6 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for StepError {
             None => Self::new(error),
         }
     }
-}
-
-/// The message of an error and of each of its sources.
-pub(crate) fn chain_of(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut lines = vec![error.to_string()];
-    let mut next = error.source();
-    // A source that points at itself must not fill the memory.
-    while let Some(cause) = next.filter(|_| lines.len() < 32) {
-        lines.push(cause.to_string());
-        next = cause.source();
-    }
-    lines
 }
 
 #[cfg(test)]

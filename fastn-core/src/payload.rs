@@ -94,6 +94,16 @@ impl Payload {
         serde_json::from_slice(&self.bytes).map_err(|e| wrong().caused_by(e))
     }
 
+    /// Whether two payloads hold the same value: the same bytes, or the same JSON but for white space and the order of
+    /// members, which need not be the same each time a map is written.
+    pub fn is_same_value(&self, other: &Self) -> bool {
+        let json = |payload: &Self| serde_json::from_slice::<serde_json::Value>(&payload.bytes).ok();
+        self == other
+            || (self.content == ContentType::Json
+                && other.content == ContentType::Json
+                && json(self).is_some_and(|value| json(other) == Some(value)))
+    }
+
     /// The media type.
     pub fn content(&self) -> &ContentType {
         &self.content
@@ -165,6 +175,16 @@ mod tests {
             let bytes = minicbor::to_vec(&payload).expect("memory does not fail");
             assert_eq!(minicbor::decode::<Payload>(&bytes).expect("what was encoded decodes"), payload);
         }
+    }
+
+    #[test]
+    fn the_order_of_members_is_no_part_of_a_value() {
+        let same = |a: &'static str, b: &'static str| Payload::json(a).is_same_value(&Payload::json(b));
+        assert!(same(r#"{"a":1,"b":[2]}"#, r#"{ "b": [2], "a": 1 }"#));
+        assert!(!same("[1,2]", "[2,1]"));
+        assert!(!same("9007199254740992", "9007199254740993"));
+        assert!(same("not JSON", "not JSON") && !same("not JSON", "nor this"));
+        assert!(!Payload::json("1").is_same_value(&Payload::new(ContentType::Bytes, "1")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::{
     Address, Attempt, Part, Payload, Plan, Result, RunId, StepError, TenantId, Timestamp, Version, WorkflowName,
@@ -136,6 +137,8 @@ impl fmt::Debug for NodePath {
 pub trait StepLink: Send + Sync + 'static {
     /// Tells those who watch the run of progress. Not recorded.
     fn progress(&self, data: Payload);
+    /// How long the attempt may go on, by the engine's clock; `None` if nothing limits it.
+    fn time_left(&self) -> Option<Duration>;
     /// Whether the step should stop.
     fn is_cancelled(&self) -> bool;
     /// Completes when the step should stop.
@@ -167,6 +170,11 @@ impl StepCx {
     pub fn progress<T: serde::Serialize + ?Sized>(&self, data: &T) -> Result<()> {
         self.link.progress(Payload::encode(data)?);
         Ok(())
+    }
+
+    /// How long this attempt may go on before it is cut off, by the engine's clock; `None` if nothing limits it.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.link.time_left()
     }
 
     /// Whether the run was cancelled or its executor is shutting down.

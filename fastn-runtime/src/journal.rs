@@ -30,6 +30,8 @@ pub(crate) struct Journal {
     /// How long a commit is tried again while the store is unavailable.
     patience: Duration,
     queue: Mutex<Queue>,
+    /// The group that is being committed.
+    in_hand: Mutex<Option<Arc<Fate>>>,
     /// Something was queued, or the journal was closed.
     queued: Notify,
     halted: OnceLock<Arc<Error>>,
@@ -145,6 +147,7 @@ impl Journal {
             clock,
             patience,
             queue: Mutex::default(),
+            in_hand: Mutex::default(),
             queued: Notify::new(),
             halted: OnceLock::new(),
             ended: CancellationToken::new(),
@@ -207,10 +210,12 @@ impl Journal {
                 self.queued.notified().await;
                 continue;
             };
+            self.set_in_hand(Some(group.fate.clone()));
             let results = match self.commit(group.writes).await {
                 Ok(results) => Ok(results),
                 Err(error) => Err(self.halt(error)),
             };
+            self.set_in_hand(None);
             let failed = results.as_ref().err().cloned();
             let _ = group.fate.results.set(results);
             group.fate.known.notify_waiters();
@@ -220,8 +225,12 @@ impl Journal {
         }
     }
 
-    /// Takes no more writes and fails those that are queued.
-    fn halt(&self, error: Error) -> Arc<Error> {
+    fn set_in_hand(&self, fate: Option<Arc<Fate>>) -> Option<Arc<Fate>> {
+        std::mem::replace(&mut *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner), fate)
+    }
+
+    /// Takes no more writes and fails those that are queued or were being committed.
+    pub(crate) fn halt(&self, error: Error) -> Arc<Error> {
         let error = Arc::new(error);
         let _ = self.halted.set(error.clone());
         let groups = {
@@ -229,9 +238,9 @@ impl Journal {
             queue.closed = true;
             std::mem::take(&mut queue.groups)
         };
-        for group in groups {
-            let _ = group.fate.results.set(Err(error.clone()));
-            group.fate.known.notify_waiters();
+        for fate in self.set_in_hand(None).into_iter().chain(groups.into_iter().map(|group| group.fate)) {
+            let _ = fate.results.set(Err(error.clone()));
+            fate.known.notify_waiters();
         }
         error
     }
@@ -247,7 +256,7 @@ impl Journal {
                 Err(error) if is_of_one_write(&error) => Ok(vec![Err(Arc::new(error))]),
                 Err(error) => Err(error),
             };
-            let outcome = if let Err(error) = &result { error.kind().as_str() } else { "ok" };
+            let outcome = if let Err(error) = &result { error.kind().as_str() } else { "succeeded" };
             tracing::Span::current().record("outcome", outcome);
             result
         }

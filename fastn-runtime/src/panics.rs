@@ -1,8 +1,9 @@
 //! A panic in a host's code is a result like any other.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use fastn_core::{BoxFuture, Failure, FailureKind, StepError};
@@ -34,6 +35,16 @@ impl<T> Future for Caught<T> {
             Err(panic) => Poll::Ready(Err(failure_of(&*panic))),
         }
     }
+}
+
+/// A future of the engine's own, whose panic is told instead of passed on.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(failure_of(&*panic))),
+    })
+    .await
 }
 
 /// What a panic said.

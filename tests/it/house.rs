@@ -173,22 +173,85 @@ fn module(src: &Path, file: &Path) -> String {
     path.trim_end_matches("::mod").to_owned()
 }
 
-/// The modules a file imports from its own crate, as far as they are files.
-fn imports(text: &str, own: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    for statement in code.split(';') {
-        let Some(path) = statement.rsplit_once("use ").map(|(_, path)| path.trim()) else { continue };
-        let (base, rest) = if let Some(rest) = path.strip_prefix("crate::") {
-            (String::new(), rest)
-        } else if let Some(rest) = path.strip_prefix("super::") {
-            (own.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned()), rest)
+/// The paths of a `use` tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn leaves(tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some((base, inside)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default().trim();
+        return vec![path.trim_end_matches("::self").to_owned()];
+    };
+    let inside = inside.strip_suffix('}').unwrap_or(inside);
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for c in inside.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut().unwrap().push(c);
+    }
+    let parts = parts.iter().filter(|part| !part.trim().is_empty());
+    parts
+        .flat_map(|part| leaves(part))
+        .map(|leaf| format!("{base}{leaf}").trim_end_matches("::self").to_owned())
+        .collect()
+}
+
+/// Every path that a file names in its own crate, from the crate's root: in `use`, and in code that says `super::x::f()`.
+fn paths(text: &str, own: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+    let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let parent = own.rsplit_once("::").map_or("", |(parent, _)| parent);
+    let absolute = |path: &str| {
+        let path = path.trim().trim_start_matches("self::");
+        if let Some(rest) = path.strip_prefix("crate::") {
+            Some(rest.to_owned())
         } else {
-            continue;
-        };
-        let mut path = rest.split('{').next().unwrap_or_default().trim_end_matches("::").to_owned();
-        if !base.is_empty() {
-            path = format!("{base}::{path}");
+            let rest = path.strip_prefix("super::")?;
+            Some(if parent.is_empty() { rest.to_owned() } else { format!("{parent}::{rest}") })
+        }
+    };
+    let used = code.split(';').filter_map(|statement| statement.rsplit_once("use ")).flat_map(|(_, tree)| leaves(tree));
+    let mut found: Vec<String> = used.filter_map(|path| absolute(&path)).collect();
+    for marker in ["super::", "crate::"] {
+        for (at, _) in code.match_indices(marker) {
+            let path: String =
+                code[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
+            found.extend(absolute(&path));
+        }
+    }
+    found
+}
+
+/// What the faces of a crate hand on: `plan::NodeIx` is `plan::ids::NodeIx`.
+fn handed_on(src: &Path, files: &[PathBuf]) -> BTreeMap<String, String> {
+    let mut map = BTreeMap::new();
+    for face in files.iter().filter(|file| file.ends_with("mod.rs") || file.ends_with("lib.rs")) {
+        let own = module(src, face);
+        let own = if own == "lib" { String::new() } else { format!("{own}::") };
+        let text = fs::read_to_string(face).unwrap();
+        for (_, tree) in text.split(';').filter_map(|statement| statement.rsplit_once("use ")) {
+            for path in leaves(tree) {
+                let path = path.trim_start_matches("self::").trim_start_matches("crate::").to_owned();
+                let name = path.rsplit("::").next().unwrap_or_default().to_owned();
+                map.insert(format!("{own}{name}"), format!("{own}{path}"));
+            }
+        }
+    }
+    map
+}
+
+/// The modules a file imports from its own crate, as far as they are files; faces are looked through.
+fn imports(text: &str, own: &str, modules: &BTreeSet<String>, faces: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for mut path in paths(text, own) {
+        while let Some(behind) = faces.get(&path).filter(|behind| **behind != path) {
+            path = behind.clone();
         }
         // The longest beginning of the path that is a file.
         while !path.is_empty() && !modules.contains(&path) {
@@ -202,11 +265,28 @@ fn imports(text: &str, own: &str, modules: &BTreeSet<String>) -> BTreeSet<String
 }
 
 #[test]
+fn faces_define_nothing() {
+    let defines =
+        ["fn ", "pub fn ", "struct ", "pub struct ", "enum ", "pub enum ", "impl", "trait ", "pub trait ", "const "];
+    for (name, _) in ARROWS {
+        for file in sources(&folder(name).join("src")) {
+            if !file.ends_with("mod.rs") && !file.ends_with("lib.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let found = text.lines().find(|line| defines.iter().any(|word| line.starts_with(word)));
+            assert_eq!(found, None, "{} defines something", file.display());
+        }
+    }
+}
+
+#[test]
 fn imports_inside_a_crate_form_no_circle() {
     for (name, _) in ARROWS {
         let src = folder(name).join("src");
         let files = sources(&src);
         let modules: BTreeSet<_> = files.iter().map(|file| module(&src, file)).collect();
+        let faces = handed_on(&src, &files);
         let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for file in &files {
             let own = module(&src, file);
@@ -214,7 +294,7 @@ fn imports_inside_a_crate_form_no_circle() {
             if own == "lib" || own == "main" || file.ends_with("mod.rs") {
                 continue;
             }
-            arrows.insert(own.clone(), imports(&fs::read_to_string(file).unwrap(), &own, &modules));
+            arrows.insert(own.clone(), imports(&fs::read_to_string(file).unwrap(), &own, &modules, &faces));
         }
         // Takes away modules that import none of those left, until none can be.
         loop {

@@ -96,5 +96,5 @@ fn runs_attempts_calls_and_commits_have_spans() {
     check(find("step", "node", "fails"), &common);
     check(find("connector.call", "connector", "echo"), &[("action", "say"), ("tenant", "acme"), ("node", "say")]);
     check(find("connector.call", "connector", "echo"), &common);
-    check(find("store.commit", "outcome", "ok"), &[("writes", "1")]);
+    check(find("store.commit", "outcome", "succeeded"), &[("writes", "1")]);
 }

@@ -1,9 +1,9 @@
 //! A request, its redirects, and the response.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use fastn_core::{StepCx, StepError, Timestamp};
+use fastn_core::{StepCx, StepError};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::time::{Instant, timeout};
 
@@ -39,7 +39,7 @@ impl Shared {
 
     /// The shortest of what the connector, the request and the step allow.
     fn limit(&self, cx: &StepCx, request: &Request) -> Duration {
-        let of_step = cx.info().deadline.map(|deadline| deadline.since(Timestamp::from(SystemTime::now())));
+        let of_step = cx.time_left();
         let of_request = request.timeout_ms.map(Duration::from_millis);
         [of_step, of_request].into_iter().flatten().fold(self.timeout, Duration::min)
     }

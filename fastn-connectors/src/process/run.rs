@@ -1,9 +1,9 @@
 //! A process from its start to its end.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use fastn_core::{StepCx, StepError, Timestamp};
+use fastn_core::{StepCx, StepError};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::{sleep, timeout};
@@ -78,7 +78,7 @@ pub(super) async fn run(settings: &Settings, cx: &StepCx, command: &Command) -> 
 
 /// The shorter of what the command and the step allow.
 fn limit(cx: &StepCx, command: &Command) -> Option<Duration> {
-    let of_step = cx.info().deadline.map(|deadline| deadline.since(Timestamp::from(SystemTime::now())));
+    let of_step = cx.time_left();
     let of_command = command.timeout_ms.map(Duration::from_millis);
     of_step.into_iter().chain(of_command).min()
 }

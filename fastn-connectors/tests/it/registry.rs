@@ -114,7 +114,7 @@ async fn a_call_has_a_span_with_its_outcome() {
     };
 
     registry.execute(&SAY.action(), Payload::null(), cx()).await.expect("it echoes");
-    let fields = outcome("ok");
+    let fields = outcome("succeeded");
     let told = ["connector", "action", "tenant", "node", "attempt"].map(|name| fields[name].as_str());
     assert_eq!(told, ["echo", "say", "default", "charge", "2"]);
     assert_eq!(fields["run"], cx().info().run.to_string());

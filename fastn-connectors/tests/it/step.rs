@@ -1,11 +1,10 @@
 //! A step to call connectors in the name of.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use fastn_core::{
-    Attempt, BoxFuture, Failure, Payload, RunId, StepCx, StepError, StepInfo, StepLink, TenantId, Timestamp, Version,
-    WorkflowName,
+    Attempt, BoxFuture, Failure, Payload, RunId, StepCx, StepError, StepInfo, StepLink, TenantId, Version, WorkflowName,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -16,11 +15,18 @@ pub(crate) struct Link {
     /// How many have been told so far, for those who wait for one.
     told: watch::Sender<usize>,
     cancelled: watch::Sender<bool>,
+    /// When the step is cut off.
+    until: Option<Instant>,
 }
 
 impl Link {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { progress: Mutex::default(), told: watch::Sender::new(0), cancelled: watch::Sender::new(false) })
+        Arc::new(Self::until(None))
+    }
+
+    fn until(until: Option<Instant>) -> Self {
+        let (told, cancelled) = (watch::Sender::new(0), watch::Sender::new(false));
+        Self { progress: Mutex::default(), told, cancelled, until }
     }
 
     pub(crate) fn cancel(&self) {
@@ -45,6 +51,10 @@ impl StepLink for Link {
             .expect("no test panics while it holds this")
             .push(data.decode().expect("progress is JSON"));
         self.told.send_modify(|told| *told += 1);
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
     fn is_cancelled(&self) -> bool {
@@ -83,9 +93,7 @@ pub(crate) fn cx_of(link: &Arc<Link>) -> StepCx {
 
 /// A step that is cut off after this time.
 pub(crate) fn cx_until(limit: Duration) -> StepCx {
-    let mut info = info("charge");
-    info.deadline = Some(Timestamp::from(SystemTime::now() + limit));
-    StepCx::new(info, Link::new())
+    StepCx::new(info("charge"), Arc::new(Link::until(Some(Instant::now() + limit))))
 }
 
 pub(crate) fn failure<T: std::fmt::Debug>(result: Result<T, StepError>) -> Failure {

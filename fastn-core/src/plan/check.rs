@@ -9,8 +9,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::draft::{Draft, DraftKind, DraftNode, DraftScope, DraftSource};
 use super::fault::{PlanFault, PlanFaults};
-use super::graph::{Arm, Node, NodeIx, NodeKind, Plan, Scope, ScopeIx, Source};
+use super::graph::{Arm, Node, NodeKind, Plan, Scope, Source};
 use super::hash;
+use super::ids::{NodeIx, PlanHash, ScopeIx};
 use crate::{NodeName, WorkflowName};
 
 /// How large a plan may be.
@@ -38,7 +39,25 @@ impl Limits {
     }
 }
 
-pub(super) fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
+impl Draft {
+    /// Checks the draft under the default [`Limits`] and makes it a plan.
+    ///
+    /// # Errors
+    /// [`PlanFaults`]: every fault there is, each with the node's name.
+    pub fn check(self) -> Result<Plan, PlanFaults> {
+        self.check_within(Limits::default())
+    }
+
+    /// Checks the draft under these limits and makes it a plan.
+    ///
+    /// # Errors
+    /// [`PlanFaults`]: every fault there is, each with the node's name.
+    pub fn check_within(self, limits: Limits) -> Result<Plan, PlanFaults> {
+        check(self, limits)
+    }
+}
+
+fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
     let mut faults = Vec::new();
     let name = WorkflowName::new(&draft.name)
         .map_err(|why| faults.push(PlanFault::WorkflowName { name: draft.name.clone(), why }))
@@ -388,8 +407,8 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
         edges: adjacency(nodes.len(), edges),
         scopes,
         nodes,
-        hash: hash::PlanHash([0; 32]),
-        shape: hash::PlanHash([0; 32]),
+        hash: PlanHash([0; 32]),
+        shape: PlanHash([0; 32]),
     };
     plan.hash = hash::whole(&plan);
     plan.shape = hash::shape(&plan);

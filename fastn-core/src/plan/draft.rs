@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Plan, PlanFaults, WorkIx};
+use super::ids::WorkIx;
 use crate::{ActionRef, Payload, StepPolicy, Version};
 
 /// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`].
@@ -19,24 +19,6 @@ pub struct Draft {
     pub deadline: Option<Duration>,
     /// Its nodes.
     pub root: DraftScope,
-}
-
-impl Draft {
-    /// Checks the draft under the default [`Limits`] and makes it a plan.
-    ///
-    /// # Errors
-    /// [`PlanFaults`]: every fault there is, each with the node's name.
-    pub fn check(self) -> Result<Plan, PlanFaults> {
-        self.check_within(Limits::default())
-    }
-
-    /// Checks the draft under these limits and makes it a plan.
-    ///
-    /// # Errors
-    /// [`PlanFaults`]: every fault there is, each with the node's name.
-    pub fn check_within(self, limits: Limits) -> Result<Plan, PlanFaults> {
-        super::check::check(self, limits)
-    }
 }
 
 /// Nodes that see each other, with one input and one output: a whole workflow, an arm of a `when`, the body of an `each`.

@@ -5,23 +5,9 @@ use std::time::Duration;
 
 use petgraph::csr::Csr;
 
-use super::{PlanHash, Position};
+use super::draft::Position;
+use super::ids::{NodeIx, PlanHash, ScopeIx, WorkIx};
 use crate::{ActionRef, Address, NodeName, Payload, StepPolicy, Version, WorkflowName};
-
-/// The number of a node in its plan.
-///
-/// Numbers follow from the names alone, not from the order of declaration: two plans of one shape number their nodes
-/// alike, so a journal written by one build can be read by the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeIx(pub u32);
-
-/// The number of a scope in its plan; 0 is the whole workflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ScopeIx(pub u32);
-
-/// The number of a node's functions in its [`Definition`](crate::Definition).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkIx(pub u32);
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +238,8 @@ impl Plan {
         self.edges.neighbors_slice(ix.0).iter().copied().map(NodeIx)
     }
 
-    /// The path of a node through its scopes, such as `lines/label`.
+    /// The path of a node through its scopes, such as `lines/label`. Characters of names that mean something in paths
+    /// stand behind a backslash, so that no two nodes have the same path.
     pub fn path(&self, ix: NodeIx) -> String {
         self.write_path(ix, None)
     }
@@ -265,7 +252,7 @@ impl Plan {
     fn write_path(&self, ix: NodeIx, items: Option<&[u32]>) -> String {
         let Some(node) = self.get(ix) else { return format!("node {}", ix.0) };
         // From the inside out, then reversed; items are taken from the innermost on.
-        let mut parts = vec![node.name.to_string()];
+        let mut parts = vec![escaped(node.name.as_str(), &['/', '[', ']'])];
         let mut items = items.unwrap_or_default().iter().rev();
         let mut owner = self.scope(node.scope).owner;
         while let Some((outer, number)) = owner {
@@ -273,9 +260,13 @@ impl Plan {
             parts.push(match &outer.kind {
                 NodeKind::When(arms) => {
                     let label = arms.get(number as usize).map_or("", |arm| arm.label.as_str());
-                    format!("{}.{label}", outer.name)
+                    let part = |text| escaped(text, &['/', '[', ']', '.']);
+                    format!("{}.{}", part(outer.name.as_str()), part(label))
                 }
-                _ => items.next().map_or_else(|| outer.name.to_string(), |item| format!("{}[{item}]", outer.name)),
+                _ => {
+                    let name = escaped(outer.name.as_str(), &['/', '[', ']']);
+                    items.next().map_or_else(|| name.clone(), |item| format!("{name}[{item}]"))
+                }
             });
             owner = self.scope(outer.scope).owner;
         }
@@ -288,6 +279,18 @@ impl Plan {
         // Runs over all nodes: for people's questions, not for the way of a run.
         (0..self.nodes.len()).filter_map(|i| u32::try_from(i).ok()).map(NodeIx).find(|ix| self.path(*ix) == path)
     }
+}
+
+/// A part of a path.
+fn escaped(text: &str, special: &[char]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' || special.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 impl fmt::Debug for Plan {

@@ -1,25 +1,7 @@
 //! The identity of a plan.
 
-use std::fmt;
-
 use super::graph::{Node, NodeKind, Plan, Scope, Source};
-
-/// A BLAKE3 hash over a canonical description of a plan.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PlanHash(pub [u8; 32]);
-
-impl fmt::Display for PlanHash {
-    /// The first 16 hexadecimal digits: enough for people to tell plans apart.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for PlanHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use super::ids::PlanHash;
 
 /// How much of a plan goes into a hash.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,10 +5,11 @@ mod draft;
 mod fault;
 mod graph;
 mod hash;
+mod ids;
 mod render;
 
 pub use check::Limits;
 pub use draft::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, Position};
 pub use fault::{PlanFault, PlanFaults};
-pub use graph::{Arm, Node, NodeIx, NodeKind, Plan, Scope, ScopeIx, Source, WorkIx};
-pub use hash::PlanHash;
+pub use graph::{Arm, Node, NodeKind, Plan, Scope, Source};
+pub use ids::{NodeIx, PlanHash, ScopeIx, WorkIx};

@@ -1,8 +1,8 @@
 //! Every fault of a draft is found, all of them at once, each with the node's name.
 
 use expect_test::{Expect, expect};
-use fastn_core::Draft;
-use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits};
+use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits, NodeIx};
+use fastn_core::{Address, Draft};
 
 use fastn_testkit::sketch::{draft, each, when};
 
@@ -195,4 +195,20 @@ fn a_draft_of_any_depth_is_refused_without_exhausting_the_stack() {
     }
     let text = draft.check().expect_err("it is too deep").to_string();
     assert!(text.contains("32"), "{text}");
+}
+
+#[test]
+fn no_two_nodes_have_the_same_path() {
+    let mut draft = draft("lines[0]/x(input)\n lines/x(input)\n a.b(input)\n-> input");
+    draft.root.nodes.push(each("lines", "input", 1, "x(input)\n-> x"));
+    draft.root.nodes.push(when("a", "input", &[("b.c", "x(input)\n-> x")]));
+    draft.root.nodes.push(when("a.b2", "input", &[("c", "x(input)\n-> x")]));
+    let plan = draft.check().expect("a faultless draft");
+    let paths: std::collections::BTreeSet<_> =
+        (0..9).map(|i| plan.path_at(&Address { node: NodeIx(i), items: vec![0] })).collect();
+    assert_eq!(paths.len(), 9, "{paths:?}");
+    assert!(
+        paths.contains("lines[0]/x") && paths.contains(r"lines\[0\]\/x") && paths.contains(r"a.b\.c/x"),
+        "{paths:?}"
+    );
 }

@@ -78,6 +78,7 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
         core: core.clone(),
         run: run.clone(),
         at: task.at.clone(),
+        deadline,
         // What undoes the work of a cancelled run must not be stopped by the cancellation.
         can_be_cancelled: task.part != Part::Undo,
         listens: AtomicBool::new(false),
@@ -170,6 +171,7 @@ struct Link {
     core: Arc<Core>,
     run: Arc<Run>,
     at: Address,
+    deadline: Option<Timestamp>,
     can_be_cancelled: bool,
     /// Whether the step waits to be told, and so is given time to end by itself.
     listens: AtomicBool,
@@ -178,6 +180,10 @@ struct Link {
 impl StepLink for Link {
     fn progress(&self, data: Payload) {
         self.run.watch.tell(|| RunEvent::Progress { node: self.run.definition.plan().path_at(&self.at), data });
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.since(self.core.services.clock.now()))
     }
 
     fn is_cancelled(&self) -> bool {

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use fastn_connectors::Registry;
 use fastn_core::plan::NodeKind;
-use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
+use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Failure, Result, Workflow};
 use fastn_store::{LeaseAsk, Store};
 
 use super::alarms::Alarms;
 use super::core::{Core, Served};
+use super::owner::Engine;
 use super::services::{Keeper, Limits, Services};
 use super::start::key_of;
-use super::{Engine, recovery, timers};
+use super::{recovery, timers};
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Journal;
+use crate::panics::caught;
 
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -98,7 +100,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The name by which people know this executor; by default the process's number.
+    /// The name by which people know this executor; by default that of its program.
     pub fn executor(mut self, name: ExecutorId) -> Self {
         self.executor = Some(name);
         self
@@ -168,8 +170,7 @@ impl EngineBuilder {
             Some(store) => {
                 let executor = match self.executor {
                     Some(name) => name,
-                    None => ExecutorId::new(format!("process {}", std::process::id()))
-                        .map_err(|e| Error::new(ErrorKind::Internal, OP).caused_by(e))?,
+                    None => program_name()?,
                 };
                 let lease = match store.acquire(LeaseAsk { executor, now: self.clock.now(), ttl: LEASE }).await {
                     Ok(lease) => lease,
@@ -189,35 +190,72 @@ impl EngineBuilder {
         let (clock, limits) = (self.clock, self.limits);
         let services = Services { keeper, clock, chance, alarms: Alarms::default(), limits };
         let core = Arc::new(Core::new(services, self.registry, definitions, runtime));
-        core.spawn(timers::run(core.clone()));
+        vital(&core, timers::run(core.clone()));
         if let Keeper::Durable { journal, .. } = &core.services.keeper {
             let (owner, journal) = (core.clone(), journal.clone());
             core.spawn(async move {
-                if let Err(error) = journal.run().await {
+                let ended =
+                    caught(journal.run()).await.unwrap_or_else(|panic| Err(journal.halt(died("commit", panic))));
+                if let Err(error) = ended {
                     owner.halt(&error);
                 }
             });
-            core.spawn(renew(core.clone()));
-            core.spawn(recovery::run(core.clone()));
+            vital(&core, renew(core.clone()));
+            vital(&core, recovery::run(core.clone()));
         }
         Ok(Engine::new(core))
     }
 }
 
+impl Engine {
+    /// Says what an engine is to be made of.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+}
+
+/// Starts a task without which the engine is none: if it panics, the engine halts.
+fn vital(core: &Arc<Core>, task: impl Future<Output = ()> + Send + 'static) {
+    let owner = core.clone();
+    core.spawn(async move {
+        if let Err(panic) = caught(task).await {
+            owner.halt(&Arc::new(died("run workflows", panic)));
+        }
+    });
+}
+
+fn died(op: &'static str, panic: Failure) -> Error {
+    Error::new(ErrorKind::Internal, op).caused_by(panic)
+}
+
 /// Keeps the lease as long as the engine lives.
 async fn renew(core: Arc<Core>) {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
+    let mut wait = LEASE / 3;
     loop {
-        let next = core.services.clock.now().plus(LEASE / 3);
+        let next = core.services.clock.now().plus(wait);
         while core.services.clock.now() < next {
             core.services.clock.sleep_until(next).await;
         }
+        wait = LEASE / 3;
         match store.renew(lease, core.services.clock.now().plus(LEASE)).await {
             Ok(()) => {}
-            Err(error) if error.is_transient() => tracing::warn!(error = ?error, "the lease could not be renewed"),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = ?error, "the lease could not be renewed; trying again");
+                wait = Duration::from_secs(1);
+            }
             Err(error) => return core.halt(&Arc::new(error)),
         }
     }
+}
+
+/// How people know this process: the name of its program.
+fn program_name() -> Result<ExecutorId> {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&program).file_stem().unwrap_or_default().to_string_lossy();
+    ExecutorId::new(&*name)
+        .or_else(|_| ExecutorId::new("fastn"))
+        .map_err(|e| Error::new(ErrorKind::Internal, "name executor").caused_by(e))
 }
 
 fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::DefinitionKey, Served>> {

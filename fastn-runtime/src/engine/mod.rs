@@ -11,7 +11,7 @@
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
-//! | `start`, `handle`, `runs` | what hosts call |
+//! | `owner`, `start`, `handle`, `runs` | what hosts call |
 //! | `watch` | what hosts can wait for and listen to |
 
 mod alarms;
@@ -19,6 +19,7 @@ mod attempt;
 mod builder;
 mod core;
 mod handle;
+mod owner;
 mod recovery;
 mod run;
 mod runs;
@@ -30,69 +31,7 @@ mod watch;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};
+pub use owner::Engine;
 pub use runs::{Inspection, Runs};
 pub use start::Start;
 pub use watch::RunEvent;
-
-use std::sync::Arc;
-
-use fastn_core::{Result, Workflow};
-use serde::Serialize;
-
-use self::core::Core;
-
-/// Runs workflows in this process.
-///
-/// Cloning is cheap. When the last clone is dropped without [`Engine::shutdown`], everything stops at once, as in a
-/// crash: nothing recorded is lost, and the next engine goes on from there.
-#[derive(Clone, Debug)]
-pub struct Engine {
-    core: Arc<Core>,
-    /// Stops everything when the last clone goes.
-    _owner: Arc<Owner>,
-}
-
-#[derive(Debug)]
-struct Owner(Arc<Core>);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
-}
-
-impl Engine {
-    /// Says what an engine is to be made of.
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder::default()
-    }
-
-    fn new(core: Arc<Core>) -> Self {
-        Self { _owner: Arc::new(Owner(core.clone())), core }
-    }
-
-    /// Starts a run of a workflow that this engine serves. Await what it returns, or say more first:
-    /// `engine.start(&checkout, order).key("order-42").await?`.
-    pub fn start<I: Serialize, O>(&self, workflow: &Workflow<I, O>, input: I) -> Start<O> {
-        Start::new(self.core.clone(), workflow.definition(), &input)
-    }
-
-    /// The runs of this engine's store: to list, inspect and cancel.
-    pub fn runs(&self) -> Runs {
-        Runs::new(self.core.clone())
-    }
-
-    /// Stops: no new runs and no new attempts, those under way have the engine's grace to end, and what they gave is
-    /// recorded. Then they are dropped, the lease is released, and a store that the engine opened itself is closed.
-    /// Unfinished runs go on when an engine is next opened. Later calls are
-    /// [`Closed`](fastn_core::ErrorKind::Closed).
-    ///
-    /// # Errors
-    /// If the store failed; everything is stopped all the same.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves the engine stopping; call again to wait for the end.
-    pub async fn shutdown(&self) -> Result<()> {
-        self.core.shutdown().await
-    }
-}

@@ -241,7 +241,7 @@ impl Run {
 
     /// Whether it was started with this input.
     pub(super) fn was_given(&self, input: &Payload) -> bool {
-        self.state().machine.input() == Some(input)
+        self.state().machine.input().is_some_and(|given| given.is_same_value(input))
     }
 
     /// Completes when no attempt is in work.

@@ -137,7 +137,7 @@ async fn launch(
         Created::New(no) => no,
         Created::Old(existing) => {
             let same_workflow = existing.definition.workflow == new.definition.workflow;
-            check_same(new, same_workflow, existing.input == new.input)?;
+            check_same(new, same_workflow, existing.input.is_same_value(&new.input))?;
             // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
             recovery::load_own(core, &new.key).await?;
             return Ok(None);

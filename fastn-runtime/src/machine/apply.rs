@@ -9,8 +9,8 @@ use super::cell::{Parent, State, Try};
 use super::items::Items;
 use super::list::List;
 use super::slot::{ScopeId, Slot};
+use super::state::{Machine, Phase, ROOT, corrupt};
 use super::turn::{Action, Turn};
-use super::{Machine, Phase, ROOT, corrupt};
 
 /// A thing still to be done of an event.
 pub(super) enum Todo {
@@ -277,7 +277,7 @@ impl Machine {
         let plan = self.plan.clone();
         let node = plan.node(slot.node);
         if node.policy.undo.is_some() {
-            self.ending.remember(self.address(slot)?, output.clone());
+            self.undo.remember(self.address(slot)?, output.clone());
         }
         let scope = self.scopes.get_mut(slot.scope)?;
         for source in &node.inputs {

@@ -1,42 +1,11 @@
 //! How a run ends that does not succeed: what had been done is undone, last first.
 
-use fastn_core::{Address, Attempt, Event, Failure, FailureKind, Outcome, Part, Payload, Result, Timestamp};
+use fastn_core::{Address, Attempt, Event, Failure, FailureKind, Outcome, Part, Result, Timestamp};
 
 use super::cell::Try;
+use super::state::{Machine, Phase, corrupt};
 use super::turn::{Action, Task, Turn};
-use super::{Machine, Phase, corrupt};
-
-/// What there is to undo, and how far it got.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    /// Work that was done and can be undone, in order of completion.
-    done: Vec<(Address, Payload)>,
-    /// The undo of the last of them, once it was begun.
-    current: Option<Current>,
-    /// What could not be undone.
-    stuck: Vec<String>,
-}
-
-#[derive(Debug)]
-enum Current {
-    Running(Try),
-    Backoff(Try, Timestamp),
-}
-
-impl Ending {
-    /// Work was done that can be undone.
-    pub(super) fn remember(&mut self, at: Address, output: Payload) {
-        self.done.push((at, output));
-    }
-
-    /// When the present undo is tried again.
-    pub(super) fn retries_at(&self) -> Option<Timestamp> {
-        match self.current {
-            Some(Current::Backoff(_, until)) => Some(until),
-            _ => None,
-        }
-    }
-}
+use super::undo::Current;
 
 impl Machine {
     /// No new work is begun from here on.
@@ -57,13 +26,13 @@ impl Machine {
             Phase::Going | Phase::Over(_) => return Ok(()),
             Phase::Complete(output) => Outcome::Succeeded(output.clone()),
             Phase::Ending { cancelled, failure } => {
-                if self.ending.current.is_some() {
+                if self.undo.current.is_some() {
                     return Ok(());
                 }
-                if !self.ending.done.is_empty() {
+                if !self.undo.done.is_empty() {
                     return self.run_undo(Try::first(Part::Undo, turn.time), turn);
                 }
-                match (&*self.ending.stuck, cancelled) {
+                match (&*self.undo.stuck, cancelled) {
                     ([], true) => Outcome::Cancelled(failure.clone()),
                     ([], false) => Outcome::Failed(failure.clone()),
                     (stuck, _) => {
@@ -80,7 +49,7 @@ impl Machine {
     }
 
     fn run_undo(&mut self, attempt: Try, turn: &mut Turn) -> Result<()> {
-        let Some((at, output)) = self.ending.done.last() else { return Ok(()) };
+        let Some((at, output)) = self.undo.done.last() else { return Ok(()) };
         turn.actions.push(Action::Run(Task {
             at: at.clone(),
             part: Part::Undo,
@@ -88,17 +57,17 @@ impl Machine {
             began: attempt.began,
             args: vec![output.clone()],
         }));
-        self.ending.current = Some(Current::Running(attempt));
+        self.undo.current = Some(Current::Running(attempt));
         self.running += 1;
         Ok(())
     }
 
     /// Takes the present undo out, which has been answered.
     fn undo_answered(&mut self, at: &Address) -> Result<Option<Try>> {
-        if self.ending.done.last().is_none_or(|(last, _)| last != at) {
+        if self.undo.done.last().is_none_or(|(last, _)| last != at) {
             return Err(corrupt("it was not next to be undone", at.node));
         }
-        Ok(match self.ending.current.take() {
+        Ok(match self.undo.current.take() {
             Some(Current::Running(tried)) => {
                 self.running = self.running.saturating_sub(1);
                 Some(tried)
@@ -111,7 +80,7 @@ impl Machine {
 
     pub(super) fn undone(&mut self, at: &Address) -> Result<()> {
         self.undo_answered(at)?;
-        self.ending.done.pop();
+        self.undo.done.pop();
         Ok(())
     }
 
@@ -127,12 +96,12 @@ impl Machine {
             Some(until) => {
                 let began = tried.map_or(until, |tried| tried.began);
                 let next = Try { attempt: attempt.next(), ..Try::first(Part::Undo, began) };
-                self.ending.current = Some(Current::Backoff(next, until));
+                self.undo.current = Some(Current::Backoff(next, until));
             }
             None => {
                 // The others are undone all the same: one that is stuck must not keep them from it.
-                self.ending.stuck.push(failure.to_string());
-                self.ending.done.pop();
+                self.undo.stuck.push(failure.to_string());
+                self.undo.done.pop();
             }
         }
         Ok(())
@@ -140,10 +109,10 @@ impl Machine {
 
     /// Begins the retry of an undo that is due.
     pub(super) fn wake_undo(&mut self, now: Timestamp, turn: &mut Turn) -> Result<()> {
-        match self.ending.current.take() {
+        match self.undo.current.take() {
             Some(Current::Backoff(next, until)) if until <= now => self.run_undo(next, turn),
             other => {
-                self.ending.current = other;
+                self.undo.current = other;
                 Ok(())
             }
         }

@@ -3,8 +3,8 @@
 use fastn_core::plan::NodeKind;
 use fastn_core::{Event, Failure, FailureKind, Part, Payload, Timestamp};
 
+use super::state::{Machine, Phase};
 use super::turn::Task;
-use super::{Machine, Phase};
 
 impl Machine {
     /// The event that an attempt's result is: success, or failure with or without a retry. `chance` is any random

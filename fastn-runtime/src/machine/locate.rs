@@ -5,8 +5,8 @@ use fastn_core::{Address, Part, Payload, Result};
 
 use super::cell::{State, Try};
 use super::slot::{ScopeId, Slot};
+use super::state::{Machine, ROOT, corrupt};
 use super::turn::Task;
-use super::{Machine, ROOT, corrupt};
 
 /// The scope of the whole workflow is opened first and closed last.
 const ROOT_ID: ScopeId = ScopeId(0);

@@ -5,8 +5,8 @@ use fastn_core::{Durability, Event, Failure, FailureKind, Part, Result, Timestam
 
 use super::cell::State;
 use super::slot::Slot;
+use super::state::{Machine, Phase};
 use super::turn::Turn;
-use super::{Machine, Phase};
 
 impl Machine {
     /// Goes on with a run whose executor died: attempts that were under way are made again. After

@@ -54,7 +54,7 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
         }
         Ok((answers, done, token))
     });
-    let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+    let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "succeeded");
     tracing::debug!(
         name: "store.commit",
         batches = batches.len(),

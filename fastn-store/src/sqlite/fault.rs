@@ -5,7 +5,8 @@ use rusqlite::ErrorCode;
 
 /// Makes an error of SQLite one of ours: `map_err(fault("commit"))`.
 pub(super) fn fault(op: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
-    move |error| Error::new(kind_of(&error), op).caused_by(error)
+    // Its text alone: SQLite's errors say the same again as their own source.
+    move |error| Error::new(kind_of(&error), op).caused_by(error.to_string())
 }
 
 /// An error about stored data that cannot be right.

@@ -17,6 +17,10 @@ struct NoLink;
 impl StepLink for NoLink {
     fn progress(&self, _: Payload) {}
 
+    fn time_left(&self) -> Option<std::time::Duration> {
+        None
+    }
+
     fn is_cancelled(&self) -> bool {
         false
     }
