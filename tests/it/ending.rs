@@ -165,6 +165,35 @@ async fn shutdown_lets_running_steps_end_and_begins_no_new_ones() {
 }
 
 #[tokio::test]
+async fn a_step_that_shutdown_drops_half_way_is_made_again_with_the_same_key() {
+    let (log, running, gate) = (Log::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (note, say, wait) = (log.clone(), running.clone(), gate.clone());
+    let half = move |cx: StepCx, n: u64| {
+        let (note, say, wait) = (note.clone(), say.clone(), wait.clone());
+        async move {
+            note.note(format!("{} attempt {}", cx.info().idempotency_key(), cx.info().attempt));
+            say.notify_one();
+            wait.notified().await;
+            Res::Ok(n)
+        }
+    };
+    let flow = workflow("w").define(|flow, n| flow.step("half", half, n)).unwrap();
+    let store = memory();
+    let engine = Engine::builder().store(store.clone()).grace(millis(20)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 1).await.unwrap();
+    running.notified().await;
+    engine.shutdown().await.unwrap();
+    assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Closed);
+
+    gate.notify_one();
+    let engine = Engine::builder().store(store).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 1);
+    let seen = log.take();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[tokio::test]
 async fn shutdown_drops_steps_that_do_not_end() {
     let running = Arc::new(Notify::new());
     let flow = workflow("w").define(|flow, n| flow.step("endless", endless(&running), n)).unwrap();

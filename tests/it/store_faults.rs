@@ -172,3 +172,21 @@ async fn steps_that_chose_so_do_not_wait_for_the_disk() {
     assert!(commits.commits() < 10, "{} commits for 10 steps", commits.commits());
     assert_eq!(log.count("s"), 10);
 }
+
+#[tokio::test]
+async fn a_store_that_panics_halts_the_engine_and_everybody_is_told() {
+    let log = Log::default();
+    let flow = three(&log);
+    let inner = memory();
+    let store = FaultStore::new(inner.clone(), |n, _| if n < 2 { None } else { panic!("a defect of the store") });
+    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    let error = run.output().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(format!("{error:?}").contains("a defect of the store"), "{error:?}");
+    assert_eq!(engine.start(&flow, 8).await.unwrap_err().kind(), ErrorKind::Closed);
+    let _ = engine.shutdown().await;
+
+    let engine = Engine::builder().store(inner).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 7);
+}

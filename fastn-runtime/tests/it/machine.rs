@@ -500,3 +500,29 @@ fn records_of_another_plan_are_corrupt_and_no_panic() {
         assert_eq!(error.kind(), fastn_core::ErrorKind::Corrupt);
     }
 }
+
+/// What an event costs must not depend on the size of the plan. A hundred times the nodes may cost a few times as much an
+/// event, for the sake of caches and of other programs on the machine; were every event to look at the whole plan, it would
+/// be a hundred times.
+#[test]
+fn an_event_costs_the_same_in_a_large_plan() {
+    let cost = |nodes: usize| {
+        let mut text = String::from("n0(input)\n");
+        (1..nodes).for_each(|i| text.push_str(&format!("n{i}(n{})\n", i - 1)));
+        let plan = Arc::new(draft(&format!("{text}-> n{}", nodes - 1)).check().expect("a chain is a plan"));
+        let (mut machine, mut turn) = Machine::start(plan, Payload::null(), T0).expect("a plan can be started");
+        let began = std::time::Instant::now();
+        for _ in 0..nodes {
+            let Some(Action::Run(task)) = turn.actions.pop() else { panic!("a chain always has a next step") };
+            let event = machine.judge(&task, Ok(Payload::null()), T0, 0);
+            turn = Turn::new(T0);
+            machine.advance(event, &mut turn).expect("the event fits");
+        }
+        assert!(machine.outcome().is_some());
+        began.elapsed() / u32::try_from(nodes).expect("few nodes")
+    };
+    // The best of several, since what is measured is the least it can cost.
+    let best = |nodes| (0..5).map(|_| cost(nodes)).min().expect("five times");
+    let (small, large) = (best(500), best(50_000));
+    assert!(large < small * 12, "{large:?} an event in a plan of 50,000 nodes, {small:?} in one of 500");
+}
