@@ -9,7 +9,8 @@ use fastn_store::{
 use proptest::prelude::*;
 
 use super::open_tiny;
-use crate::support::{acquire, at, definition, new_run, turn};
+use crate::support::{acquire, new_run, turn};
+use fastn_testkit::sample::{at, definition};
 
 /// Something that is done to a store. Runs are meant by their place among those that were created.
 #[derive(Clone, Debug)]
@@ -100,7 +101,7 @@ impl Pair {
             Deed::Commit { leased, writes } => self.commit(leased, &writes).await,
             Deed::Succeed { tidy } => self.succeed(tidy).await,
             Deed::Claim { workflows, limit } => {
-                let serves = workflows.iter().map(|i| definition(WORKFLOWS[*i])).collect();
+                let serves = workflows.iter().map(|i| definition(WORKFLOWS[*i]).unwrap()).collect();
                 let ask = ClaimAsk { lease: self.lease.token, now: at(self.now), serves, limit };
                 let claimed = self.memory.claim(ask.clone()).await.unwrap();
                 let mut found = self.sqlite.claim(ask).await.unwrap();
