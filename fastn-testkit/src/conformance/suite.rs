@@ -39,6 +39,8 @@ type Factory = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Arc<dyn Store>>>
 #[must_use = "a suite is run by `run` or `check`"]
 pub struct Suite {
     backends: Vec<Backend>,
+    /// The one case to try, if not all.
+    only: Option<String>,
 }
 
 /// A store that is put through the cases.
@@ -49,6 +51,7 @@ struct Backend {
     lacks: Vec<Capability>,
     /// What has to be there for this store to be tried.
     needing: String,
+    patience: Duration,
 }
 
 impl Suite {
@@ -65,7 +68,7 @@ impl Suite {
     {
         let fresh: Factory = Arc::new(move || Box::pin(fresh()));
         let needing = "a store, and there is none here".to_owned();
-        self.backends.push(Backend { name: name.into(), fresh, lacks: Vec::new(), needing });
+        self.backends.push(Backend { name: name.into(), fresh, lacks: Vec::new(), needing, patience: PATIENCE });
         self
     }
 
@@ -82,6 +85,20 @@ impl Suite {
         if let Some(backend) = self.backends.last_mut() {
             backend.needing = what.into();
         }
+        self
+    }
+
+    /// How long the store named last may take for a case before it is said to hang; by default a minute.
+    pub fn answers_within(mut self, patience: Duration) -> Self {
+        if let Some(backend) = self.backends.last_mut() {
+            backend.patience = patience;
+        }
+        self
+    }
+
+    /// Tries the case of this name alone.
+    pub fn only(mut self, case: impl Into<String>) -> Self {
+        self.only = Some(case.into());
         self
     }
 
@@ -111,7 +128,8 @@ impl Suite {
     }
 
     fn each<T>(&self, make: impl Fn(&Backend, Case) -> T) -> Vec<T> {
-        let cases = || ALL.iter().copied().flatten();
+        let cases =
+            || ALL.iter().copied().flatten().filter(|case| self.only.as_deref().is_none_or(|only| only == case.name));
         self.backends.iter().flat_map(|backend| cases().map(|case| make(backend, *case)).collect::<Vec<_>>()).collect()
     }
 }
@@ -139,12 +157,12 @@ impl Backend {
             Ok(runtime) => runtime,
             Err(error) => return Verdict::Failed(format!("there is no runtime: {error}")),
         };
-        let tried = runtime.block_on(async { tokio::time::timeout(PATIENCE, self.try_out(case)).await });
+        let tried = runtime.block_on(async { tokio::time::timeout(self.patience, self.try_out(case)).await });
         match tried {
             Ok(Ok(Some(()))) => Verdict::Passed,
             Ok(Ok(None)) => Verdict::Ignored(format!("needs {}", self.needing)),
             Ok(Err(flaw)) => Verdict::Failed(flaw.to_string()),
-            Err(_) => Verdict::Failed(format!("the store did not answer for {PATIENCE:?}")),
+            Err(_) => Verdict::Failed(format!("the store did not answer for {:?}", self.patience)),
         }
     }
 

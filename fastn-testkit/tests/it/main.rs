@@ -1,0 +1,6 @@
+//! The kit finds what it is there to find.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+
+mod broken;
+mod suite;
+mod teeth;
