@@ -1,11 +1,18 @@
 //! What proves fastn, for hosts to use on their own workflows and stores.
 //!
+//! * [`conformance`] puts a store through everything that stores promise.
+//! * [`differential`] does the same things to several stores and compares what they answer.
+//! * [`sample`] has runs and records for tests of stores.
 //! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
 //! * [`ManualClock`] is time that passes when the test says so.
 //! * [`FaultStore`] wraps a store and fails as the test says.
 
 mod clock;
+pub mod conformance;
+mod dice;
+pub mod differential;
 mod fault;
+pub mod sample;
 pub mod sketch;
 
 pub use crate::clock::ManualClock;

@@ -1,4 +1,4 @@
-//! What the stores of this crate promise.
+//! What the stores of this crate promise beyond what every store does: for that, see `conformance.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,8 +8,8 @@
     reason = "a test says that something is wrong by panicking, and a child process says what it did by printing"
 )]
 
-mod contract;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports, reason = "they are about SQLite"))]
 mod support;
 mod url;

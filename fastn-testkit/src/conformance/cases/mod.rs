@@ -1,0 +1,11 @@
+//! The cases, one room per subject.
+
+pub(super) mod claim;
+pub(super) mod close;
+pub(super) mod commit;
+pub(super) mod create;
+pub(super) mod fencing;
+pub(super) mod list;
+pub(super) mod race;
+pub(super) mod retention;
+pub(super) mod values;

@@ -1,0 +1,26 @@
+//! The same random operations on several stores at once: whatever is done to them, they answer alike.
+//!
+//! One seed says everything that is done; the memory store says what the answers should be. If another store answers
+//! differently, operations are left out as long as it still does, and what remains is a script of a few lines.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use fastn_store::{MemoryStore, Store};
+//! use fastn_testkit::differential::{Subject, run};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let mine = Subject::new("mine", |_| async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>) });
+//! for seed in 0..10 {
+//!     run(seed, std::slice::from_ref(&mine)).await.unwrap_or_else(|difference| panic!("{difference}"));
+//! }
+//! # }
+//! ```
+
+mod deed;
+mod hand;
+mod scene;
+mod shrink;
+mod subject;
+
+pub use shrink::run;
+pub use subject::{Difference, Subject};

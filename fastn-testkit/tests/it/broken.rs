@@ -1,0 +1,331 @@
+//! Stores that are wilfully broken, each in one way.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use fastn_core::plan::PlanHash;
+use fastn_core::{ContentType, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
+use fastn_store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, MemoryStore, Page, RunKey, RunNo, RunQuery,
+    Store, Turn, Write, Written,
+};
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    ForgetsToFenceCommits,
+    ForgetsToFenceClaims,
+    RenewsWhatHasEnded,
+    GivesTokensAgain,
+    GivesOneLeaseWithoutSayingSo,
+    ExpiresWhatWasRenewed,
+    DropsTheLastRecordOfATurn,
+    CommitsHalfABatch,
+    WritesNothingOfLargeBatches,
+    CommitsARepeatedTurnAgain,
+    AcceptsAGap,
+    AnswersInAnotherOrder,
+    SwapsRecords,
+    ForgetsWhenToWake,
+    ForgetsWhenItEnded,
+    OverwritesARunOnCreate,
+    CreatesTwiceWhenRaced,
+    IgnoresTenants,
+    ForgetsPlans,
+    SharesARunBetweenClaimers,
+    ClaimsWhatIsNotServed,
+    ClaimsWithoutShape,
+    ClaimsNewestFirst,
+    ClaimsWithoutRecords,
+    ClaimsNothingThatWaits,
+    ListsOldestFirst,
+    ListsTheFirstPageForEver,
+    ListsBeyondTheTenant,
+    PrunesTooMuch,
+    PrunesWithoutLimit,
+    CutsValuesAtNul,
+    LosesHighPlanes,
+    RoundsNumbers,
+    LosesEmptyValues,
+    CutsHugeValues,
+    LivesOnAfterClose,
+    Panics,
+    NeverAnswersClaims,
+}
+
+/// A memory store with a flaw.
+#[derive(Debug)]
+pub(crate) struct BrokenStore {
+    flaw: Flaw,
+    inner: MemoryStore,
+    memory: Mutex<Memory>,
+}
+
+/// What some flaws need to remember.
+#[derive(Debug, Default)]
+struct Memory {
+    newest_lease: u64,
+    /// The next sequence number of each run, as its callers see it, and how far the store is ahead of that.
+    next: HashMap<RunNo, (u64, u64)>,
+    definitions: Vec<DefinitionKey>,
+    overwritten: HashMap<RunKey, Payload>,
+    claims: BTreeSet<u64>,
+}
+
+impl BrokenStore {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self { flaw, inner: MemoryStore::new(), memory: Mutex::default() }
+    }
+
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap()
+    }
+
+    fn write(&self, write: &mut Write) {
+        match write {
+            Write::Create(new) => {
+                self.memory().definitions.push(new.definition.clone());
+                new.key = self.key(&new.key);
+                new.input = self.value(&new.input);
+                new.plan = new.plan.take().filter(|_| !self.is(Flaw::ForgetsPlans));
+            }
+            Write::Turn(turn) => self.turn(turn),
+            _ => {}
+        }
+    }
+
+    fn turn(&self, turn: &mut Turn) {
+        let mut memory = self.memory();
+        let (next, ahead) = memory.next.entry(turn.run).or_default();
+        match self.flaw {
+            Flaw::CommitsARepeatedTurnAgain if turn.first < *next => {
+                turn.first = *next + *ahead;
+                *ahead += u64::from(turn.count);
+            }
+            Flaw::CommitsARepeatedTurnAgain => {
+                *next = turn.first + u64::from(turn.count);
+                turn.first += *ahead;
+            }
+            Flaw::AcceptsAGap => {
+                turn.first = turn.first.min(*next);
+                *next = turn.first + u64::from(turn.count);
+            }
+            Flaw::DropsTheLastRecordOfATurn => {
+                let mut records = Record::read_all(&turn.records).unwrap();
+                records.pop();
+                let mut bytes = Vec::new();
+                records.iter().for_each(|record| record.append_to(&mut bytes).unwrap());
+                turn.records = bytes.into();
+            }
+            _ => {}
+        }
+    }
+
+    fn key(&self, key: &RunKey) -> RunKey {
+        let tenant = if self.is(Flaw::IgnoresTenants) { TenantId::new("t").unwrap() } else { key.tenant.clone() };
+        RunKey { tenant, run: key.run }
+    }
+
+    fn value(&self, value: &Payload) -> Payload {
+        let bytes = value.bytes();
+        match self.flaw {
+            Flaw::CutsValuesAtNul => {
+                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+                Payload::new(value.content().clone(), bytes.slice(..end))
+            }
+            Flaw::CutsHugeValues => Payload::new(value.content().clone(), bytes.slice(..bytes.len().min(1 << 20))),
+            Flaw::LosesEmptyValues if bytes.is_empty() => Payload::null(),
+            Flaw::LosesHighPlanes => match std::str::from_utf8(bytes) {
+                Ok(text) => {
+                    let low = |c: char| if u32::from(c) > 0xFFFF { '?' } else { c };
+                    Payload::new(value.content().clone(), text.chars().map(low).collect::<String>())
+                }
+                Err(_) => value.clone(),
+            },
+            Flaw::RoundsNumbers if *value.content() == ContentType::Json => {
+                match std::str::from_utf8(bytes).map(str::parse::<f64>) {
+                    Ok(Ok(number)) if bytes.len() < 100 => Payload::json(number.to_string()),
+                    _ => value.clone(),
+                }
+            }
+            _ => value.clone(),
+        }
+    }
+
+    fn damage(&self, history: &mut History) {
+        match self.flaw {
+            Flaw::SwapsRecords if history.records.len() > 1 => history.records.swap(0, 1),
+            Flaw::ForgetsWhenToWake => history.run.wake_at = None,
+            Flaw::ForgetsWhenItEnded => history.run.finished_at = None,
+            _ => {}
+        }
+        if let Some(input) = self.memory().overwritten.get(&history.run.key) {
+            history.input = input.clone();
+        }
+    }
+
+    async fn all(&self) -> Vec<fastn_store::RunSummary> {
+        let mut runs =
+            self.inner.list(RunQuery { limit: u32::MAX, ..RunQuery::default() }).await.map_or(vec![], |page| page.runs);
+        runs.reverse();
+        runs
+    }
+}
+
+#[async_trait]
+impl Store for BrokenStore {
+    fn name(&self) -> String {
+        format!("{:?}", self.flaw)
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        if self.is(Flaw::GivesOneLeaseWithoutSayingSo) && !self.memory().claims.insert(0) {
+            return Err(Error::new(ErrorKind::Locked, "acquire lease"));
+        }
+        let mut lease = self.inner.acquire(ask).await?;
+        if self.is(Flaw::GivesTokensAgain) {
+            lease.token = 1;
+        }
+        self.memory().newest_lease = lease.token;
+        Ok(lease)
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        match self.flaw {
+            Flaw::ExpiresWhatWasRenewed => self.inner.renew(lease, lease.until).await,
+            Flaw::RenewsWhatHasEnded => match self.inner.renew(lease, until).await {
+                Err(error) if error.kind() == ErrorKind::Fenced => Ok(()),
+                result => result,
+            },
+            _ => self.inner.renew(lease, until).await,
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.memory().claims.clear();
+        self.inner.release(lease).await
+    }
+
+    async fn commit(&self, mut batch: Batch) -> Result<Vec<Written>> {
+        batch.writes.iter_mut().for_each(|write| self.write(write));
+        let (flaw, newest, lease) = (self.flaw, self.memory().newest_lease, batch.lease);
+        let mut written = match flaw {
+            Flaw::ForgetsToFenceCommits => {
+                self.inner.commit(Batch { lease: batch.lease.map(|_| newest), ..batch.clone() }).await?
+            }
+            Flaw::CommitsHalfABatch => {
+                let mut all = Vec::new();
+                for write in batch.writes.clone() {
+                    all.extend(self.inner.commit(Batch { lease, now: batch.now, writes: vec![write] }).await?);
+                }
+                all
+            }
+            Flaw::WritesNothingOfLargeBatches
+                if batch.writes.len() > 2 && batch.writes.iter().all(|write| matches!(write, Write::Turn(_))) =>
+            {
+                vec![Written::Turned; batch.writes.len()]
+            }
+            _ => self.inner.commit(batch.clone()).await?,
+        };
+        if flaw == Flaw::AnswersInAnotherOrder {
+            written.reverse();
+        }
+        if matches!(flaw, Flaw::OverwritesARunOnCreate | Flaw::CreatesTwiceWhenRaced) {
+            for (write, written) in batch.writes.iter().zip(&mut written) {
+                if let (Write::Create(new), Written::Exists(existing)) = (write, &*written) {
+                    if flaw == Flaw::OverwritesARunOnCreate {
+                        self.memory().overwritten.insert(new.key.clone(), new.input.clone());
+                    }
+                    *written = Written::Created(existing.no);
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    async fn claim(&self, mut ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        if self.is(Flaw::Panics) {
+            panic!("there is a hole in the disk");
+        }
+        if self.is(Flaw::NeverAnswersClaims) {
+            std::future::pending::<()>().await;
+        }
+        let limit = ask.limit as usize;
+        match self.flaw {
+            Flaw::ForgetsToFenceClaims => ask.lease = self.memory().newest_lease,
+            Flaw::ClaimsWhatIsNotServed => ask.serves = self.memory().definitions.clone(),
+            Flaw::ClaimsWithoutShape => {
+                ask.serves.iter_mut().for_each(|definition| definition.shape = PlanHash([7; 32]));
+            }
+            Flaw::ClaimsNewestFirst if limit > 0 => ask.limit = u32::MAX,
+            _ => {}
+        }
+        let mut claimed = self.inner.claim(ask.clone()).await?;
+        match self.flaw {
+            Flaw::ClaimsNewestFirst => {
+                claimed.reverse();
+                claimed.truncate(limit);
+            }
+            Flaw::ClaimsWithoutRecords => claimed.iter_mut().for_each(|claim| claim.history.records.clear()),
+            Flaw::ClaimsNothingThatWaits => claimed.retain(|claim| claim.history.run.wake_at.is_none()),
+            // Reads who holds a run, and then takes it, whoever has taken it in between.
+            Flaw::SharesARunBetweenClaimers => {
+                for run in self.all().await {
+                    if claimed.len() < limit
+                        && run.holder.is_some_and(|holder| holder != ask.lease)
+                        && ask.serves.contains(&run.definition)
+                        && let Some(history) = self.inner.read(&run.key).await?
+                    {
+                        claimed.push(Claimed { no: run.no, history });
+                    }
+                }
+            }
+            _ => {}
+        }
+        claimed.iter_mut().for_each(|claim| self.damage(&mut claim.history));
+        Ok(claimed)
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        let mut history = self.inner.read(&self.key(run)).await?;
+        if let Some(history) = &mut history {
+            self.damage(history);
+        }
+        Ok(history)
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        self.inner.plan(tenant, definition).await
+    }
+
+    async fn list(&self, mut query: RunQuery) -> Result<Page> {
+        match self.flaw {
+            Flaw::ListsTheFirstPageForEver => query.before = None,
+            Flaw::ListsBeyondTheTenant => query.tenant = None,
+            _ => {}
+        }
+        let mut page = self.inner.list(query).await?;
+        if self.is(Flaw::ListsOldestFirst) {
+            page.runs.reverse();
+        }
+        Ok(page)
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        match self.flaw {
+            Flaw::PrunesTooMuch => self.inner.prune(before.plus(std::time::Duration::from_micros(1)), limit).await,
+            Flaw::PrunesWithoutLimit => self.inner.prune(before, u32::MAX).await,
+            _ => self.inner.prune(before, limit).await,
+        }
+    }
+
+    async fn close(&self) -> Result<()> {
+        if self.is(Flaw::LivesOnAfterClose) { Ok(()) } else { self.inner.close().await }
+    }
+}

@@ -1,0 +1,55 @@
+//! Stores that differ are told apart by a script of a few lines.
+
+use std::sync::Arc;
+
+use fastn_store::Store;
+use fastn_testkit::differential::{Difference, Subject, run};
+
+use crate::broken::{BrokenStore, Flaw};
+
+fn subject(flaw: Flaw) -> Subject {
+    Subject::new(format!("{flaw:?}"), move |_| async move { Ok(Arc::new(BrokenStore::new(flaw)) as Arc<dyn Store>) })
+}
+
+/// Tries seeds until one tells the store from a memory store.
+async fn first_difference(flaw: Flaw) -> Option<Box<Difference>> {
+    for seed in 0..200 {
+        if let Err(difference) = run(seed, &[subject(Flaw::None), subject(flaw)]).await {
+            return Some(difference);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_store_without_a_flaw_does_not_differ() {
+    assert_eq!(first_difference(Flaw::None).await, None);
+}
+
+#[tokio::test]
+async fn a_store_with_a_flaw_is_told_by_a_short_script() {
+    // The shortest scripts that can show it, and one deed more.
+    for (flaw, most) in [
+        (Flaw::DropsTheLastRecordOfATurn, 4),
+        (Flaw::CommitsHalfABatch, 4),
+        (Flaw::CommitsARepeatedTurnAgain, 5),
+        (Flaw::AcceptsAGap, 3),
+        (Flaw::AnswersInAnotherOrder, 3),
+        (Flaw::SwapsRecords, 4),
+        (Flaw::ForgetsToFenceCommits, 4),
+        (Flaw::ForgetsToFenceClaims, 3),
+        (Flaw::ForgetsWhenToWake, 4),
+        (Flaw::ForgetsPlans, 3),
+        (Flaw::IgnoresTenants, 3),
+        (Flaw::ClaimsNewestFirst, 4),
+        (Flaw::ListsOldestFirst, 3),
+        (Flaw::PrunesTooMuch, 5),
+        (Flaw::CutsValuesAtNul, 3),
+        (Flaw::RoundsNumbers, 3),
+    ] {
+        let found = first_difference(flaw).await.unwrap_or_else(|| panic!("{flaw:?} was not found"));
+        assert_eq!(found.store, format!("{flaw:?}"));
+        assert!(found.script.len() <= most, "{found}");
+        assert_eq!(run(found.seed, &[subject(flaw)]).await, Err(found), "a seed says everything");
+    }
+}

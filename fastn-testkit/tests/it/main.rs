@@ -1,0 +1,7 @@
+//! The kit finds what it is there to find.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+
+mod broken;
+mod differential;
+mod suite;
+mod teeth;

@@ -1,0 +1,85 @@
+//! The suite has teeth: each broken store is caught by the case that is about what is broken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn_store::Store;
+use fastn_testkit::conformance::Suite;
+
+use crate::broken::{BrokenStore, Flaw};
+
+fn suite(flaw: Flaw) -> Suite {
+    let fresh = move || async move { Ok(Some(Arc::new(BrokenStore::new(flaw)) as Arc<dyn Store>)) };
+    Suite::new().backend(format!("{flaw:?}"), fresh)
+}
+
+#[track_caller]
+fn check(flaw: Flaw, case: &str) {
+    let mut suite = suite(flaw).only(case);
+    if flaw == Flaw::NeverAnswersClaims {
+        suite = suite.answers_within(Duration::from_millis(50));
+    }
+    let report = suite.check();
+    assert!(!report.cases.is_empty(), "there is no case {case}");
+    assert_eq!(report.failed(), [case], "{report}");
+}
+
+#[test]
+fn a_store_without_a_flaw_passes() {
+    let report = suite(Flaw::None).check();
+    assert_eq!(report.failed(), Vec::<&str>::new(), "{report}");
+    assert_eq!(report.ignored(), Vec::<&str>::new(), "{report}");
+}
+
+macro_rules! teeth {
+    ($($test:ident: $flaw:ident => $($case:ident),+;)*) => {
+        $(#[test] fn $test() { $(check(Flaw::$flaw, stringify!($case));)+ })*
+    };
+}
+
+teeth! {
+    fencing_that_is_forgotten: ForgetsToFenceCommits =>
+        a_released_lease_writes_nothing, an_expired_lease_is_fenced_once_another_claims,
+        a_lease_that_never_was_writes_nothing;
+    fencing_that_claims_forget: ForgetsToFenceClaims => a_released_lease_writes_nothing;
+    a_dead_lease_that_is_renewed: RenewsWhatHasEnded => a_released_lease_writes_nothing;
+    tokens_that_are_given_again: GivesTokensAgain => every_lease_has_a_larger_token_than_those_before;
+    a_lack_that_is_not_said: GivesOneLeaseWithoutSayingSo => what_a_store_is_said_to_lack_it_lacks;
+    a_lease_that_expires_though_renewed: ExpiresWhatWasRenewed => a_renewed_lease_is_no_less_in_force;
+    a_record_that_is_dropped: DropsTheLastRecordOfATurn =>
+        records_come_back_in_order_without_gaps, a_turn_of_many_records_comes_back_whole;
+    half_a_batch: CommitsHalfABatch => a_batch_with_one_bad_write_leaves_nothing;
+    an_early_acknowledgement: WritesNothingOfLargeBatches => records_come_back_in_order_without_gaps;
+    a_turn_that_is_written_twice: CommitsARepeatedTurnAgain => a_turn_that_is_committed_again_changes_nothing;
+    a_gap_that_is_accepted: AcceptsAGap => a_gap_is_refused;
+    answers_in_another_order: AnswersInAnotherOrder => there_is_one_answer_for_each_write_in_their_order;
+    records_that_are_swapped: SwapsRecords =>
+        records_come_back_in_order_without_gaps, commits_made_at_once_are_all_there;
+    a_wake_up_that_is_forgotten: ForgetsWhenToWake =>
+        a_waiting_run_says_until_when, a_run_that_waits_is_claimed_with_its_time;
+    an_end_without_time: ForgetsWhenItEnded => an_end_is_final;
+    a_run_that_is_overwritten: OverwritesARunOnCreate => a_run_that_exists_is_shown_to_whoever_creates_it_again;
+    a_run_that_is_created_twice: CreatesTwiceWhenRaced => runs_of_one_id_that_are_started_at_once_become_one;
+    tenants_that_are_ignored: IgnoresTenants => tenants_do_not_see_each_other;
+    plans_that_are_forgotten: ForgetsPlans => the_plan_of_a_definition_is_that_of_its_first_run;
+    a_run_in_two_hands: SharesARunBetweenClaimers =>
+        two_claimers_never_share_a_run, many_claimers_at_once_never_share_a_run;
+    claims_of_what_is_not_served: ClaimsWhatIsNotServed => only_served_runs_are_claimed;
+    claims_of_another_shape: ClaimsWithoutShape => only_served_runs_are_claimed;
+    claims_of_the_newest: ClaimsNewestFirst => runs_are_claimed_oldest_first;
+    claims_without_records: ClaimsWithoutRecords => a_released_run_is_claimed_with_its_records;
+    claims_that_leave_sleepers: ClaimsNothingThatWaits => a_run_that_waits_is_claimed_with_its_time;
+    lists_the_wrong_way_round: ListsOldestFirst => runs_are_listed_newest_first;
+    a_list_without_end: ListsTheFirstPageForEver => pages_follow_each_other;
+    a_list_of_everybodys_runs: ListsBeyondTheTenant => lists_are_filtered;
+    a_run_that_is_pruned_too_early: PrunesTooMuch => old_runs_are_pruned_and_no_others;
+    pruning_without_limit: PrunesWithoutLimit => no_more_runs_are_pruned_than_was_said;
+    values_that_end_at_nul: CutsValuesAtNul => values_with_nul_come_back_unchanged;
+    characters_that_are_lost: LosesHighPlanes => every_plane_of_unicode_comes_back_unchanged;
+    numbers_that_are_rounded: RoundsNumbers => numbers_beyond_doubles_come_back_unchanged;
+    empty_values_that_are_lost: LosesEmptyValues => empty_values_come_back_unchanged;
+    huge_values_that_are_cut: CutsHugeValues => huge_values_come_back_unchanged;
+    a_store_that_lives_on: LivesOnAfterClose => a_closed_store_says_so;
+    a_store_that_panics: Panics => runs_are_claimed_oldest_first;
+    a_store_that_does_not_answer: NeverAnswersClaims => runs_are_claimed_oldest_first;
+}
