@@ -33,7 +33,7 @@ async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
 struct First;
 #[task]
 impl First {
-    async fn run() {
+    async fn run() -> () {
         tokio::task::yield_now().await;
     }
 }
@@ -41,7 +41,7 @@ impl First {
 struct AfterOne;
 #[task]
 impl AfterOne {
-    async fn run(_a: &()) {
+    async fn run(_a: &()) -> () {
         tokio::task::yield_now().await;
     }
 }
@@ -49,7 +49,7 @@ impl AfterOne {
 struct AfterThree;
 #[task]
 impl AfterThree {
-    async fn run(_a: &(), _b: &(), _c: &()) {
+    async fn run(_a: &(), _b: &(), _c: &()) -> () {
         tokio::task::yield_now().await;
     }
 }
