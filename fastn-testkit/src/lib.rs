@@ -2,6 +2,7 @@
 //!
 //! * [`conformance`] puts a store through everything that stores promise.
 //! * [`differential`] does the same things to several stores and compares what they answer.
+//! * [`sweep`] lets the process of a workflow die at every store call and counts the [`Effects`] of its steps.
 //! * [`sample`] has runs and records for tests of stores.
 //! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
 //! * [`ManualClock`] is time that passes when the test says so.
@@ -11,9 +12,12 @@ mod clock;
 pub mod conformance;
 mod dice;
 pub mod differential;
+mod effects;
 mod fault;
 pub mod sample;
 pub mod sketch;
+pub mod sweep;
 
 pub use crate::clock::ManualClock;
+pub use crate::effects::Effects;
 pub use crate::fault::{Fault, FaultStore};

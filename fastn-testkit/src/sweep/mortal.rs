@@ -1,0 +1,111 @@
+//! A store whose caller dies at one of its calls.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use fastn_core::{Result, TenantId, Timestamp};
+use fastn_store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+};
+use tokio_util::sync::CancellationToken;
+
+/// At which call the caller dies; calls are counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Death {
+    pub(super) call: u64,
+    /// Whether the call still takes effect; its answer is never heard.
+    pub(super) after: bool,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} call {}", if self.after { "after" } else { "before" }, self.call)
+    }
+}
+
+/// Passes calls on until death; afterwards no call ever comes back.
+pub(super) struct MortalStore {
+    inner: Arc<dyn Store>,
+    death: Option<Death>,
+    calls: AtomicU64,
+    died: CancellationToken,
+}
+
+impl MortalStore {
+    pub(super) fn new(inner: Arc<dyn Store>, death: Option<Death>) -> Self {
+        Self { inner, death, calls: AtomicU64::new(0), died: CancellationToken::new() }
+    }
+
+    /// Cancelled at the moment of death.
+    pub(super) fn died(&self) -> CancellationToken {
+        self.died.clone()
+    }
+
+    async fn pass<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.death.filter(|death| death.call <= number) {
+            None => return call.await,
+            Some(death) if death.after && death.call == number => {
+                let _ = call.await;
+            }
+            Some(_) => {}
+        }
+        self.died.cancel();
+        std::future::pending().await
+    }
+}
+
+impl fmt::Debug for MortalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MortalStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Store for MortalStore {
+    fn name(&self) -> String {
+        format!("mortal {}", self.inner.name())
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        self.pass(self.inner.acquire(ask)).await
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        self.pass(self.inner.renew(lease, until)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.pass(self.inner.release(lease)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        self.pass(self.inner.commit(batch)).await
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        self.pass(self.inner.claim(ask)).await
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        self.pass(self.inner.read(run)).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        self.pass(self.inner.plan(tenant, definition)).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.pass(self.inner.list(query)).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.pass(self.inner.prune(before, limit)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pass(self.inner.close()).await
+    }
+}

@@ -1,0 +1,159 @@
+//! Workflows whose process dies before and after every store call: what is promised of them is kept.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fastn::prelude::*;
+use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn_testkit::Effects;
+use fastn_testkit::sweep::{CrashSweep, Swept};
+
+use crate::world::{Res, StepFuture};
+
+/// A step that has an effect of this name, and gives one more than it is given.
+fn step(effects: &Effects, name: &'static str) -> impl Fn(u64) -> StepFuture + Clone + Send + Sync + use<> {
+    let effects = effects.clone();
+    move |n| {
+        effects.note(name);
+        Box::pin(async move { Ok(n + 1) })
+    }
+}
+
+/// What undoes a step.
+fn undo(
+    effects: &Effects,
+    name: &'static str,
+) -> impl Fn(u64) -> std::future::Ready<Res<()>> + Clone + Send + Sync + use<> {
+    let effects = effects.clone();
+    move |_| {
+        effects.note(name);
+        std::future::ready(Ok(()))
+    }
+}
+
+/// Sweeps over a workflow with one death and with two, on a memory store and with one on SQLite.
+fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
+    let sweep = || {
+        let start = |engine: &Engine| engine.start(flow, 7).key("the run");
+        CrashSweep::new(effects, |builder| builder.serve(flow), start)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (path, count) = (folder.path().to_owned(), Arc::new(AtomicU64::new(0)));
+    let sqlite = move || {
+        let path = path.join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
+        async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) }
+    };
+    let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
+    let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
+    let sqlite = sweep().on(sqlite).run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5, "{once:?} {twice:?} {sqlite:?}");
+    once
+}
+
+/// The names of effects that some death made take place again.
+fn repeated(swept: &Swept) -> Vec<&str> {
+    swept.repeated.iter().filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn a_chain() {
+    let effects = Effects::default();
+    let flow = workflow("chain")
+        .define(|flow, n| {
+            ["a", "b", "c", "d"].into_iter().fold(n, |port, name| flow.step(name, step(&effects, name), port))
+        })
+        .unwrap();
+    assert_eq!(repeated(&check(&effects, &flow)), ["a", "b", "c", "d"], "each has a window, and nothing else does");
+}
+
+#[test]
+fn a_diamond_with_a_retry() {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let flaky = move |cx: StepCx, n: u64| {
+        noted.note("left");
+        let first = cx.info().attempt.0 == 1;
+        async move { if first { Err(StepError::new("not yet")) } else { Ok(n) } }
+    };
+    async fn join(a: u64, b: u64) -> Res<u64> {
+        Ok(a + b)
+    }
+    let flow = workflow("diamond")
+        .define(|flow, n| {
+            let top = flow.step("top", step(&effects, "top"), n);
+            let left = flow.step("left", flaky.retry(Retry::fixed(minutes(5)).attempts(3)), top);
+            let right = flow.step("right", step(&effects, "right"), top);
+            let sum = flow.step("sum", join, (left, right));
+            flow.step("bottom", step(&effects, "bottom"), sum)
+        })
+        .unwrap();
+    check(&effects, &flow);
+}
+
+#[test]
+fn a_list_whose_items_are_undone_when_something_fails() {
+    let effects = Effects::default();
+    async fn items(n: u64) -> Res<Vec<u64>> {
+        Ok((0..n / 2).collect())
+    }
+    let noted = effects.clone();
+    let sum = move |items: Vec<u64>| {
+        noted.note("sum");
+        async move { Err::<u64, _>(StepError::permanent(format!("there are {}", items.len()))) }
+    };
+    let flow = workflow("trip")
+        .define(|flow, n| {
+            let booked = flow.step("book", step(&effects, "book").undo(undo(&effects, "undo book")), n);
+            let items = flow.step("items", items, booked);
+            let done = flow.each("each", items.at_most(2), |flow, item| {
+                let reserved = step(&effects, "each/reserve").undo(undo(&effects, "undo each/reserve"));
+                let item = flow.step("reserve", reserved, item);
+                flow.step("label", step(&effects, "each/label"), item)
+            });
+            flow.step("sum", sum, done)
+        })
+        .unwrap();
+    let swept = check(&effects, &flow);
+    assert!(swept.repeated["undo each/reserve"] > 0, "{swept:?}");
+}
+
+#[test]
+fn a_sleep_between_steps() {
+    let effects = Effects::default();
+    let flow = workflow("nap")
+        .define(|flow, n| {
+            let before = flow.step("before", step(&effects, "before"), n);
+            let rested = flow.sleep("rest", hours(5), before);
+            flow.step("after", step(&effects, "after"), rested)
+        })
+        .unwrap();
+    check(&effects, &flow);
+}
+
+#[test]
+fn a_step_that_happens_once_or_not_at_all() {
+    let effects = Effects::default();
+    let flow = workflow("pay")
+        .define(|flow, n| {
+            let order = flow.step("order", step(&effects, "order").undo(undo(&effects, "undo order")), n);
+            let paid = flow.step("pay", step(&effects, "pay").durability(Durability::AtMostOnce), order);
+            flow.step("ship", step(&effects, "ship"), paid)
+        })
+        .unwrap();
+    let swept = check(&effects, &flow);
+    assert!(!repeated(&swept).contains(&"pay"), "{swept:?}");
+    assert!(swept.unknown > 0, "{swept:?}");
+}
+
+#[test]
+fn steps_that_do_not_wait_for_the_disk() {
+    let effects = Effects::default();
+    let flow = workflow("relaxed")
+        .define(|flow, n| {
+            let a = flow.step("a", step(&effects, "a").durability(Durability::Relaxed), n);
+            let b = flow.step("b", step(&effects, "b").durability(Durability::Relaxed), a);
+            flow.step("c", step(&effects, "c"), b)
+        })
+        .unwrap();
+    check(&effects, &flow);
+}
