@@ -46,7 +46,10 @@ fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
     let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
     let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
     let sqlite = sweep().on(sqlite).run().unwrap_or_else(|broken| panic!("{broken}"));
-    assert!(once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5, "{once:?} {twice:?} {sqlite:?}");
+    assert!(
+        once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5,
+        "{once:?} {twice:?} {sqlite:?}"
+    );
     once
 }
 
