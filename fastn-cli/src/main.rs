@@ -1,6 +1,7 @@
 //! The `fastn` command: looks at the runs of a store.
 
 mod args;
+mod record;
 mod runs;
 
 use std::process::ExitCode;

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Address, Draft, Error, ErrorKind, Event, Part, Plan, Result};
+use fastn::core::{Draft, Error, ErrorKind, Plan, Result};
 use fastn::store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
+
+use crate::record::{fields_of, one_line, outcome, value_of, words};
 
 use crate::args::{Output, Place, Runs};
 
@@ -78,15 +80,17 @@ fn list(page: &Page, output: Output) -> Result<String> {
 }
 
 fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String> {
-    let events = || history.records.iter().map(|record| (record.time, &record.event));
     match output {
         Output::Ids => Ok(history.run.key.run.to_string()),
         Output::Json => {
             let mut value = summary(&history.run);
             if let Value::Object(fields) = &mut value {
-                let events =
-                    events().map(|(time, event)| json!({"time": time.to_string(), "event": words(event, plan)}));
-                fields.insert("events".to_owned(), events.collect());
+                fields.insert("input".to_owned(), value_of(&history.input));
+                fields.insert("outcome".to_owned(), history.outcome().map_or(Value::Null, outcome));
+                fields.insert(
+                    "events".to_owned(),
+                    history.records.iter().map(|record| fields_of(record, plan)).collect(),
+                );
             }
             print(&value)
         }
@@ -97,8 +101,13 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
             writeln!(text, "workflow  {} {}", run.definition.workflow, run.definition.version).map_err(internal)?;
             writeln!(text, "status    {}", run.status).map_err(internal)?;
             write!(text, "started   {}", run.created_at).map_err(internal)?;
-            for (time, event) in events() {
-                write!(text, "\n{time}  {}", one_line(&words(event, plan))).map_err(internal)?;
+            for (word, time) in [("finished", run.finished_at), ("wakes", run.wake_at)] {
+                if let Some(time) = time {
+                    write!(text, "\n{word:8}  {time}").map_err(internal)?;
+                }
+            }
+            for record in &history.records {
+                write!(text, "\n{}  {}", record.time, one_line(&words(&record.event, plan))).map_err(internal)?;
             }
             Ok(text)
         }
@@ -116,37 +125,6 @@ fn summary(run: &RunSummary) -> Value {
         "finished": run.finished_at.map(|time| time.to_string()),
         "wakes": run.wake_at.map(|time| time.to_string()),
     })
-}
-
-/// An event in words. Without the plan nodes have no names, only numbers.
-fn words(event: &Event, plan: Option<&Plan>) -> String {
-    let node = |at: &Address| plan.map_or_else(|| format!("node {}", at.node.0), |plan| plan.path_at(at));
-    let of = |at: &Address, part: &Part| match part {
-        Part::Work => node(at),
-        part => format!("{} of {}", part.as_str(), node(at)),
-    };
-    match event {
-        Event::Started { at, attempt } => format!("{} begins attempt {attempt}", node(at)),
-        Event::Succeeded { at, part, attempt, output } => {
-            format!("{} succeeded in attempt {attempt}, {} bytes", of(at, part), output.len())
-        }
-        Event::Failed { at, part, attempt, failure, retry_at } => {
-            let next = retry_at.map_or_else(String::new, |time| format!(", again at {time}"));
-            format!("{} failed in attempt {attempt}: {failure}{next}", of(at, part))
-        }
-        Event::Sleeping { at, until } => format!("{} sleeps until {until}", node(at)),
-        Event::Woke { at } => format!("{} woke", node(at)),
-        Event::CancelRequested { reason } => format!("cancel requested: {reason}"),
-        Event::Expired => "the run's deadline passed".to_owned(),
-        Event::Finished { outcome } => outcome.to_string(),
-        _ => "an event of a later version".to_owned(),
-    }
-}
-
-/// A text on one line: what failures say comes from anywhere, and must neither break lines nor steer the terminal.
-fn one_line(text: &str) -> String {
-    let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(show).collect()
 }
 
 fn print(value: &Value) -> Result<String> {

@@ -56,6 +56,11 @@ async fn runs_are_listed_and_shown_beside_the_engine_that_runs_them() {
     let shown = text(&fastn(&["runs", "show", &ids[0], "--store", &store]));
     assert!(shown.contains("once succeeded in attempt 1, 1 bytes"), "{shown}");
     assert!(shown.contains(r"twice failed in attempt 1: twice: an odd\nnumber (error)"), "{shown}");
+    let json = text(&fastn(&["runs", "show", &ids[0], "--store", &store, "-o", "json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let event = &json["events"][0];
+    assert_eq!((&event["event"], &event["node"], &event["output"]), (&"succeeded".into(), &"once".into(), &3.into()));
+    assert_eq!(json["outcome"]["failure"]["node"], "twice");
     engine.shutdown().await.unwrap();
 }
 

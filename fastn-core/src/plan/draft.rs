@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::WorkIx;
 use crate::{ActionRef, Payload, StepPolicy, Version};
 
-/// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`].
+/// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`](super::Plan).
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// The name of the workflow.

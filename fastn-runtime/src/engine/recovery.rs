@@ -43,9 +43,15 @@ pub(super) async fn run(core: Arc<Core>) {
                     .await;
                 continue;
             }
+            // Without its lease the engine is none.
+            Err(error) if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Closed) => {
+                return core.halt(&Arc::new(error));
+            }
             Err(error) => {
-                tracing::error!(error = ?error, "runs could not be claimed");
-                break;
+                drop(claiming);
+                tracing::error!(error = ?error, "runs could not be claimed; trying again later");
+                core.services.clock.sleep_until(core.services.clock.now().plus(AGAIN)).await;
+                continue;
             }
         };
         tracing::info!(runs = claimed.len(), "unfinished runs are taken over");

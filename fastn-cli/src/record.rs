@@ -1,0 +1,104 @@
+//! Records of a run, for people and for programs.
+
+use fastn::core::{Address, ContentType, Event, Failure, Outcome, Part, Payload, Plan, Record};
+use serde_json::{Value, json};
+
+/// An event in words. Without the plan nodes have no names, only numbers.
+pub(crate) fn words(event: &Event, plan: Option<&Plan>) -> String {
+    let node = |at: &Address| plan.map_or_else(|| format!("node {}", at.node.0), |plan| plan.path_at(at));
+    let of = |at: &Address, part: &Part| match part {
+        Part::Work => node(at),
+        part => format!("{} of {}", part.as_str(), node(at)),
+    };
+    match event {
+        Event::Started { at, attempt } => format!("{} begins attempt {attempt}", node(at)),
+        Event::Succeeded { at, part, attempt, output } => {
+            format!("{} succeeded in attempt {attempt}, {} bytes", of(at, part), output.len())
+        }
+        Event::Failed { at, part, attempt, failure, retry_at } => {
+            let next = retry_at.map_or_else(String::new, |time| format!(", again at {time}"));
+            format!("{} failed in attempt {attempt}: {}{next}", of(at, part), chain(failure))
+        }
+        Event::Sleeping { at, until } => format!("{} sleeps until {until}", node(at)),
+        Event::Woke { at } => format!("{} woke", node(at)),
+        Event::CancelRequested { reason } => format!("cancel requested: {reason}"),
+        Event::Expired => "the run's deadline passed".to_owned(),
+        Event::Finished { outcome: Outcome::Stuck(failure) } => format!("stuck: {}", chain(failure)),
+        Event::Finished { outcome } => outcome.to_string(),
+        _ => "an event of a later version".to_owned(),
+    }
+}
+
+/// A failure with its causes.
+fn chain(failure: &Failure) -> String {
+    let causes: String = failure.chain.iter().map(|cause| format!("; because: {cause}")).collect();
+    format!("{failure}{causes}")
+}
+
+/// A record as a JSON object: what happened, when, where, and with what.
+pub(crate) fn fields_of(record: &Record, plan: Option<&Plan>) -> Value {
+    let mut value = match &record.event {
+        Event::Started { attempt, .. } => json!({"event": "started", "attempt": attempt}),
+        Event::Succeeded { part, attempt, output, .. } => {
+            json!({"event": "succeeded", "part": part.as_str(), "attempt": attempt, "output": value_of(output)})
+        }
+        Event::Failed { part, attempt, failure, retry_at, .. } => json!({
+            "event": "failed",
+            "part": part.as_str(),
+            "attempt": attempt,
+            "failure": failure,
+            "retry_at": retry_at.map(|time| time.to_string()),
+        }),
+        Event::Sleeping { until, .. } => json!({"event": "sleeping", "until": until.to_string()}),
+        Event::Woke { .. } => json!({"event": "woke"}),
+        Event::CancelRequested { reason } => json!({"event": "cancel_requested", "reason": reason}),
+        Event::Expired => json!({"event": "expired"}),
+        Event::Finished { outcome: how } => json!({"event": "finished", "outcome": outcome(how)}),
+        _ => json!({"event": "unknown"}),
+    };
+    if let Value::Object(fields) = &mut value {
+        fields.insert("time".to_owned(), record.time.to_string().into());
+        if let Some(at) = address(&record.event) {
+            let node = plan.map_or_else(|| format!("node {}", at.node.0), |plan| plan.path_at(at));
+            fields.insert("node".to_owned(), node.into());
+        }
+    }
+    value
+}
+
+fn address(event: &Event) -> Option<&Address> {
+    match event {
+        Event::Started { at, .. }
+        | Event::Succeeded { at, .. }
+        | Event::Failed { at, .. }
+        | Event::Sleeping { at, .. }
+        | Event::Woke { at } => Some(at),
+        _ => None,
+    }
+}
+
+/// How a run ended, as a JSON object.
+pub(crate) fn outcome(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Succeeded(output) => json!({"status": "succeeded", "output": value_of(output)}),
+        Outcome::Failed(failure) => json!({"status": "failed", "failure": failure}),
+        Outcome::Cancelled(failure) => json!({"status": "cancelled", "failure": failure}),
+        Outcome::Stuck(failure) => json!({"status": "stuck", "failure": failure}),
+        _ => json!({"status": "unknown"}),
+    }
+}
+
+/// A payload as JSON: itself if it is, and otherwise what it is and how large.
+pub(crate) fn value_of(payload: &Payload) -> Value {
+    let opaque = || json!({"content_type": payload.content().as_str(), "bytes": payload.len()});
+    match payload.content() {
+        ContentType::Json => payload.decode().unwrap_or_else(|_| opaque()),
+        _ => opaque(),
+    }
+}
+
+/// A text on one line: what failures say comes from anywhere, and must neither break lines nor steer the terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(show).collect()
+}
