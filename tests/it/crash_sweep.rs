@@ -46,7 +46,10 @@ fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
     let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
     let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
     let sqlite = sweep().on(sqlite).run().unwrap_or_else(|broken| panic!("{broken}"));
-    assert!(once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5, "{once:?} {twice:?} {sqlite:?}");
+    assert!(
+        once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5,
+        "{once:?} {twice:?} {sqlite:?}"
+    );
     once
 }
 
@@ -115,6 +118,38 @@ fn a_list_whose_items_are_undone_when_something_fails() {
         .unwrap();
     let swept = check(&effects, &flow);
     assert!(swept.repeated["undo each/reserve"] > 0, "{swept:?}");
+}
+
+#[test]
+fn a_step_under_way_while_another_fails_is_undone() {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let slow = move |n: u64| {
+        noted.note("slow");
+        async move {
+            // Long enough for the failure beside it to be recorded.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            Res::Ok(n)
+        }
+    };
+    let noted = effects.clone();
+    let fails = move |_: u64| {
+        noted.note("fails");
+        async { Err::<u64, _>(StepError::permanent("no")) }
+    };
+    async fn join(a: u64, b: u64) -> Res<u64> {
+        Ok(a + b)
+    }
+    let flow = workflow("beside")
+        .define(|flow, n| {
+            let slow = flow.step("slow", slow.undo(undo(&effects, "undo slow")), n);
+            let fails = flow.step("fails", fails, n);
+            flow.step("join", join, (slow, fails))
+        })
+        .unwrap();
+    check(&effects, &flow);
 }
 
 #[test]
