@@ -6,6 +6,7 @@
 //! * [`sample`] has runs and records for tests of stores.
 //! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
 //! * [`ManualClock`] is time that passes when the test says so.
+//! * [`MeterStore`] wraps a store and counts what it is asked to do.
 //! * [`FaultStore`] wraps a store and fails as the test says.
 
 mod clock;
@@ -14,6 +15,7 @@ mod dice;
 pub mod differential;
 mod effects;
 mod fault;
+mod meter;
 pub mod sample;
 pub mod sketch;
 pub mod sweep;
@@ -21,3 +23,4 @@ pub mod sweep;
 pub use crate::clock::ManualClock;
 pub use crate::effects::Effects;
 pub use crate::fault::{Fault, FaultStore};
+pub use crate::meter::{Cost, MeterStore};

@@ -121,6 +121,38 @@ fn a_list_whose_items_are_undone_when_something_fails() {
 }
 
 #[test]
+fn a_step_under_way_while_another_fails_is_undone() {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let slow = move |n: u64| {
+        noted.note("slow");
+        async move {
+            // Long enough for the failure beside it to be recorded.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            Res::Ok(n)
+        }
+    };
+    let noted = effects.clone();
+    let fails = move |_: u64| {
+        noted.note("fails");
+        async { Err::<u64, _>(StepError::permanent("no")) }
+    };
+    async fn join(a: u64, b: u64) -> Res<u64> {
+        Ok(a + b)
+    }
+    let flow = workflow("beside")
+        .define(|flow, n| {
+            let slow = flow.step("slow", slow.undo(undo(&effects, "undo slow")), n);
+            let fails = flow.step("fails", fails, n);
+            flow.step("join", join, (slow, fails))
+        })
+        .unwrap();
+    check(&effects, &flow);
+}
+
+#[test]
 fn a_sleep_between_steps() {
     let effects = Effects::default();
     let flow = workflow("nap")

@@ -147,10 +147,16 @@ impl Lives<'_> {
                 }
             }
             if node.policy.undo.is_some() {
-                let [work, undo] = [Part::Work, Part::Undo].map(|part| ledger.of(&effect(&name, part)).succeeded);
+                let [work, undo] = [Part::Work, Part::Undo].map(|part| ledger.of(&effect(&name, part)));
+                // Work that was cut off and never answered may have taken place all the same.
+                let unanswered = work.attempts == 0 && self.noted(&name) > 0;
+                let (work, undo) = (work.succeeded, undo.succeeded);
                 match outcome {
                     Outcome::Succeeded(_) if undo > 0 => {
                         return Err(format!("`{name}` was undone in a run that succeeded"));
+                    }
+                    Outcome::Failed(_) | Outcome::Cancelled(_) if unanswered => {
+                        return Err(format!("`{name}` took place, and nothing is recorded of it that could be undone"));
                     }
                     Outcome::Failed(_) | Outcome::Cancelled(_) if undo != work => {
                         return Err(format!("`{name}` was done {work} times and undone {undo} times"));

@@ -8,7 +8,7 @@ use fastn_core::plan::PlanHash;
 use fastn_core::{ContentType, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 use fastn_store::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, MemoryStore, Page, RunKey, RunNo, RunQuery,
-    Store, Turn, Write, Written,
+    Store, Then, Turn, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -24,6 +24,7 @@ pub(crate) enum Flaw {
     DropsTheLastRecordOfATurn,
     CommitsHalfABatch,
     WritesNothingOfLargeBatches,
+    WritesTurnsWithTheNextOnes,
     CommitsARepeatedTurnAgain,
     AcceptsAGap,
     AnswersInAnotherOrder,
@@ -72,6 +73,7 @@ struct Memory {
     definitions: Vec<DefinitionKey>,
     overwritten: HashMap<RunKey, Payload>,
     claims: BTreeSet<u64>,
+    late: Option<Batch>,
 }
 
 impl BrokenStore {
@@ -230,6 +232,18 @@ impl Store for BrokenStore {
                 if batch.writes.len() > 2 && batch.writes.iter().all(|write| matches!(write, Write::Turn(_))) =>
             {
                 vec![Written::Turned; batch.writes.len()]
+            }
+            Flaw::WritesTurnsWithTheNextOnes if !batch.writes.is_empty() => {
+                let late = self.memory().late.take();
+                if let Some(late) = late {
+                    let _ = self.inner.commit(late).await;
+                }
+                if batch.writes.iter().all(|write| matches!(write, Write::Turn(turn) if turn.then == Then::Run)) {
+                    self.memory().late = Some(batch.clone());
+                    vec![Written::Turned; batch.writes.len()]
+                } else {
+                    self.inner.commit(batch.clone()).await?
+                }
             }
             _ => self.inner.commit(batch.clone()).await?,
         };

@@ -4,4 +4,5 @@
 mod broken;
 mod differential;
 mod suite;
+mod sweep;
 mod teeth;

@@ -50,6 +50,7 @@ teeth! {
         records_come_back_in_order_without_gaps, a_turn_of_many_records_comes_back_whole;
     half_a_batch: CommitsHalfABatch => a_batch_with_one_bad_write_leaves_nothing;
     an_early_acknowledgement: WritesNothingOfLargeBatches => records_come_back_in_order_without_gaps;
+    turns_that_are_written_late: WritesTurnsWithTheNextOnes => records_come_back_in_order_without_gaps;
     a_turn_that_is_written_twice: CommitsARepeatedTurnAgain => a_turn_that_is_committed_again_changes_nothing;
     a_gap_that_is_accepted: AcceptsAGap => a_gap_is_refused;
     answers_in_another_order: AnswersInAnotherOrder => there_is_one_answer_for_each_write_in_their_order;

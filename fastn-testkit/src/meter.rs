@@ -1,0 +1,117 @@
+//! A store that counts what it is asked to do.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fastn_core::{Result, TenantId, Timestamp};
+use fastn_store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Write, Written,
+};
+
+/// What a store was asked to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Batches.
+    pub commits: u64,
+    /// Writes in them.
+    pub writes: u64,
+    /// Bytes of the records in those.
+    pub record_bytes: u64,
+    /// Reads of any kind.
+    pub reads: u64,
+}
+
+/// Passes everything on and counts it, for tests that hold what a workflow costs. Clones count together.
+#[derive(Clone)]
+pub struct MeterStore {
+    inner: Arc<dyn Store>,
+    cost: Arc<Mutex<Cost>>,
+}
+
+impl MeterStore {
+    /// Counts what this store is asked to do.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, cost: Arc::default() }
+    }
+
+    /// What was asked since this was last called.
+    pub fn take(&self) -> Cost {
+        std::mem::take(&mut *self.cost.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Cost)) {
+        count(&mut self.cost.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn count_read(&self) {
+        self.count(|cost| cost.reads = cost.reads.saturating_add(1));
+    }
+}
+
+impl fmt::Debug for MeterStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MeterStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Store for MeterStore {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        self.inner.acquire(ask).await
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        self.inner.renew(lease, until).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.inner.release(lease).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        self.count(|cost| {
+            cost.commits = cost.commits.saturating_add(1);
+            for write in &batch.writes {
+                cost.writes = cost.writes.saturating_add(1);
+                if let Write::Turn(turn) = write {
+                    cost.record_bytes = cost.record_bytes.saturating_add(turn.records.len() as u64);
+                }
+            }
+        });
+        self.inner.commit(batch).await
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        self.count_read();
+        self.inner.claim(ask).await
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        self.count_read();
+        self.inner.read(run).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        self.count_read();
+        self.inner.plan(tenant, definition).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        self.count_read();
+        self.inner.list(query).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.inner.prune(before, limit).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
