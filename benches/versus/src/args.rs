@@ -11,7 +11,8 @@ const USAGE: &str = "usage: versus [--case NAME]... [--store sqlite|postgres|mem
 --store NAME   only cases on this store
 --system NAME  only this system; ratios need fastn among them
 --quick        less work and one round: a look, not a figure to quote
---rounds N     how often each system is measured, in turns; 3 unless set, and the median is shown
+--rounds N     how often each system is measured, in turns; 3 unless set, and the median is shown; once if
+               that takes longer than 20 s
 --json FILE    also write the figures there, as JSON, one a line
 --folder DIR   where databases are made; beside this program unless set. It must be on a real disk.";
 

@@ -39,6 +39,7 @@ const ALL: &[Case] = &[
     case("seq", Sqlite, Normal, false),
     case("seq", Memory, None, false),
     case("slope", Sqlite, Full, true),
+    case("slope", Memory, None, false),
     case("wide", Sqlite, Full, true),
     case("start", Sqlite, Full, true),
     case("recover", Sqlite, Full, true),

@@ -57,8 +57,7 @@ const DURARE: &[(&str, &[Durability])] = &[
 
 /// Its SQLite provider sets its own pragmas, which come out as NORMAL. An orchestration has at most 1,024 events, which
 /// leaves no room for `seq`.
-const DUROXIDE: &[(&str, &[Durability])] =
-    &[("chain10-100", &[Normal]), ("chain10-1000", &[Normal])];
+const DUROXIDE: &[(&str, &[Durability])] = &[("chain10-100", &[Normal]), ("chain10-1000", &[Normal])];
 
 impl System {
     pub fn has(&self, case: &Case) -> bool {
