@@ -3,6 +3,7 @@
 //! * [`conformance`] puts a store through everything that stores promise.
 //! * [`differential`] does the same things to several stores and compares what they answer.
 //! * [`sweep`] lets the process of a workflow die at every store call and counts the [`Effects`] of its steps.
+//! * [`every_step_twice`] shows which steps of a workflow are not idempotent.
 //! * [`sample`] has runs and records for tests of stores.
 //! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
 //! * [`ManualClock`] is time that passes when the test says so.
@@ -19,8 +20,10 @@ mod meter;
 pub mod sample;
 pub mod sketch;
 pub mod sweep;
+mod twice;
 
 pub use crate::clock::ManualClock;
 pub use crate::effects::Effects;
 pub use crate::fault::{Fault, FaultStore};
 pub use crate::meter::{Cost, MeterStore};
+pub use crate::twice::{every_step_twice, one_step_twice};

@@ -6,3 +6,4 @@ mod differential;
 mod suite;
 mod sweep;
 mod teeth;
+mod twice;

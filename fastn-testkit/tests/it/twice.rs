@@ -1,0 +1,69 @@
+//! Every step executed twice shows which of them add up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use fastn_core::{Durability, Failure, StepCx, StepError, Workflow};
+use fastn_runtime::Engine;
+use fastn_testkit::{every_step_twice, one_step_twice};
+use fastn_workflow::{Work as _, workflow};
+
+/// A bank that knows keys, and one that does not.
+#[derive(Clone, Default)]
+struct World {
+    careful: Arc<Mutex<BTreeMap<String, u64>>>,
+    careless: Arc<Mutex<u64>>,
+    once: Arc<Mutex<u64>>,
+}
+
+fn shop(world: &World) -> Workflow<u64, u64> {
+    let (careful, careless, once) = (world.careful.clone(), world.careless.clone(), world.once.clone());
+    let book = move |cx: StepCx, n: u64| {
+        careful.lock().unwrap().insert(cx.info().idempotency_key(), n);
+        async move { Ok::<_, StepError>(n) }
+    };
+    let pay = move |n: u64| {
+        *careless.lock().unwrap() += n;
+        async move { Ok::<_, StepError>(n) }
+    };
+    let send = move |n: u64| {
+        *once.lock().unwrap() += n;
+        async move { Ok::<_, StepError>(n) }
+    };
+    async fn fails(_: u64) -> Result<u64, StepError> {
+        Err(StepError::permanent("no"))
+    }
+    async fn instead(_: Failure, n: u64) -> Result<u64, StepError> {
+        Ok(n)
+    }
+    workflow("shop")
+        .define(|flow, n| {
+            let booked = flow.step("book", book, n);
+            let paid = flow.step("pay", pay, booked);
+            let sent = flow.step("send", send.durability(Durability::AtMostOnce), paid);
+            flow.step("thank", fails.on_error(instead), sent)
+        })
+        .unwrap()
+}
+
+/// What the world looks like after a run: booked, paid, sent.
+async fn after(change: impl FnOnce(&Workflow<u64, u64>) -> Workflow<u64, u64>) -> (u64, u64, u64) {
+    let world = World::default();
+    let flow = shop(&world);
+    let changed = change(&flow);
+    assert_eq!(changed.plan().hash(), flow.plan().hash(), "it is the same workflow");
+    let engine = Engine::builder().serve(&changed).open().await.unwrap();
+    assert_eq!(engine.start(&changed, 7).await.unwrap().output().await.unwrap(), 7);
+    engine.shutdown().await.unwrap();
+    let booked = world.careful.lock().unwrap().values().sum();
+    let (paid, sent) = (*world.careless.lock().unwrap(), *world.once.lock().unwrap());
+    (booked, paid, sent)
+}
+
+#[tokio::test]
+async fn only_what_adds_up_shows() {
+    assert_eq!(after(Workflow::clone).await, (7, 7, 7));
+    assert_eq!(after(every_step_twice).await, (7, 14, 7));
+    assert_eq!(after(|flow| one_step_twice(flow, "book")).await, (7, 7, 7));
+    assert_eq!(after(|flow| one_step_twice(flow, "pay")).await, (7, 14, 7));
+}
