@@ -252,3 +252,31 @@ fn killed_again_and_again_every_run_ends_and_nothing_recorded_runs_twice() {
         assert!(times <= 1 + kills, "{line} ran {times} times");
     }
 }
+
+#[tokio::test]
+async fn an_attempt_with_a_deadline_ends_with_its_engine_too() {
+    let (log, gate) = (Log::default(), Arc::new(Notify::new()));
+    let (note, open) = (log.clone(), gate.clone());
+    let slow = move |n: u64| {
+        let (note, open) = (note.clone(), open.clone());
+        async move {
+            note.note("slow begins");
+            open.notified().await;
+            note.note("slow ends");
+            Res::Ok(n)
+        }
+    };
+    let flow = workflow("w").define(|flow, n| flow.step("slow", slow.within(secs(60)), n)).unwrap();
+    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until(&log, "slow begins").await;
+    drop((run, engine));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.notify_one();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.take(), ["slow begins"], "when the engine is dropped, everything stops as in a crash");
+}

@@ -12,6 +12,8 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(a_run_that_exists_is_shown_to_whoever_creates_it_again),
     case!(numbers_of_runs_grow_with_their_creation),
     case!(the_plan_of_a_definition_is_that_of_its_first_run),
+    case!(a_plan_that_comes_with_a_later_run_is_kept),
+    case!(the_plan_of_a_run_that_was_not_created_is_not_kept),
     case!(tenants_do_not_see_each_other),
     case!(runs_of_one_id_that_are_started_at_once_become_one),
 ];
@@ -67,6 +69,19 @@ async fn the_plan_of_a_definition_is_that_of_its_first_run(t: Trial) -> Found {
     same(plan.as_deref(), Some("the plan of w"))?;
     same(t.store.plan(&key("other", "1")?.tenant, &definition("w")?).await?, None)?;
     same(t.store.plan(&key("t", "1")?.tenant, &definition("v")?).await?, None)
+}
+
+async fn a_plan_that_comes_with_a_later_run_is_kept(t: Trial) -> Found {
+    t.create(None, NewRun { plan: None, ..new_run("t", "1", "w")? }).await?;
+    t.free("t", "2", "w").await?;
+    let plan = t.store.plan(&key("t", "1")?.tenant, &definition("w")?).await?;
+    same(plan.as_deref(), Some("the plan of w"))
+}
+
+async fn the_plan_of_a_run_that_was_not_created_is_not_kept(t: Trial) -> Found {
+    t.free("t", "1", "w").await?;
+    t.write(None, vec![Write::Create(new_run("t", "1", "other")?)]).await?;
+    same(t.store.plan(&key("t", "1")?.tenant, &definition("other")?).await?, None)
 }
 
 async fn tenants_do_not_see_each_other(t: Trial) -> Found {
