@@ -123,7 +123,7 @@ fn answer(conn: &Connection, state: &mut State, batch: &Batch, writes: usize, do
 }
 
 fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Result<Written> {
-    let definition = state.definitions.number(conn, new)?;
+    let definition = state.definitions.number(conn, &new.key.tenant, &new.definition)?;
     let mut insert = conn
         .prepare_cached(
             "INSERT INTO flow_executions (tenant, run_id, def_no, status, holder, created_at, input_type, input)
@@ -143,7 +143,11 @@ fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Re
         ))
         .map_err(fault(OP))?;
     if inserted == 1 {
-        return Ok(Written::Created(run_no(conn.last_insert_rowid())));
+        let no = run_no(conn.last_insert_rowid());
+        if let Some(plan) = &new.plan {
+            state.definitions.keep_plan(conn, definition, plan)?;
+        }
+        return Ok(Written::Created(no));
     }
     let mut select = conn.prepare_cached(select_runs!("WHERE e.tenant = ?1 AND e.run_id = ?2")).map_err(fault(OP))?;
     let found = select

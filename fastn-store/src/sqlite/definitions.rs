@@ -1,38 +1,39 @@
 //! The short numbers of definitions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fastn_core::{Result, TenantId};
 use rusqlite::Connection;
 
 use super::fault::fault;
 use super::row::{definition, get};
-use crate::{DefinitionKey, NewRun};
+use crate::DefinitionKey;
 
 /// The definitions that were met, so that a new run costs no look-up.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     numbers: HashMap<(TenantId, DefinitionKey), i64>,
     keys: HashMap<i64, DefinitionKey>,
+    /// Those whose plan is kept.
+    with_plan: HashSet<i64>,
 }
 
 impl Definitions {
-    /// The number of the definition of a new run; a new one, kept with its plan, if there is none.
+    /// The number of a tenant's definition, a new one if there is none.
     ///
     /// If the transaction fails afterwards, the number may never have been: call [`forget`](Self::forget) then.
-    pub(super) fn number(&mut self, conn: &Connection, new: &NewRun) -> Result<i64> {
+    pub(super) fn number(&mut self, conn: &Connection, tenant: &TenantId, key: &DefinitionKey) -> Result<i64> {
         const OP: &str = "find definition";
-        let (tenant, key) = (&new.key.tenant, &new.definition);
         let of_tenant = (tenant.clone(), key.clone());
         if let Some(number) = self.numbers.get(&of_tenant) {
             return Ok(*number);
         }
         let row = (tenant.as_str(), key.workflow.as_str(), key.version.0, key.shape.0);
         conn.prepare_cached(
-            "INSERT INTO flow_definitions (tenant, workflow, version, shape, plan) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO flow_definitions (tenant, workflow, version, shape) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute((row.0, row.1, row.2, row.3, new.plan.as_deref())))
+        .and_then(|mut insert| insert.execute(row))
         .map_err(fault(OP))?;
         // Asked for even if it was just inserted: another process may have been first.
         let number = conn
@@ -43,6 +44,18 @@ impl Definitions {
             .map_err(fault(OP))?;
         self.numbers.insert(of_tenant, number);
         Ok(number)
+    }
+
+    /// Keeps the plan that comes with a run that was just created, if the definition has none yet.
+    pub(super) fn keep_plan(&mut self, conn: &Connection, number: i64, plan: &str) -> Result<()> {
+        if self.with_plan.contains(&number) {
+            return Ok(());
+        }
+        conn.prepare_cached("UPDATE flow_definitions SET plan = ?2 WHERE def_no = ?1 AND plan IS NULL")
+            .and_then(|mut update| update.execute((number, plan)))
+            .map_err(fault("keep plan"))?;
+        self.with_plan.insert(number);
+        Ok(())
     }
 
     /// The definition with a number that is in a committed row.
@@ -64,5 +77,6 @@ impl Definitions {
     /// Forgets the numbers that were given out in a transaction that failed.
     pub(super) fn forget(&mut self) {
         self.numbers.clear();
+        self.with_plan.clear();
     }
 }
