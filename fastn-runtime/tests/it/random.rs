@@ -1,0 +1,178 @@
+//! Random plans, random outcomes, random orders, deaths and cancellations: whatever happens, a run ends, what succeeded is
+//! not done again, what is to be undone is undone once, and the records tell the whole story.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use fastn_core::{Draft, Event, Outcome, Part};
+use fastn_runtime::machine::Machine;
+use fastn_testkit::sketch::{draft, each, when};
+use proptest::prelude::*;
+
+use crate::world::{Answers, T0, World};
+
+/// One node of a random plan.
+#[derive(Clone, Debug)]
+struct Sketch {
+    inputs: Vec<prop::sample::Index>,
+    adverbs: &'static str,
+    shape: u8,
+}
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    let adverbs = prop::sample::select(vec![
+        "",
+        "",
+        "undo",
+        "undo",
+        "retry 2",
+        "retry 1 undo",
+        "on_error",
+        "retry 1 on_error undo",
+        "sleep",
+        "relaxed",
+        "at_most_once",
+        "at_most_once on_error",
+    ]);
+    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), adverbs, 0..10_u8)
+        .prop_map(|(inputs, adverbs, shape)| Sketch { inputs, adverbs, shape })
+}
+
+fn plan(nodes: &[Sketch]) -> Draft {
+    let mut text = String::new();
+    let mut inner = Vec::new();
+    for (i, node) in nodes.iter().enumerate() {
+        let input = |index: &prop::sample::Index| match index.index(i + 1) {
+            0 => "input".to_owned(),
+            n => format!("n{}", n - 1),
+        };
+        match node.shape {
+            0 => {
+                let body = format!("a(input) {}\n b(a) undo\n-> b", node.adverbs.replace("sleep", "sleep 1"));
+                inner.push(each(&format!("n{i}"), "'[1,2,3]'", 2, &body));
+            }
+            1 => {
+                let from = node.inputs.first().map_or_else(|| "input".to_owned(), input);
+                let arm = format!("c(input) {}\n-> c", node.adverbs);
+                inner.push(when(&format!("n{i}"), &from, &[("yes", &arm), ("no", "-> input")]));
+            }
+            _ => {
+                let inputs: Vec<String> = match node.adverbs {
+                    "sleep" => vec![node.inputs.first().map_or_else(|| "input".to_owned(), input)],
+                    _ => node.inputs.iter().map(input).collect(),
+                };
+                writeln!(text, "n{i}({}) {}", inputs.join(", "), node.adverbs).expect("memory does not fail");
+            }
+        }
+    }
+    let mut draft = draft(&format!("{text}-> 'null'"));
+    draft.root.nodes.extend(inner);
+    draft
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An attempt is answered: which of those under way, and whether it succeeds.
+    Answer(prop::sample::Index, bool),
+    Crash,
+    Cancel,
+    Expire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        30 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8)).prop_map(|(which, well)| Step::Answer(which, well)),
+        3 => Just(Step::Crash),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Expire),
+    ]
+}
+
+/// Answers an attempt; a `when` is told the first arm.
+fn answer(world: &mut World, which: prop::sample::Index, well: bool) {
+    if !world.tasks.is_empty() {
+        let at = which.index(world.tasks.len());
+        world.tasks.swap(0, at);
+        let task = &world.tasks[0];
+        let is_when = matches!(world.plan.node(task.at.node).kind, fastn_core::plan::NodeKind::When(_));
+        world.next = Some(match (well, is_when) {
+            (false, _) => Err("no"),
+            (true, true) => Ok("0"),
+            (true, false) => Ok("7"),
+        });
+    }
+    world.step();
+}
+
+fn check(world: &World) {
+    let mut done: BTreeMap<_, Vec<Part>> = BTreeMap::new();
+    let mut undone = 0;
+    for record in &world.records {
+        match &record.event {
+            Event::Succeeded { at, part: Part::Undo, .. }
+            | Event::Failed { at, part: Part::Undo, retry_at: None, .. } => {
+                let node = world.plan.path_at(at);
+                assert!(done.contains_key(at), "{node} was undone before it was done\n{}", world.log);
+                undone += 1;
+            }
+            Event::Succeeded { at, part, .. } => {
+                let parts = done.entry(at.clone()).or_default();
+                assert!(!parts.contains(part), "{} succeeded twice\n{}", world.plan.path_at(at), world.log);
+                parts.push(*part);
+            }
+            _ => {}
+        }
+    }
+    let can_be_undone = |at: &&fastn_core::Address| world.plan.node(at.node).policy.undo.is_some();
+    let to_undo = done.keys().filter(can_be_undone).count();
+    match world.machine.outcome().expect("it ended") {
+        Outcome::Succeeded(_) => assert_eq!(undone, 0, "{}", world.log),
+        _ => assert_eq!(undone, to_undo, "{}\n{}", world.plan, world.log),
+    }
+    let told = Machine::replay(world.plan.clone(), world.input.clone(), T0, &world.records).expect("our own records");
+    assert_eq!(told.outcome(), world.machine.outcome());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn whatever_happens_a_run_ends_and_its_records_tell_how(
+        nodes in prop::collection::vec(sketch(), 1..9),
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
+        let mut world = World::new(plan(&nodes), "[]", Answers::new());
+        for step in steps {
+            match step {
+                Step::Answer(which, well) => answer(&mut world, which, well),
+                Step::Crash => world.crash(),
+                Step::Cancel => {
+                    if let Some(event) = world.machine.cancel("enough") {
+                        world.event(event);
+                    }
+                }
+                Step::Expire => {
+                    if let Some(event) = world.machine.expire() {
+                        world.event(event);
+                    }
+                }
+            }
+        }
+        // From here on all goes well, so it must come to its end.
+        for _ in 0..2_000 {
+            if world.machine.outcome().is_some() {
+                break;
+            }
+            answer(&mut world, any_first(), true);
+        }
+        check(&world);
+    }
+}
+
+/// The first of whatever there is.
+fn any_first() -> prop::sample::Index {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    any::<prop::sample::Index>().new_tree(&mut runner).expect("an index").current()
+}
