@@ -100,6 +100,8 @@ fn present(args: &Args, own: &Path) -> Fallible<Vec<(System, PathBuf)>> {
 }
 
 fn measure(args: &Args, case: &Case, system: &System, program: &Path, folder: &Path) -> Fallible<Vec<Figure>> {
+    // A folder of its own inside: whatever else lies in the one that was named is left alone.
+    let folder = &folder.join("versus-scratch");
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder)?;
     let ask = Ask {
