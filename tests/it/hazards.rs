@@ -25,6 +25,14 @@ async fn poll_once(future: impl Future) {
     .await;
 }
 
+/// Gives every task of the test its turn so often that whatever can happen has happened: they share one thread, and what
+/// they work on is in memory.
+async fn settled() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Waits for a future; panics if that takes too long.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let Ok(value) = tokio::time::timeout(Duration::from_secs(5), future).await else { panic!("{what} takes too long") };
@@ -112,7 +120,7 @@ async fn a_step_with_a_deadline_ends_with_its_engine() {
         let counter = counter.clone();
         async move {
             while counter.fetch_add(1, Ordering::SeqCst) < u32::MAX {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::task::yield_now().await;
             }
             Res::Ok(n)
         }
@@ -125,7 +133,7 @@ async fn a_step_with_a_deadline_ends_with_its_engine() {
     }
     engine.shutdown().await.unwrap();
     let then = ticks.load(Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    settled().await;
     assert_eq!(ticks.load(Ordering::SeqCst), then, "it goes on after the engine's end");
 }
 
@@ -160,7 +168,7 @@ async fn a_cancellation_that_is_dropped_half_way_cancels_all_the_same() {
     while log.count("a") == 0 {
         tokio::task::yield_now().await;
     }
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    settled().await;
     poll_once(run.cancel("no")).await;
     assert_eq!(soon("the run", run.output()).await.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(log.count("undo"), 1);
@@ -186,7 +194,7 @@ async fn a_start_under_way_is_told_when_its_engine_goes() {
     let store = SlowStore::new(memory(), 9, 0);
     let engine = Engine::builder().store(store as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let start = tokio::spawn(engine.start(&flow, 1).into_future());
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    settled().await;
     drop(engine);
     let error = soon("the start", start).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
@@ -262,7 +270,7 @@ async fn a_run_leaves_memory_only_when_all_of_it_is_written() {
         tokio::task::yield_now().await;
     }
     let later = async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        settled().await;
         store.commits.add_permits(100);
     };
     let (cancelled, ()) = tokio::join!(soon("the cancellation", run.cancel("no")), later);
@@ -329,10 +337,10 @@ async fn a_run_that_is_attached_to_while_it_is_taken_over_runs_once() {
     let (host, served) = (engine.clone(), flow.clone());
     let attached = tokio::spawn(async move { host.start(&served, 1).key("k").await.unwrap().output().await });
     // Time for the run to be attached to and to end, if that is possible already.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    settled().await;
     store.claims.add_permits(10);
     assert_eq!(soon("the run", attached).await.unwrap().unwrap(), 1);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    settled().await;
     engine.shutdown().await.unwrap();
     assert_eq!(log.count("a"), 1, "it was recorded, and ran again");
 }
@@ -356,7 +364,7 @@ async fn a_write_too_large_for_the_store_fails_its_run_alone() {
 #[tokio::test]
 async fn an_ephemeral_run_is_attached_to_like_any_other_and_nobody_waits_for_one_that_is_gone() {
     let wait = |n: u64| async move {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        settled().await;
         Res::Ok(n)
     };
     let flow = workflow("w").define(|flow, n| flow.step("a", wait, n)).unwrap();
@@ -385,7 +393,7 @@ async fn a_run_that_is_about_to_be_taken_over_can_be_cancelled() {
     let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let runs = engine.runs();
     let cancelled = tokio::spawn(async move { runs.cancel(&TenantId::default(), id, "no").await });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    settled().await;
     store.claims.add_permits(10);
     assert!(soon("the cancellation", cancelled).await.unwrap().unwrap());
 }
@@ -435,7 +443,7 @@ async fn the_runs_of_an_engine_that_died_are_taken_over_by_one_that_was_there_be
     drop(first);
     let passes = async {
         loop {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::task::yield_now().await;
             clock.advance(secs(1));
         }
     };
