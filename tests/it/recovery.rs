@@ -5,17 +5,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fastn::prelude::*;
-use fastn::runtime::EngineBuilder;
 use fastn::store::Store;
 use fastn_testkit::FaultStore;
 use tokio::sync::Notify;
 
 use crate::world::{Log, Res, memory, noted};
-
-/// An engine that does not wait for steps that are held.
-fn impatient(store: &Arc<dyn Store>) -> EngineBuilder {
-    Engine::builder().store(store.clone()).grace(millis(1))
-}
 
 /// A flow whose second step does not end before it is let.
 fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
@@ -36,6 +30,16 @@ fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
             flow.step("last", noted(log, "last"), slow)
         })
         .unwrap()
+}
+
+/// Starts a run of a gated flow with 7, and shuts its engine down while the second step is held.
+async fn interrupted(store: &Arc<dyn Store>, flow: &Workflow<u64, u64>, log: &Log) -> (TenantId, RunId) {
+    // An engine that does not wait for steps that are held.
+    let engine = Engine::builder().store(store.clone()).grace(millis(1)).serve(flow).open().await.unwrap();
+    let run = engine.start(flow, 7).await.unwrap();
+    until(log, "slow begins").await;
+    engine.shutdown().await.unwrap();
+    (run.tenant().clone(), run.id())
 }
 
 async fn until(log: &Log, what: &str) {
@@ -74,10 +78,7 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
 async fn an_engine_works_while_it_still_looks_for_unfinished_runs() {
     let (inner, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let flow = gated(&log, &gate, 1);
-    let engine = impatient(&inner).serve(&flow).open().await.unwrap();
-    let old = engine.start(&flow, 7).await.unwrap();
-    until(&log, "slow begins").await;
-    engine.shutdown().await.unwrap();
+    let (tenant, old) = interrupted(&inner, &flow, &log).await;
 
     let held = FaultStore::new(inner, |_, _| None).hold_claims();
     let store: Arc<dyn Store> = Arc::new(held.clone());
@@ -85,21 +86,17 @@ async fn an_engine_works_while_it_still_looks_for_unfinished_runs() {
     let new = engine.start(&flow, 8).await.unwrap();
     gate.notify_one();
     assert_eq!(new.output().await.unwrap(), 8);
-    assert_eq!(engine.runs().inspect(old.tenant(), old.id()).await.unwrap().outcome, None);
+    assert_eq!(engine.runs().inspect(&tenant, old).await.unwrap().outcome, None);
     held.let_claims();
     gate.notify_one();
-    assert_eq!(engine.runs().handle::<u64>(old.tenant(), old.id()).output().await.unwrap(), 7);
+    assert_eq!(engine.runs().handle::<u64>(&tenant, old).output().await.unwrap(), 7);
 }
 
 #[tokio::test]
 async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = impatient(&store).serve(&old).open().await.unwrap();
-    let run = engine.start(&old, 7).await.unwrap();
-    until(&log, "slow begins").await;
-    let (tenant, id) = (run.tenant().clone(), run.id());
-    engine.shutdown().await.unwrap();
+    let (tenant, id) = interrupted(&store, &old, &log).await;
 
     let new = gated(&log, &gate, 2);
     let engine = Engine::builder().store(store.clone()).serve(&new).open().await.unwrap();
@@ -122,15 +119,12 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
 async fn a_graph_that_was_changed_without_a_new_version_is_told() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = impatient(&store).serve(&old).open().await.unwrap();
-    let run = engine.start(&old, 7).await.unwrap();
-    until(&log, "slow begins").await;
-    engine.shutdown().await.unwrap();
+    let (tenant, id) = interrupted(&store, &old, &log).await;
 
     let changed: Workflow<u64, u64> =
         workflow("gated").define(|flow, n| flow.step("other", noted(&log, "other"), n)).unwrap();
     let engine = Engine::builder().store(store).serve(&changed).open().await.unwrap();
-    let why = engine.runs().inspect(run.tenant(), run.id()).await.unwrap().waits_for.unwrap();
+    let why = engine.runs().inspect(&tenant, id).await.unwrap().waits_for.unwrap();
     assert!(why.contains("its graph was changed without a new version"), "{why}");
 }
 
@@ -138,10 +132,7 @@ async fn a_graph_that_was_changed_without_a_new_version_is_told() {
 async fn policies_can_change_while_runs_are_in_flight() {
     let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
     let old = gated(&log, &gate, 1);
-    let engine = impatient(&store).serve(&old).open().await.unwrap();
-    let run = engine.start(&old, 7).await.unwrap();
-    until(&log, "slow begins").await;
-    engine.shutdown().await.unwrap();
+    let (tenant, id) = interrupted(&store, &old, &log).await;
 
     let tuned = workflow("gated")
         .define(|flow, n| {
@@ -151,7 +142,7 @@ async fn policies_can_change_while_runs_are_in_flight() {
         })
         .unwrap();
     let engine = Engine::builder().store(store).serve(&tuned).open().await.unwrap();
-    let run = engine.runs().handle::<u64>(run.tenant(), run.id());
+    let run = engine.runs().handle::<u64>(&tenant, id);
     assert_eq!(run.output().await.unwrap(), 7);
     assert_eq!(log.take(), ["first", "slow begins", "slow", "last"]);
 }
