@@ -213,7 +213,7 @@ impl Journal {
             self.set_in_hand(Some(group.fate.clone()));
             let results = match self.commit(group.writes).await {
                 Ok(results) => Ok(results),
-                Err(error) => Err(self.halt(error)),
+                Err(error) => Err(self.halt(Arc::new(error))),
             };
             self.set_in_hand(None);
             let failed = results.as_ref().err().cloned();
@@ -230,8 +230,7 @@ impl Journal {
     }
 
     /// Takes no more writes and fails those that are queued or were being committed.
-    pub(crate) fn halt(&self, error: Error) -> Arc<Error> {
-        let error = Arc::new(error);
+    pub(crate) fn halt(&self, error: Arc<Error>) -> Arc<Error> {
         let _ = self.halted.set(error.clone());
         let groups = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

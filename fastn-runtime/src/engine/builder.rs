@@ -194,8 +194,9 @@ impl EngineBuilder {
         if let Keeper::Durable { journal, .. } = &core.services.keeper {
             let (owner, journal) = (core.clone(), journal.clone());
             core.spawn(async move {
-                let ended =
-                    caught(journal.run()).await.unwrap_or_else(|panic| Err(journal.halt(died("commit", panic))));
+                let ended = caught(journal.run())
+                    .await
+                    .unwrap_or_else(|panic| Err(journal.halt(Arc::new(died("commit", panic)))));
                 if let Err(error) = ended {
                     owner.halt(&error);
                 }

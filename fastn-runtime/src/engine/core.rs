@@ -165,7 +165,7 @@ impl Core {
         self.runs().get(key).and_then(|entry| entry.run.clone())
     }
 
-    /// What to wait for to learn of a run's end, and whether the run is in memory.
+    /// What to wait for to learn of a run's end.
     pub(super) fn watch(&self, key: &RunKey) -> Arc<Watch> {
         let mut runs = self.runs();
         let entry = runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: Arc::new(Watch::default()) });
@@ -258,9 +258,13 @@ impl Core {
         }
     }
 
-    /// The journal gave up: everything stops, and everybody who waits is told why.
+    /// The engine cannot go on: nothing more is written, everything stops, and everybody who waits, now or later, is told
+    /// why.
     pub(super) fn halt(&self, error: &Arc<Error>) {
-        tracing::error!(error = ?error, "the engine halts: its journal failed");
+        tracing::error!(error = ?error, "the engine halts");
+        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+            journal.halt(error.clone());
+        }
         self.end_all(error);
     }
 

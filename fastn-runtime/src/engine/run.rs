@@ -265,7 +265,7 @@ impl Run {
         self.answered.notify_waiters();
     }
 
-    /// How many attempts are under way and what is next, for people.
+    /// What is next for the run.
     pub(super) fn then(&self) -> Then {
         self.state().machine.then()
     }
