@@ -12,6 +12,7 @@ mod house;
 
 mod old_formats;
 mod recovery;
+mod slow_store;
 mod spans;
 mod starting;
 mod store_faults;

@@ -1,0 +1,76 @@
+//! A store that takes its time.
+
+use std::sync::Arc;
+
+use fastn::prelude::*;
+use fastn::store::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, Store, Written};
+use tokio::sync::Semaphore;
+
+/// A store that answers claims only when it may, although they take effect at once, and commits only when it may.
+pub(crate) struct SlowStore {
+    inner: Arc<dyn Store>,
+    pub(crate) claims: Semaphore,
+    pub(crate) commits: Semaphore,
+}
+
+impl SlowStore {
+    pub(crate) fn new(inner: Arc<dyn Store>, claims: usize, commits: usize) -> Arc<Self> {
+        Arc::new(Self { inner, claims: Semaphore::new(claims), commits: Semaphore::new(commits) })
+    }
+}
+
+impl std::fmt::Debug for SlowStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SlowStore")
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SlowStore {
+    fn name(&self) -> String {
+        "slow".to_owned()
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease, Error> {
+        self.inner.acquire(ask).await
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), Error> {
+        self.inner.renew(lease, until).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.inner.release(lease).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>, Error> {
+        self.commits.acquire().await.unwrap().forget();
+        self.inner.commit(batch).await
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>, Error> {
+        let claimed = self.inner.claim(ask).await;
+        self.claims.acquire().await.unwrap().forget();
+        claimed
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>, Error> {
+        self.inner.read(run).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>, Error> {
+        self.inner.plan(tenant, definition).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page, Error> {
+        self.inner.list(query).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.inner.prune(before, limit).await
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+}
