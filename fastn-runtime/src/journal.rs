@@ -10,10 +10,10 @@ use std::time::Duration;
 use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{Batch, Lease, Store, Write, Written};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, pause};
+use crate::flag::Flag;
 
 /// The most writes in one commit, so that one commit's time and memory are bounded.
 const MOST_WRITES: usize = 8_192;
@@ -35,8 +35,8 @@ pub(crate) struct Journal {
     /// Something was queued, or the journal was closed.
     queued: Notify,
     halted: OnceLock<Arc<Error>>,
-    /// Cancelled when nothing more will be committed.
-    ended: CancellationToken,
+    /// Nothing more will be committed.
+    ended: Flag,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +150,7 @@ impl Journal {
             in_hand: Mutex::default(),
             queued: Notify::new(),
             halted: OnceLock::new(),
-            ended: CancellationToken::new(),
+            ended: Flag::default(),
         }
     }
 
@@ -192,12 +192,12 @@ impl Journal {
 
     /// Completes when nothing more will be committed.
     pub(crate) async fn ended(&self) {
-        self.ended.cancelled().await;
+        self.ended.raised().await;
     }
 
     /// Commits what is queued, until the journal is closed or the store fails for good.
     pub(crate) async fn run(&self) -> std::result::Result<(), Arc<Error>> {
-        let _ended = self.ended.clone().drop_guard();
+        let _ended = self.ended.raise_at_end();
         loop {
             let (group, closed) = {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,18 +277,14 @@ impl Journal {
 
     /// Commits, trying again with growing waits while the store is unavailable and patience lasts.
     async fn commit_patiently(&self, writes: &[Write]) -> Result<Vec<Written>> {
-        let began = self.clock.now();
+        let began = self.clock.uptime();
         let mut wait = Duration::from_millis(5);
         loop {
-            let now = self.clock.now();
-            let batch = Batch { lease: Some(self.lease.token), now, writes: writes.to_vec() };
+            let batch = Batch { lease: Some(self.lease.token), now: self.clock.now(), writes: writes.to_vec() };
             match self.store.commit(batch).await {
-                Err(error) if error.is_transient() && now.since(began) < self.patience => {
+                Err(error) if error.is_transient() && self.clock.uptime().saturating_sub(began) < self.patience => {
                     tracing::warn!(error = ?error, "the store is unavailable; trying again");
-                    let again = now.plus(wait);
-                    while self.clock.now() < again {
-                        self.clock.sleep_until(again).await;
-                    }
+                    pause(&*self.clock, wait).await;
                     wait = (wait * 2).min(Duration::from_secs(1));
                 }
                 result => return result,

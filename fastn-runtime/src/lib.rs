@@ -6,9 +6,12 @@
 mod chance;
 mod clock;
 mod engine;
+mod flag;
 mod journal;
 pub mod machine;
 mod panics;
+mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};
+pub use crate::tasks::{EngineTask, Spawner};

@@ -14,9 +14,9 @@ use tracing::Instrument;
 use super::core::Core;
 use super::run::Run;
 use super::watch::RunEvent;
-use crate::clock::Clock;
+use crate::clock::pause;
 use crate::machine::Task;
-use crate::panics::{Caught, failure_of};
+use crate::panics::Caught;
 
 /// Makes an attempt; takes the arguments out of the task.
 pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -> Result<Payload, Failure> {
@@ -96,14 +96,11 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
             let mut attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
             let result = tokio::select! {
                 biased;
-                result = &mut attempt => Some(result.unwrap_or_else(|stopped| match stopped.try_into_panic() {
-                    Ok(panic) => Err(failure_of(&*panic)),
-                    Err(_) => Err(cancelled()),
-                })),
-                () = reached(&*core.services.clock, deadline) => None,
+                result = &mut attempt => Some(result.unwrap_or_else(|| Err(cancelled()))),
+                () = pause(&*core.services.clock, deadline.since(now)) => None,
                 () = cut_off(&link) => Some(Err(cancelled())),
             };
-            attempt.abort();
+            drop(attempt);
             result.unwrap_or_else(|| {
                 let took = format!("took longer than {:?}", deadline.since(now));
                 Err(Failure::new(FailureKind::TIMEOUT, took))
@@ -146,19 +143,10 @@ async fn cut_off(link: &Link) {
     if !link.can_be_cancelled {
         return pending().await;
     }
-    link.run.abort.cancelled().await;
+    link.run.abort.raised().await;
     if link.listens.load(Ordering::Acquire) {
         let services = &link.core.services;
-        reached(&*services.clock, services.clock.now().plus(services.limits.grace)).await;
-    }
-}
-
-async fn reached(clock: &dyn Clock, time: Timestamp) {
-    if time == Timestamp::MAX {
-        return pending().await;
-    }
-    while clock.now() < time {
-        clock.sleep_until(time.max(clock.now().plus(Duration::from_micros(1)))).await;
+        pause(&*services.clock, services.limits.grace).await;
     }
 }
 
@@ -187,23 +175,22 @@ impl StepLink for Link {
     }
 
     fn is_cancelled(&self) -> bool {
-        (self.can_be_cancelled && self.run.abort.is_cancelled()) || self.core.is_stopping()
+        (self.can_be_cancelled && self.run.abort.is_raised()) || self.core.is_stopping()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         self.listens.store(true, Ordering::Release);
-        let stopping = self.core.stopping().clone();
-        let abort = self.can_be_cancelled.then(|| self.run.abort.clone());
+        let (core, run) = (self.core.clone(), self.can_be_cancelled.then(|| self.run.clone()));
         Box::pin(async move {
             let aborted = async {
-                match abort {
-                    Some(abort) => abort.cancelled_owned().await,
+                match &run {
+                    Some(run) => run.abort.raised().await,
                     None => pending().await,
                 }
             };
             tokio::select! {
                 () = aborted => {}
-                () = stopping.cancelled() => {}
+                () = core.stopping() => {}
             }
         })
     }

@@ -17,9 +17,10 @@ use super::services::{Keeper, Limits, Services};
 use super::start::key_of;
 use super::{recovery, timers};
 use crate::chance::Chance;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, pause};
 use crate::journal::Journal;
 use crate::panics::caught;
+use crate::tasks::{Spawner, TokioSpawner};
 
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -60,6 +61,7 @@ pub struct EngineBuilder {
     registry: Registry,
     executor: Option<ExecutorId>,
     clock: Arc<dyn Clock>,
+    spawner: Option<Arc<dyn Spawner>>,
     seed: Option<u64>,
     patience: Duration,
     limits: Limits,
@@ -73,6 +75,7 @@ impl Default for EngineBuilder {
             registry: Registry::default(),
             executor: None,
             clock: Arc::new(SystemClock),
+            spawner: None,
             seed: None,
             patience: Duration::from_secs(20),
             limits: Limits { payload: 4 << 20, grace: Duration::from_secs(5), park_after: Duration::from_secs(5) },
@@ -109,6 +112,12 @@ impl EngineBuilder {
     /// Where time comes from; by default the machine's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Where the engine's tasks run; by default on the tokio runtime on which it is opened.
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.spawner = Some(spawner);
         self
     }
 
@@ -155,8 +164,13 @@ impl EngineBuilder {
     /// Dropping the future may leave the store open until its tasks notice; open again.
     pub async fn open(self) -> Result<Engine> {
         const OP: &str = "open engine";
-        let runtime =
-            tokio::runtime::Handle::try_current().map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?;
+        let spawner: Arc<dyn Spawner> = match self.spawner {
+            Some(spawner) => spawner,
+            None => {
+                let runtime = tokio::runtime::Handle::try_current();
+                Arc::new(TokioSpawner(runtime.map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?))
+            }
+        };
         let definitions = unique(self.definitions)?;
         check_actions(&definitions, &self.registry)?;
 
@@ -189,7 +203,7 @@ impl EngineBuilder {
         let chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
         let (clock, limits) = (self.clock, self.limits);
         let services = Services { keeper, clock, chance, alarms: Alarms::default(), limits };
-        let core = Arc::new(Core::new(services, self.registry, definitions, runtime));
+        let core = Arc::new(Core::new(services, self.registry, definitions, spawner));
         vital(&core, timers::run(core.clone()));
         if let Keeper::Durable { journal, .. } = &core.services.keeper {
             let (owner, journal) = (core.clone(), journal.clone());
@@ -234,10 +248,7 @@ async fn renew(core: Arc<Core>) {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     let mut wait = LEASE / 3;
     loop {
-        let next = core.services.clock.now().plus(wait);
-        while core.services.clock.now() < next {
-            core.services.clock.sleep_until(next).await;
-        }
+        pause(&*core.services.clock, wait).await;
         wait = LEASE / 3;
         match store.renew(lease, core.services.clock.now().plus(LEASE)).await {
             Ok(()) => {}

@@ -8,13 +8,13 @@ use std::time::Duration;
 use fastn_connectors::Registry;
 use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
 use fastn_store::{DefinitionKey, RunKey};
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::run::{Pending, Run};
 use super::services::{Keeper, Services};
 use super::watch::Watch;
+use crate::clock::within;
+use crate::flag::Flag;
+use crate::tasks::{Owned, Spawner, Tasks};
 
 /// How many runs are brought into memory at a time, at most.
 const LOADERS: usize = 64;
@@ -32,15 +32,12 @@ pub(super) struct Core {
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
-    /// Cancelled when every run that could be claimed when the engine was opened is in memory.
-    pub(super) recovered: CancellationToken,
+    /// Every run that could be claimed when the engine was opened is in memory.
+    pub(super) recovered: Flag,
     /// Owns every task of the engine.
-    tasks: TaskTracker,
-    runtime: Handle,
+    tasks: Arc<Tasks>,
     /// No new runs and attempts.
-    stopping: CancellationToken,
-    /// Everything is dropped.
-    killed: CancellationToken,
+    stopping: Flag,
 }
 
 /// A definition that this engine runs.
@@ -68,7 +65,7 @@ impl Core {
         services: Services,
         registry: Registry,
         definitions: HashMap<DefinitionKey, Served>,
-        runtime: Handle,
+        spawner: Arc<dyn Spawner>,
     ) -> Self {
         Self {
             services,
@@ -77,33 +74,20 @@ impl Core {
             runs: Mutex::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
-            recovered: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            runtime,
-            stopping: CancellationToken::new(),
-            killed: CancellationToken::new(),
+            recovered: Flag::default(),
+            tasks: Arc::new(Tasks::new(spawner)),
+            stopping: Flag::default(),
         }
     }
 
     /// Starts a task that ends with the engine at the latest.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let killed = self.killed.clone();
-        let task = async move {
-            tokio::select! {
-                biased;
-                () = task => {}
-                () = killed.cancelled() => {}
-            }
-        };
-        drop(self.tasks.spawn_on(task, &self.runtime));
+        self.tasks.spawn(Box::pin(task));
     }
 
     /// A task of a host's whose end can be awaited. It ends with whoever waits for it, and so with the engine.
-    pub(super) fn spawn_attempt<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> AbortOnDropHandle<T> {
-        AbortOnDropHandle::new(self.tasks.spawn_on(task, &self.runtime))
+    pub(super) fn spawn_attempt<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Owned<T> {
+        self.tasks.spawn_owned(task)
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
@@ -218,17 +202,12 @@ impl Core {
 
     /// Whether new runs and attempts may begin.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+        self.stopping.is_raised()
     }
 
     /// Completes when the engine is told to stop.
-    pub(super) fn stopping(&self) -> &CancellationToken {
-        &self.stopping
-    }
-
-    /// Completes when everything is dropped.
-    pub(super) async fn killed(&self) {
-        self.killed.cancelled().await;
+    pub(super) async fn stopping(&self) {
+        self.stopping.raised().await;
     }
 
     pub(super) fn check_open(&self, op: &'static str) -> Result<()> {
@@ -268,21 +247,26 @@ impl Core {
         self.end_all(error);
     }
 
+    /// Whether everything was dropped.
+    pub(super) fn is_killed(&self) -> bool {
+        self.tasks.is_killed()
+    }
+
     /// Everything stops at once.
     pub(super) fn kill(&self) {
-        if !self.killed.is_cancelled() {
+        if !self.tasks.is_killed() {
             self.end_all(&Arc::new(Error::new(ErrorKind::Closed, "run workflow")));
         }
     }
 
     /// Everything stops at once, and the store is given back as soon as all tasks have ended.
     pub(super) fn abandon(self: &Arc<Self>) {
-        if self.killed.is_cancelled() {
+        if self.tasks.is_killed() {
             return;
         }
         self.kill();
         let core = self.clone();
-        drop(self.runtime.spawn(async move {
+        self.tasks.spawn_beside(Box::pin(async move {
             if let Err(error) = core.give_back().await {
                 tracing::warn!(error = ?error, "the store could not be given back");
             }
@@ -290,9 +274,8 @@ impl Core {
     }
 
     fn end_all(&self, error: &Arc<Error>) {
-        self.stopping.cancel();
-        self.killed.cancel();
-        self.tasks.close();
+        self.stopping.raise();
+        self.tasks.kill();
         let entries = std::mem::take(&mut *self.runs());
         for entry in entries.into_values() {
             // What was written is told, even where the task that would have told it is gone.
@@ -302,18 +285,18 @@ impl Core {
     }
 
     pub(super) async fn shutdown(&self) -> Result<()> {
-        self.stopping.cancel();
-        self.tasks.close();
+        self.stopping.raise();
         // The journal's own task ends when the journal is closed; until then it must serve those that drain.
         let drained = async {
             for run in self.in_memory() {
                 run.idle().await;
             }
         };
-        let _ = tokio::time::timeout(self.services.limits.grace, drained).await;
+        let (clock, grace) = (&*self.services.clock, self.services.limits.grace);
+        let _ = within(clock, grace, drained).await;
         if let Keeper::Durable { journal, .. } = &self.services.keeper {
             journal.close();
-            let _ = tokio::time::timeout(self.services.limits.grace, journal.ended()).await;
+            let _ = within(clock, grace, journal.ended()).await;
         }
         self.kill();
         self.give_back().await
@@ -321,7 +304,7 @@ impl Core {
 
     /// Waits for the tasks, which were told to end, and lets go of the store.
     async fn give_back(&self) -> Result<()> {
-        if tokio::time::timeout(STUBBORN, self.tasks.wait()).await.is_err() {
+        if within(&*self.services.clock, STUBBORN, self.tasks.ended()).await.is_none() {
             tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
         }
         match &self.services.keeper {

@@ -73,13 +73,14 @@ impl<O> RunHandle<O> {
                     Recorded::Here => true,
                     Recorded::Elsewhere => false,
                 };
+            // Whoever comes after everything was dropped is told by nobody.
+            if self.core.is_killed() && watch.peek().is_none() {
+                return Err(Error::new(ErrorKind::Closed, "await run").with("run", self.key.run));
+            }
             tokio::select! {
                 biased;
                 end = watch.ended() => return end.map_err(lost),
-                () = self.core.killed() => {
-                    return Err(Error::new(ErrorKind::Closed, "await run").with("run", self.key.run));
-                }
-                () = self.core.services.clock.sleep_until(self.core.services.clock.now().plus(POLL)), if !tells => {}
+                () = self.core.services.clock.sleep(POLL), if !tells => {}
             }
         }
     }

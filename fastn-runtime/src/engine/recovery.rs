@@ -22,25 +22,22 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) async fn run(core: Arc<Core>) {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     let serves: Vec<_> = core.definitions.keys().cloned().collect();
-    let _recovered = core.recovered.clone().drop_guard();
+    let _recovered = core.recovered.raise_at_end();
     while !core.is_stopping() {
         let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
         let claimed = match store.claim(ask).await {
             Ok(claimed) if claimed.is_empty() => {
                 drop(claiming);
-                core.recovered.cancel();
-                core.services.clock.sleep_until(core.services.clock.now().plus(AGAIN)).await;
+                core.recovered.raise();
+                core.services.clock.sleep(AGAIN).await;
                 continue;
             }
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
                 drop(claiming);
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
-                core.services
-                    .clock
-                    .sleep_until(core.services.clock.now().plus(std::time::Duration::from_millis(200)))
-                    .await;
+                core.services.clock.sleep(std::time::Duration::from_millis(200)).await;
                 continue;
             }
             // Without its lease the engine is none.
@@ -50,7 +47,7 @@ pub(super) async fn run(core: Arc<Core>) {
             Err(error) => {
                 drop(claiming);
                 tracing::error!(error = ?error, "runs could not be claimed; trying again later");
-                core.services.clock.sleep_until(core.services.clock.now().plus(AGAIN)).await;
+                core.services.clock.sleep(AGAIN).await;
                 continue;
             }
         };
@@ -73,9 +70,9 @@ pub(super) async fn run(core: Arc<Core>) {
 /// `Unsupported` if this engine does not hold it.
 pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Option<Arc<Run>>> {
     let mut found = find(core, key).await?;
-    if matches!(found, Found::Unclaimed) && !core.recovered.is_cancelled() {
+    if matches!(found, Found::Unclaimed) && !core.recovered.is_raised() {
         // The engine was just opened, and the run may be about to be taken over.
-        core.recovered.cancelled().await;
+        core.recovered.raised().await;
         found = find(core, key).await?;
     }
     let elsewhere = |why| Err(Error::new(ErrorKind::Unsupported, "load run").with("run", key.run).caused_by(why));

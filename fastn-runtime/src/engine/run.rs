@@ -9,11 +9,11 @@ use fastn_core::{
 };
 use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn, Write, Written};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::services::{Keeper, Services};
 use super::watch::Watch;
+use crate::flag::Flag;
 use crate::journal::Ticket;
 use crate::machine::{Action, Machine, Task, Turn};
 
@@ -23,7 +23,7 @@ pub(super) struct Run {
     pub(super) definition: Definition,
     pub(super) watch: Arc<Watch>,
     /// Work under way is to stop.
-    pub(super) abort: CancellationToken,
+    pub(super) abort: Flag,
     pub(super) span: Span,
     /// When the whole run is to be over.
     deadline: Option<Timestamp>,
@@ -88,7 +88,7 @@ impl Run {
             key,
             no,
             watch,
-            abort: CancellationToken::new(),
+            abort: Flag::default(),
             span,
             deadline,
             state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, left: false }),

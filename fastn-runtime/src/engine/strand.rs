@@ -58,7 +58,7 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
     let mut own = None;
     for action in actions {
         match action {
-            Action::AbortAll => run.abort.cancel(),
+            Action::AbortAll => run.abort.raise(),
             Action::Run(task) if own.is_none() => own = Some(task),
             Action::Run(task) => begin(core, run, task),
         }
@@ -117,6 +117,6 @@ pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Re
 /// and whoever claims the run next goes on from there.
 pub(super) fn lose(core: &Core, run: &Arc<Run>, error: Error) {
     tracing::error!(parent: &run.span, error = ?error, "the run cannot go on in this engine");
-    run.abort.cancel();
+    run.abort.raise();
     core.dismiss(run, Err(Arc::new(error)));
 }

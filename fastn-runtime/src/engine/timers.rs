@@ -1,6 +1,7 @@
 //! What happens by itself: sleeps end, retries begin, deadlines pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastn_store::RunKey;
 
@@ -8,6 +9,9 @@ use super::core::Core;
 use super::recovery;
 use super::run::Told;
 use super::strand;
+
+/// The longest sleep at a stretch, so that it is noticed when the calendar is set.
+const STRETCH: Duration = Duration::from_secs(30);
 
 /// Looks at runs when their time has come, as long as the engine lives.
 pub(super) async fn run(core: Arc<Core>) {
@@ -29,7 +33,7 @@ pub(super) async fn run(core: Arc<Core>) {
             None => earlier.await,
             Some(time) => tokio::select! {
                 () = earlier => {}
-                () = core.services.clock.sleep_until(time) => {}
+                () = core.services.clock.sleep(time.since(core.services.clock.now()).min(STRETCH)) => {}
             },
         }
     }

@@ -209,7 +209,7 @@ where
             if let Some(next) = next.filter(|next| *next < Timestamp::MAX && *next > self.clock.now())
                 && open.iter().all(|run| run.status == RunStatus::Waiting)
             {
-                self.clock.set(next);
+                self.clock.advance(next.since(self.clock.now()));
             }
         }
     }
