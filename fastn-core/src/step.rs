@@ -135,6 +135,8 @@ impl fmt::Debug for NodePath {
 
 /// The engine's side of a running step.
 pub trait StepLink: Send + Sync + 'static {
+    /// What the step can know about itself.
+    fn info(&self) -> &StepInfo;
     /// Tells those who watch the run of progress. Not recorded.
     fn progress(&self, data: Payload);
     /// How long the attempt may go on, by the engine's clock; `None` if nothing limits it.
@@ -148,19 +150,23 @@ pub trait StepLink: Send + Sync + 'static {
 /// What a step gets if its first parameter asks for it. Cloning is cheap.
 #[derive(Clone)]
 pub struct StepCx {
-    info: Arc<StepInfo>,
     link: Arc<dyn StepLink>,
 }
 
 impl StepCx {
     /// For the engine, and for tests of steps.
-    pub fn new(info: StepInfo, link: Arc<dyn StepLink>) -> Self {
-        Self { info: Arc::new(info), link }
+    pub fn new(link: Arc<dyn StepLink>) -> Self {
+        Self { link }
+    }
+
+    /// Of a step that no engine runs, for tests: nothing limits it, nobody cancels it, and nobody hears of its progress.
+    pub fn detached(info: StepInfo) -> Self {
+        Self::new(Arc::new(Detached(info)))
     }
 
     /// What the step can know about itself.
     pub fn info(&self) -> &StepInfo {
-        &self.info
+        self.link.info()
     }
 
     /// Tells those who watch the run of progress. It is not recorded, and nobody need be listening.
@@ -197,9 +203,31 @@ impl StepCx {
     }
 }
 
+struct Detached(StepInfo);
+
+impl StepLink for Detached {
+    fn info(&self) -> &StepInfo {
+        &self.0
+    }
+
+    fn progress(&self, _: Payload) {}
+
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn cancelled(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
 impl fmt::Debug for StepCx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.info.fmt(f)
+        self.info().fmt(f)
     }
 }
 

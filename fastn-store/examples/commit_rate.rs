@@ -91,7 +91,8 @@ fn new_runs() -> Result<Vec<Write>, Error> {
         random[2..].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
         let key = RunKey { tenant: TenantId::default(), run: RunId::at(Timestamp::EPOCH, random) };
         let input = Payload::json(format!("{{\"order\":{n}}}"));
-        Write::Create(NewRun { key, definition: definition.clone(), plan: None, input, created_at: Timestamp::EPOCH })
+        let definition = definition.clone();
+        Write::Create(NewRun { key, definition, plan: None, input, created_at: Timestamp::EPOCH }.into())
     };
     Ok((0..RUNS).map(new).collect())
 }

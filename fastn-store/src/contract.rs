@@ -145,7 +145,7 @@ pub struct Batch {
 #[non_exhaustive]
 pub enum Write {
     /// A new run.
-    Create(NewRun),
+    Create(Arc<NewRun>),
     /// Something happened in a run.
     Turn(Turn),
 }

@@ -107,7 +107,7 @@ impl Store for MemoryStore {
             }
             // After the turns, so that a run that exists is shown as they leave it.
             let written = batch.writes.into_iter().map(|write| match write {
-                Write::Create(new) => house.create(new, batch.lease),
+                Write::Create(new) => house.create(&new, batch.lease),
                 Write::Turn(_) => Written::Turned,
             });
             Ok(written.collect())
@@ -212,7 +212,7 @@ impl House {
         batch.writes.iter().map(judge).collect()
     }
 
-    fn create(&mut self, new: NewRun, holder: Option<u64>) -> Written {
+    fn create(&mut self, new: &NewRun, holder: Option<u64>) -> Written {
         if let Some((no, run)) = self.by_key.get(&new.key).and_then(|no| Some((*no, self.runs.get(no)?))) {
             let (definition, input) = (run.definition.clone(), run.input.clone());
             return Written::Exists(Box::new(Existing { no, definition, input, status: run.status }));
@@ -220,13 +220,14 @@ impl House {
         self.last_run += 1;
         let no = RunNo(self.last_run);
         self.by_key.insert(new.key.clone(), no);
-        if let Some(plan) = new.plan {
-            self.plans.entry((new.key.tenant.clone(), new.definition.clone())).or_insert(plan);
+        if let Some(plan) = &new.plan {
+            let definition = (new.key.tenant.clone(), new.definition.clone());
+            self.plans.entry(definition).or_insert_with(|| plan.clone());
         }
         let run = Run {
-            key: new.key,
-            definition: new.definition,
-            input: new.input,
+            key: new.key.clone(),
+            definition: new.definition.clone(),
+            input: new.input.clone(),
             status: RunStatus::Pending,
             created_at: new.created_at,
             finished_at: None,

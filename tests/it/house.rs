@@ -134,7 +134,7 @@ fn code(name: &str) -> Vec<(PathBuf, String)> {
 fn one_room_of_the_engine_spawns_and_one_tells_the_time() {
     for (word, room) in [
         ("tokio::spawn", ""),
-        (".spawn(task)", "src/tasks.rs"),
+        ("self.0.spawn(", "src/tasks.rs"),
         ("thread::", ""),
         ("tokio::time::sleep", "clock.rs"),
         ("interval(", ""),

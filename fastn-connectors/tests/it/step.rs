@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 /// The engine's side of a step, seen from both sides.
 pub(crate) struct Link {
+    info: StepInfo,
     progress: Mutex<Vec<Value>>,
     /// How many have been told so far, for those who wait for one.
     told: watch::Sender<usize>,
@@ -21,12 +22,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self::until(None))
+        Arc::new(Self::until("charge", None))
     }
 
-    fn until(until: Option<Instant>) -> Self {
+    fn until(node: &str, until: Option<Instant>) -> Self {
         let (told, cancelled) = (watch::Sender::new(0), watch::Sender::new(false));
-        Self { progress: Mutex::default(), told, cancelled, until }
+        Self { info: info(node), progress: Mutex::default(), told, cancelled, until }
     }
 
     pub(crate) fn cancel(&self) {
@@ -45,6 +46,10 @@ impl Link {
 }
 
 impl StepLink for Link {
+    fn info(&self) -> &StepInfo {
+        &self.info
+    }
+
     fn progress(&self, data: Payload) {
         self.progress
             .lock()
@@ -88,12 +93,12 @@ pub(crate) fn cx() -> StepCx {
 }
 
 pub(crate) fn cx_of(link: &Arc<Link>) -> StepCx {
-    StepCx::new(info("charge"), Arc::clone(link) as Arc<dyn StepLink>)
+    StepCx::new(Arc::clone(link) as Arc<dyn StepLink>)
 }
 
 /// A step that is cut off after this time.
 pub(crate) fn cx_until(limit: Duration) -> StepCx {
-    StepCx::new(info("charge"), Arc::new(Link::until(Some(Instant::now() + limit))))
+    StepCx::new(Arc::new(Link::until("charge", Some(Instant::now() + limit))))
 }
 
 pub(crate) fn failure<T: std::fmt::Debug>(result: Result<T, StepError>) -> Failure {

@@ -1,13 +1,14 @@
 //! One attempt: deadline, cancellation, panic, size.
 
 use std::future::{pending, ready};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fastn_core::plan::{Node, NodeKind};
 use fastn_core::{
-    Address, BoxFuture, Failure, FailureKind, NodePath, Part, Payload, StepCx, StepError, StepInfo, StepLink, Timestamp,
+    Address, Attempt, BoxFuture, Failure, FailureKind, NodePath, Part, Payload, StepCx, StepError, StepInfo, StepLink,
+    Timestamp,
 };
 use tracing::Instrument;
 
@@ -65,48 +66,48 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
     let Some(node) = plan.get(task.at.node) else {
         return Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent());
     };
-    let (policy, now) = (&node.policy, core.services.clock.now());
-    let time_left = if task.part == Part::Undo { policy.within } else { policy.time_left(task.began, now) };
-    let deadline = time_left.map(|left| now.plus(left));
-
-    let path = NodePath::new(plan.clone(), task.at.clone());
-    let (tenant, workflow) = (run.key.tenant.clone(), plan.name().clone());
-    let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, task.attempt);
-    info.part = task.part;
-    info.deadline = deadline;
+    let policy = &node.policy;
+    let limited = policy.within.is_some() || policy.deadline.is_some();
+    let time_left = limited.then(|| match task.part {
+        Part::Undo => policy.within,
+        _ => policy.time_left(task.began, core.services.clock.now()),
+    });
+    let time_left = time_left.flatten();
     let link = Arc::new(Link {
         core: core.clone(),
         run: run.clone(),
         at: task.at.clone(),
-        deadline,
-        // What undoes the work of a cancelled run must not be stopped by the cancellation.
-        can_be_cancelled: task.part != Part::Undo,
+        part: task.part,
+        attempt: task.attempt,
+        deadline: time_left.map(|left| core.services.clock.now().plus(left)),
+        info: OnceLock::new(),
         listens: AtomicBool::new(false),
     });
-    let cx = StepCx::new(info, link.clone());
+    let cx = StepCx::new(link.clone());
     let future = Caught::new(|| call(core, run, node, task.part, cx, args));
-    match deadline {
+    match time_left {
         None => tokio::select! {
             biased;
             result = future => result,
             () = cut_off(&link) => Err(cancelled()),
         },
-        // On a task of its own, so that a step that blocks its thread cannot hold up its own deadline.
-        Some(deadline) => {
-            let mut attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
-            let result = tokio::select! {
-                biased;
-                result = &mut attempt => Some(result.unwrap_or_else(|| Err(cancelled()))),
-                () = pause(&*core.services.clock, deadline.since(now)) => None,
-                () = cut_off(&link) => Some(Err(cancelled())),
-            };
-            drop(attempt);
-            result.unwrap_or_else(|| {
-                let took = format!("took longer than {:?}", deadline.since(now));
-                Err(Failure::new(FailureKind::TIMEOUT, took))
-            })
-        }
+        // Boxed, so that the others need no room for it.
+        Some(left) => Box::pin(limit(core, link, left, future)).await,
     }
+}
+
+/// An attempt that may take this long. On a task of its own, so that a step that blocks its thread cannot hold up its own
+/// deadline.
+async fn limit(core: &Core, link: Arc<Link>, left: Duration, future: Caught<Payload>) -> Result<Payload, Failure> {
+    let mut attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
+    let result = tokio::select! {
+        biased;
+        result = &mut attempt => Some(result.unwrap_or_else(|| Err(cancelled()))),
+        () = pause(&*core.services.clock, left) => None,
+        () = cut_off(&link) => Some(Err(cancelled())),
+    };
+    drop(attempt);
+    result.unwrap_or_else(|| Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
 }
 
 /// Calls the function that the attempt is for.
@@ -140,7 +141,7 @@ fn call(
 
 /// Completes when a cancelled attempt is to be dropped: at once, or after the engine's grace if the step listens.
 async fn cut_off(link: &Link) {
-    if !link.can_be_cancelled {
+    if !link.can_be_cancelled() {
         return pending().await;
     }
     link.run.abort.raised().await;
@@ -159,13 +160,35 @@ struct Link {
     core: Arc<Core>,
     run: Arc<Run>,
     at: Address,
+    part: Part,
+    attempt: Attempt,
     deadline: Option<Timestamp>,
-    can_be_cancelled: bool,
+    /// Made for those who look.
+    info: OnceLock<StepInfo>,
     /// Whether the step waits to be told, and so is given time to end by itself.
     listens: AtomicBool,
 }
 
+impl Link {
+    /// What undoes the work of a cancelled run must not be stopped by the cancellation.
+    fn can_be_cancelled(&self) -> bool {
+        self.part != Part::Undo
+    }
+}
+
 impl StepLink for Link {
+    fn info(&self) -> &StepInfo {
+        self.info.get_or_init(|| {
+            let plan = self.run.definition.plan();
+            let path = NodePath::new(plan.clone(), self.at.clone());
+            let (tenant, workflow) = (self.run.key.tenant.clone(), plan.name().clone());
+            let mut info = StepInfo::new(tenant, self.run.key.run, workflow, plan.version(), path, self.attempt);
+            info.part = self.part;
+            info.deadline = self.deadline;
+            info
+        })
+    }
+
     fn progress(&self, data: Payload) {
         self.run.watch.tell(|| RunEvent::Progress { node: self.run.definition.plan().path_at(&self.at), data });
     }
@@ -175,12 +198,12 @@ impl StepLink for Link {
     }
 
     fn is_cancelled(&self) -> bool {
-        (self.can_be_cancelled && self.run.abort.is_raised()) || self.core.is_stopping()
+        (self.can_be_cancelled() && self.run.abort.is_raised()) || self.core.is_stopping()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         self.listens.store(true, Ordering::Release);
-        let (core, run) = (self.core.clone(), self.can_be_cancelled.then(|| self.run.clone()));
+        let (core, run) = (self.core.clone(), self.can_be_cancelled().then(|| self.run.clone()));
         Box::pin(async move {
             let aborted = async {
                 match &run {

@@ -207,14 +207,14 @@ impl EngineBuilder {
         vital(&core, timers::run(core.clone()));
         if let Keeper::Durable { journal, .. } = &core.services.keeper {
             let (owner, journal) = (core.clone(), journal.clone());
-            core.spawn(async move {
+            core.spawn(Box::pin(async move {
                 let ended = caught(journal.run())
                     .await
                     .unwrap_or_else(|panic| Err(journal.halt(Arc::new(died("commit", panic)))));
                 if let Err(error) = ended {
                     owner.halt(&error);
                 }
-            });
+            }));
             vital(&core, renew(core.clone()));
             vital(&core, recovery::run(core.clone()));
         }
@@ -232,11 +232,11 @@ impl Engine {
 /// Starts a task without which the engine is none: if it panics, the engine halts.
 fn vital(core: &Arc<Core>, task: impl Future<Output = ()> + Send + 'static) {
     let owner = core.clone();
-    core.spawn(async move {
+    core.spawn(Box::pin(async move {
         if let Err(panic) = caught(task).await {
             owner.halt(&Arc::new(died("run workflows", panic)));
         }
-    });
+    }));
 }
 
 fn died(op: &'static str, panic: Failure) -> Error {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
-use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result};
 use fastn_store::{DefinitionKey, RunKey};
 
 use super::run::{Pending, Run};
@@ -81,8 +81,8 @@ impl Core {
     }
 
     /// Starts a task that ends with the engine at the latest.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(Box::pin(task));
+    pub(super) fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.tasks.spawn(task);
     }
 
     /// A task of a host's whose end can be awaited. It ends with whoever waits for it, and so with the engine.
@@ -281,6 +281,9 @@ impl Core {
             // What was written is told, even where the task that would have told it is gone.
             let end = entry.run.and_then(|run| run.recorded_end());
             entry.watch.end(end.ok_or_else(|| error.clone()));
+        }
+        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+            journal.abandon(error);
         }
     }
 

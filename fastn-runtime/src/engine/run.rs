@@ -7,7 +7,7 @@ use fastn_core::{
     Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Plan, Result, Timestamp,
     WorkflowName,
 };
-use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn, Write, Written};
+use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn};
 use tokio::sync::Notify;
 use tracing::Span;
 
@@ -28,8 +28,8 @@ pub(super) struct Run {
     /// When the whole run is to be over.
     deadline: Option<Timestamp>,
     state: Mutex<State>,
-    /// An attempt was answered.
-    answered: Notify,
+    /// No attempt is in work.
+    idle: Notify,
 }
 
 struct State {
@@ -92,7 +92,7 @@ impl Run {
             span,
             deadline,
             state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, left: false }),
-            answered: Notify::new(),
+            idle: Notify::new(),
             definition,
         }
     }
@@ -111,8 +111,11 @@ impl Run {
         let event = state.machine.judge(task, result, now, services.chance.next());
         state.in_work = state.in_work.saturating_sub(1);
         let pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
+        let idle = state.in_work == 0;
         drop(state);
-        self.answered.notify_waiters();
+        if idle {
+            self.idle.notify_waiters();
+        }
         pending
     }
 
@@ -174,14 +177,9 @@ impl Run {
         let count = u32::try_from(turn.records.len()).unwrap_or(u32::MAX);
         let ticket = match &services.keeper {
             Keeper::Durable { journal, .. } if count > 0 => {
-                let mut records = Vec::with_capacity(128);
-                for record in &turn.records {
-                    record.append_to(&mut records)?;
-                }
-                let first = state.next;
+                let written = StoreTurn { run: self.no, first: state.next, count, records: Bytes::new(), then };
+                let ticket = journal.turn(written, &turn.records)?;
                 state.next += u64::from(count);
-                let records = Bytes::from(records);
-                let ticket = journal.append(Write::Turn(StoreTurn { run: self.no, first, count, records, then }));
                 state.last = Some(ticket.clone());
                 Some(ticket)
             }
@@ -191,7 +189,8 @@ impl Run {
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
         self.set_alarm(services, state);
-        Ok(Pending { ticket, actions: turn.actions, then, outcome: state.machine.outcome().cloned() })
+        let outcome = state.machine.outcome().cloned();
+        Ok(Pending { ticket, actions: turn.actions, then, outcome })
     }
 
     /// Sees to it that the timers look at this run when something happens by itself.
@@ -247,13 +246,13 @@ impl Run {
     /// Completes when no attempt is in work.
     pub(super) async fn idle(&self) {
         loop {
-            let answered = self.answered.notified();
-            tokio::pin!(answered);
-            answered.as_mut().enable();
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
             if self.state().in_work == 0 {
                 return;
             }
-            answered.await;
+            idle.await;
         }
     }
 
@@ -262,7 +261,7 @@ impl Run {
         let mut state = self.state();
         state.in_work = state.in_work.saturating_sub(1);
         drop(state);
-        self.answered.notify_waiters();
+        self.idle.notify_waiters();
     }
 
     /// What is next for the run.
@@ -272,15 +271,20 @@ impl Run {
 }
 
 impl Pending {
-    /// Waits until the turn is durable, unless there was nothing to record or nobody needs to wait.
-    pub(super) async fn durable(&mut self) -> Result<()> {
-        match self.ticket.take() {
-            None => Ok(()),
-            Some(ticket) => match ticket.durable().await? {
-                Written::Turned => Ok(()),
-                _ => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store mistook a turn")),
-            },
-        }
+    /// What it waits for before anything is done of it, if for anything: its turn, or one before it that it follows from.
+    pub(super) const fn take_ticket(&mut self) -> Option<Ticket> {
+        self.ticket.take()
+    }
+
+    /// As [`Pending::take_ticket`], without taking it.
+    pub(super) const fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
+    /// Whether the run goes on and nothing of what is to be done follows from what this turn records.
+    pub(super) fn is_ahead(&self) -> bool {
+        let ahead = |action: &Action| matches!(action, Action::Run(task) if task.ahead);
+        self.then == Then::Run && self.actions.iter().all(ahead)
     }
 
     /// Leaves the turn to become durable with a later group, if all that follows is steps that may be made again. An

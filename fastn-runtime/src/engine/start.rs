@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
-use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
+use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -99,12 +99,12 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&key);
         let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
-        let new = NewRun { key, definition, plan, input, created_at: now };
+        let new = Arc::new(NewRun { key, definition, plan, input, created_at: now });
         let creation = create(&core, &new);
         let (reply, answer) = oneshot::channel();
         let owner = core.clone();
         // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
-        core.spawn(async move {
+        core.spawn(Box::pin(async move {
             let kept = RunHandle::<()>::new(owner.clone(), new.key.clone(), watch.clone());
             let launched = launch(&owner, served, &new, creation, &watch).await;
             drop(watch);
@@ -116,10 +116,9 @@ impl<O> Start<O> {
             let _ = reply.send(result);
             if let Some((run, pending)) = begun {
                 drop(kept);
-                // Whoever waits for the run is told of an error.
-                let _ = strand::go(&owner, &run, pending).await;
+                strand::go(&owner, &run, pending).await;
             }
-        });
+        }));
         answer.await.unwrap_or_else(|_| Err(core.gone(OP)))?;
         Ok(handle)
     }
@@ -193,9 +192,9 @@ enum Creation {
     Numbered(RunNo),
 }
 
-fn create(core: &Core, new: &NewRun) -> Creation {
+fn create(core: &Core, new: &Arc<NewRun>) -> Creation {
     match &core.services.keeper {
-        Keeper::Durable { journal, .. } => Creation::Written(journal.append(Write::Create(new.clone()))),
+        Keeper::Durable { journal, .. } => Creation::Written(journal.create(new.clone())),
         Keeper::Ephemeral { next } => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
     }
 }

@@ -3,57 +3,87 @@
 //! When a step is done and durable, the strand goes on with the first of the steps that follow, itself; only the others
 //! get strands of their own. So a chain of steps never goes through a queue.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fastn_core::{BoxFuture, Durability, Error, Part, Result};
-use fastn_store::Then;
-use tokio::sync::oneshot;
+use fastn_core::{Durability, Error, ErrorKind, Failure, Part, Payload, Result};
+use fastn_store::{Then, Written};
 
 use super::attempt::attempt;
 use super::core::Core;
 use super::run::{Pending, Run};
+use crate::journal::Ticket;
 use crate::machine::{Action, Task};
+
+/// How many results a strand may be ahead of the store with, while it takes one item of an `each` after the other.
+const AHEAD: usize = 16;
 
 /// Starts a strand with this attempt.
 fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
-    // Boxed, since strands begin strands.
-    let strand: BoxFuture<'static, ()> = Box::pin(strand(core.clone(), run.clone(), task));
-    core.spawn(strand);
+    let (owner, run) = (core.clone(), run.clone());
+    core.spawn(Box::pin(async move { strand(&owner, &run, task).await }));
 }
 
 /// Makes this attempt and those that follow from it one after the other.
-async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
+pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
     let mut next = Some(task);
+    let mut unwritten = Unwritten::default();
     while let Some(mut task) = next.take() {
         if core.is_stopping() {
             // Not begun, not recorded: whoever opens the store next makes it.
-            run.forgo();
-            return;
+            return run.forgo();
         }
-        let result = attempt(&core, &run, &mut task).await;
-        let went_on = match run.answer(&core.services, &task, result) {
-            Ok(mut pending) => {
-                let plan = run.definition.plan();
-                let policy = plan.get(task.at.node).map(|node| node.policy.durability);
-                if policy == Some(Durability::Relaxed) && task.part == Part::Work {
-                    pending.relax(plan);
-                }
-                perform(&core, &run, pending).await
-            }
-            Err(error) => Err(error),
+        let result = attempt(core, run, &mut task).await;
+        let mut pending = match answer(core, run, &task, result) {
+            Ok(pending) => pending,
+            Err(error) => return lose(core, run, error),
         };
-        next = match went_on {
-            Ok(next) => next,
-            Err(error) => return lose(&core, &run, error),
-        };
+        if let Some(ticket) = unwritten.wait_for(&mut pending)
+            && let Err(error) = durable(ticket).await
+        {
+            return lose(core, run, error);
+        }
+        next = perform(core, run, pending);
         // A strand of steps that are always ready must let others have their turn.
         tokio::task::consume_budget().await;
     }
 }
 
-/// Does what a turn asks for, once it is durable. Gives back one attempt, for the caller to make itself.
-async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Result<Option<Task>> {
-    pending.durable().await?;
+fn answer(core: &Core, run: &Run, task: &Task, result: std::result::Result<Payload, Failure>) -> Result<Pending> {
+    let mut pending = run.answer(&core.services, task, result)?;
+    let plan = run.definition.plan();
+    let policy = plan.get(task.at.node).map(|node| node.policy.durability);
+    if policy == Some(Durability::Relaxed) && task.part == Part::Work {
+        pending.relax(plan);
+    }
+    Ok(pending)
+}
+
+/// The turns of a strand from which nothing that it did since follows, and which are on their way to the store.
+#[derive(Default)]
+struct Unwritten(VecDeque<Ticket>);
+
+impl Unwritten {
+    /// What to wait for before anything is done of a turn.
+    fn wait_for(&mut self, pending: &mut Pending) -> Option<Ticket> {
+        let ticket = pending.take_ticket()?;
+        if !pending.is_ahead() {
+            return Some(ticket);
+        }
+        self.0.push_back(ticket);
+        if self.0.len() > AHEAD { self.0.pop_front() } else { None }
+    }
+}
+
+async fn durable(ticket: Ticket) -> Result<()> {
+    match ticket.durable().await? {
+        Written::Turned => Ok(()),
+        _ => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store mistook a turn")),
+    }
+}
+
+/// Does what a turn asks for. Gives back one attempt, for the caller to make itself.
+fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
     let (actions, then, outcome) = pending.into_parts();
     let mut own = None;
     for action in actions {
@@ -78,39 +108,36 @@ async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Resu
         }
         _ => {}
     }
-    Ok(own)
+    own
 }
 
-/// Does what a turn asks for, in a task of its own.
+/// Does what a turn asks for once it is durable, in a task of its own.
 pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
     let (owner, run) = (core.clone(), run.clone());
-    core.spawn(async move {
-        // Whoever waits for the run is told of an error.
-        let _ = go(&owner, &run, pending).await;
-    });
+    core.spawn(Box::pin(async move { go(&owner, &run, pending).await }));
 }
 
-/// Does what a turn asks for, and comes back when it is durable. In a task of its own: whether the caller waits makes no
-/// difference to what is done.
+/// As [`carry_on`], and comes back when the turn is durable. Whether the caller waits makes no difference to what is done.
 pub(super) async fn carry_out(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Result<()> {
-    let (done, is_done) = oneshot::channel();
-    let (owner, run) = (core.clone(), run.clone());
-    core.spawn(async move { drop(done.send(go(&owner, &run, pending).await)) });
-    is_done.await.unwrap_or_else(|_| Err(core.gone("commit")))
+    let ticket = pending.ticket().cloned();
+    carry_on(core, run, pending);
+    match ticket {
+        Some(ticket) => durable(ticket).await.map_err(|error| error.with("run", run.key.run)),
+        None => Ok(()),
+    }
 }
 
-/// Does what a turn asks for, and comes back when it is durable.
-pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Result<()> {
-    match perform(core, run, pending).await {
-        Ok(Some(task)) => begin(core, run, task),
-        Ok(None) => {}
-        Err(error) => {
-            let told = Error::new(error.kind(), "commit").with("run", run.key.run).caused_by(error.chain().join(": "));
-            lose(core, run, error);
-            return Err(told);
-        }
+/// Does what a turn asks for once it is durable, and goes on as a strand.
+pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) {
+    if let Some(ticket) = pending.take_ticket()
+        && let Err(error) = durable(ticket).await
+    {
+        // Whoever waits for the run is told.
+        return lose(core, run, error);
     }
-    Ok(())
+    if let Some(task) = perform(core, run, pending) {
+        strand(core, run, task).await;
+    }
 }
 
 /// This engine cannot go on with a run: its memory is ahead of the store, or damaged. The store has what was recorded,

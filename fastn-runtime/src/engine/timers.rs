@@ -42,5 +42,5 @@ pub(super) async fn run(core: Arc<Core>) {
 /// Wakes a run that left memory while it waited.
 fn unpark(core: &Arc<Core>, key: RunKey) {
     let owner = core.clone();
-    core.spawn(async move { recovery::unpark(&owner, &key).await });
+    core.spawn(Box::pin(async move { recovery::unpark(&owner, &key).await }));
 }

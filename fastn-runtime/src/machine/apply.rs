@@ -10,11 +10,12 @@ use super::items::Items;
 use super::list::List;
 use super::slot::{ScopeId, Slot};
 use super::state::{Machine, Phase, ROOT, corrupt};
-use super::turn::{Action, Turn};
+use super::turn::{Action, Task, Turn};
 
 /// A thing still to be done of an event.
 pub(super) enum Todo {
-    Enable(Slot),
+    /// With whether it is the begin of an item that does not follow from what this turn records.
+    Enable(Slot, bool),
     Complete(Slot, Payload),
     Close(ScopeId),
 }
@@ -49,16 +50,21 @@ impl Machine {
     /// # Errors
     /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if the event cannot happen in this state.
     pub fn advance(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
-        turn.follow.push_back(event);
+        self.record(event, turn)?;
         self.drain(turn)
+    }
+
+    fn record(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
+        self.apply(&event, turn)?;
+        turn.records.push(Record { time: turn.time, event });
+        Ok(())
     }
 
     /// Applies the events that follow from what was applied, until there are none.
     pub(super) fn drain(&mut self, turn: &mut Turn) -> Result<()> {
         loop {
             while let Some(event) = turn.follow.pop_front() {
-                self.apply(&event, turn)?;
-                turn.records.push(Record { time: turn.time, event });
+                self.record(event, turn)?;
             }
             self.settle(turn)?;
             if turn.follow.is_empty() {
@@ -182,7 +188,11 @@ impl Machine {
 
     /// Hands out an attempt.
     pub(super) fn run(&mut self, slot: Slot, attempt: Try, turn: &mut Turn) -> Result<()> {
-        turn.actions.push(Action::Run(self.task(slot, &attempt)?));
+        self.hand_out(slot, attempt, false, turn)
+    }
+
+    fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
+        turn.actions.push(Action::Run(Task { ahead, ..self.task(slot, &attempt)? }));
         self.scopes.cell_mut(slot)?.state = State::Running(attempt);
         self.running += 1;
         Ok(())
@@ -221,7 +231,7 @@ impl Machine {
         let ready = state.cells().filter(|(_, cell)| cell.waits_for == 0);
         // The list is worked through from its end; this keeps the order of the plan.
         let first = todo.len();
-        todo.extend(ready.map(|(node, _)| Todo::Enable(Slot { scope, node })));
+        todo.extend(ready.map(|(node, _)| Todo::Enable(Slot { scope, node }, false)));
         if let Some(added) = todo.get_mut(first..) {
             added.reverse();
         }
@@ -231,16 +241,16 @@ impl Machine {
     pub(super) fn work_through(&mut self, mut todo: Agenda, turn: &mut Turn) -> Result<()> {
         while let Some(next) = todo.pop() {
             match next {
-                Todo::Enable(slot) => self.enable(slot, turn, &mut todo)?,
+                Todo::Enable(slot, ahead) => self.enable(slot, ahead, turn, &mut todo)?,
                 Todo::Complete(slot, output) => self.complete(slot, output, &mut todo.next)?,
-                Todo::Close(scope) => self.close(scope, &mut todo)?,
+                Todo::Close(scope) => self.close(scope, turn, &mut todo)?,
             }
         }
         Ok(())
     }
 
     /// Everything a node waited for is done.
-    fn enable(&mut self, slot: Slot, turn: &mut Turn, todo: &mut Agenda) -> Result<()> {
+    fn enable(&mut self, slot: Slot, ahead: bool, turn: &mut Turn, todo: &mut Agenda) -> Result<()> {
         if !matches!(self.phase, Phase::Going) {
             return Ok(());
         }
@@ -254,7 +264,8 @@ impl Machine {
             NodeKind::Each { .. } => match List::new(&self.first_input(slot)?) {
                 Ok(list) => {
                     self.scopes.cell_mut(slot)?.state = State::Items(Box::new(Items::new(list)));
-                    self.begin_items(slot, todo)
+                    turn.opened.push(slot);
+                    self.begin_items(slot, ahead, todo)
                 }
                 Err(failure) => {
                     self.scopes.cell_mut(slot)?.state = State::Failed;
@@ -267,7 +278,8 @@ impl Machine {
                     let at = self.address(slot)?;
                     turn.follow.push_back(Event::Started { at, attempt: Attempt::FIRST });
                 }
-                self.run(slot, Try::first(Part::Work, turn.time), turn)
+                let ahead = ahead && node.policy.durability != Durability::AtMostOnce;
+                self.hand_out(slot, Try::first(Part::Work, turn.time), ahead, turn)
             }
         }
     }
@@ -293,7 +305,7 @@ impl Machine {
             let cell = scope.cell_mut(successor)?;
             cell.waits_for = cell.waits_for.saturating_sub(1);
             if cell.waits_for == 0 {
-                todo.push(Todo::Enable(Slot { scope: slot.scope, node: successor }));
+                todo.push(Todo::Enable(Slot { scope: slot.scope, node: successor }, false));
             }
         }
         if let Some(added) = todo.get_mut(first..) {
@@ -307,7 +319,7 @@ impl Machine {
     }
 
     /// Every node of a scope is done: the node it stands in goes on.
-    fn close(&mut self, id: ScopeId, todo: &mut Agenda) -> Result<()> {
+    fn close(&mut self, id: ScopeId, turn: &Turn, todo: &mut Agenda) -> Result<()> {
         let scope = self.scopes.get(id)?;
         let output = scope.value(&self.plan.scope(scope.plan).output)?;
         let Some(parent) = scope.parent else {
@@ -319,7 +331,8 @@ impl Machine {
         self.scopes.close(id);
         match &mut self.scopes.cell_mut(parent.slot)?.state {
             State::Items(items) => match items.finish(parent.item, output) {
-                Ok(()) => self.begin_items(parent.slot, todo),
+                // What the items are was recorded long ago, unless the list is as new as this turn.
+                Ok(()) => self.begin_items(parent.slot, !turn.opened.contains(&parent.slot), todo),
                 Err(failure) => {
                     self.end(false, failure.at(self.path_of(parent.slot.node)));
                     Ok(())
@@ -333,7 +346,7 @@ impl Machine {
     }
 
     /// Begins as many items as may be worked on at a time; completes the node when there are no more.
-    fn begin_items(&mut self, slot: Slot, todo: &mut Agenda) -> Result<()> {
+    fn begin_items(&mut self, slot: Slot, ahead: bool, todo: &mut Agenda) -> Result<()> {
         if !matches!(self.phase, Phase::Going) {
             return Ok(());
         }
@@ -342,7 +355,7 @@ impl Machine {
             _ => 1,
         };
         while self.items(slot)?.open < concurrency {
-            if !self.begin_item(slot, todo)? {
+            if !self.begin_item(slot, ahead, todo)? {
                 break;
             }
         }
@@ -359,7 +372,7 @@ impl Machine {
         let mut todo = Agenda::default();
         let mut turn = Turn::new(fastn_core::Timestamp::EPOCH);
         while matches!(&self.scopes.cell(slot)?.state, State::Items(items) if items.begun() <= item) {
-            if !self.begin_item(slot, &mut todo)? {
+            if !self.begin_item(slot, false, &mut todo)? {
                 break;
             }
             self.work_through(std::mem::take(&mut todo), &mut turn)?;
@@ -367,7 +380,7 @@ impl Machine {
         Ok(())
     }
 
-    fn begin_item(&mut self, slot: Slot, todo: &mut Agenda) -> Result<bool> {
+    fn begin_item(&mut self, slot: Slot, ahead: bool, todo: &mut Agenda) -> Result<bool> {
         let NodeKind::Each { body, .. } = self.plan.node(slot.node).kind else { return Ok(false) };
         let items = self.items(slot)?;
         let item = items.begun();
@@ -375,7 +388,11 @@ impl Machine {
         let mut inside = Vec::new();
         let scope = self.open_scope(body, Some(Parent { slot, item }), input, &mut inside)?;
         self.items(slot)?.begin(scope);
-        todo.items.extend(inside.into_iter().rev());
+        let begin = |todo| match todo {
+            Todo::Enable(slot, _) => Todo::Enable(slot, ahead),
+            other => other,
+        };
+        todo.items.extend(inside.into_iter().rev().map(begin));
         Ok(true)
     }
 

@@ -56,6 +56,7 @@ impl Machine {
             attempt: attempt.attempt,
             began: attempt.began,
             args: vec![output.clone()],
+            ahead: false,
         }));
         self.undo.current = Some(Current::Running(attempt));
         self.running += 1;

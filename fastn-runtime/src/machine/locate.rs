@@ -81,7 +81,8 @@ impl Machine {
         for source in inputs {
             args.push(scope.value(source)?);
         }
-        Ok(Task { at: self.address(slot)?, part: attempt.part, attempt: attempt.attempt, began: attempt.began, args })
+        let at = self.address(slot)?;
+        Ok(Task { at, part: attempt.part, attempt: attempt.attempt, began: attempt.began, args, ahead: false })
     }
 
     /// The value of a node's first input.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::slot::Slot;
 use fastn_core::{Address, Attempt, Event, Part, Payload, Record, Timestamp};
 
 /// Something the driver does once the turn is durable.
@@ -26,6 +27,9 @@ pub struct Task {
     pub began: Timestamp,
     /// The arguments.
     pub args: Vec<Payload>,
+    /// Whether it begins an item of an `each` only because another item is done. Then it does not follow from what this
+    /// turn records, and need not wait until that is durable.
+    pub ahead: bool,
 }
 
 /// What an event led to: records to make durable, and then things to do.
@@ -39,11 +43,13 @@ pub struct Turn {
     pub actions: Vec<Action>,
     /// Events that follow from those applied and are not applied yet.
     pub(super) follow: VecDeque<Event>,
+    /// The `each` nodes whose lists became known in this turn.
+    pub(super) opened: Vec<Slot>,
 }
 
 impl Turn {
     /// An empty turn.
     pub fn new(time: Timestamp) -> Self {
-        Self { time, records: Vec::new(), actions: Vec::new(), follow: VecDeque::new() }
+        Self { time, records: Vec::new(), actions: Vec::new(), follow: VecDeque::new(), opened: Vec::new() }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn acquire(store: &dyn Store, executor: &str, now: i64) -> Resu
 }
 
 pub(crate) async fn create(store: &dyn Store, lease: Option<&Lease>, new: NewRun) -> RunNo {
-    let batch = Batch { lease: lease.map(|lease| lease.token), now: at(1), writes: vec![Write::Create(new)] };
+    let batch = Batch { lease: lease.map(|lease| lease.token), now: at(1), writes: vec![Write::Create(new.into())] };
     match store.commit(batch).await.unwrap().as_slice() {
         [Written::Created(no)] => *no,
         other => panic!("not created: {other:?}"),

@@ -35,7 +35,8 @@ impl Trial {
     }
 
     pub(super) async fn create(&self, lease: Option<&Lease>, new: NewRun) -> Result<RunNo> {
-        let batch = Batch { lease: lease.map(|lease| lease.token), now: at(1), writes: vec![Write::Create(new)] };
+        let batch =
+            Batch { lease: lease.map(|lease| lease.token), now: at(1), writes: vec![Write::Create(new.into())] };
         match self.store.commit(batch).await?.as_slice() {
             [Written::Created(no)] => Ok(*no),
             other => Err(Error::new(ErrorKind::Internal, "create run").caused_by(format!("the answer was {other:?}"))),

@@ -105,7 +105,7 @@ impl Hand {
 
     async fn commit(&mut self, store: &dyn Store, by: By, writes: &[Settled], now: i64) -> Result<String> {
         let concrete = writes.iter().map(|write| match write {
-            Settled::Create { new } => Ok(Write::Create(new.clone())),
+            Settled::Create { new } => Ok(Write::Create(new.clone().into())),
             Settled::Turn { place, first, count, then } => {
                 let run = self.runs.get(*place).copied().unwrap_or(RunNo(u64::MAX));
                 Ok(Write::Turn(turn(run, *first, *count, *then)?))

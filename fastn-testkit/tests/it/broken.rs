@@ -92,6 +92,7 @@ impl BrokenStore {
     fn write(&self, write: &mut Write) {
         match write {
             Write::Create(new) => {
+                let new = std::sync::Arc::make_mut(new);
                 self.memory().definitions.push(new.definition.clone());
                 new.key = self.key(&new.key);
                 new.input = self.value(&new.input);

@@ -4,31 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastn_core::{
-    Attempt, BoxFuture, Definition, Failure, FailureKind, Functions, Payload, RunId, StepCx, StepError, StepFn,
-    StepInfo, StepLink, TenantId, Version, WorkflowName,
+    Attempt, Definition, Failure, FailureKind, Functions, Payload, RunId, StepCx, StepError, StepFn, StepInfo,
+    TenantId, Version, WorkflowName,
 };
 use fastn_workflow::{Flow, Out, Work, workflow};
 use serde_json::{Value, json};
 
 use crate::shop::*;
-
-struct NoLink;
-
-impl StepLink for NoLink {
-    fn progress(&self, _: Payload) {}
-
-    fn time_left(&self) -> Option<std::time::Duration> {
-        None
-    }
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-
-    fn cancelled(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
 
 /// Calls a function as an engine would: on another task, with payloads.
 async fn call(function: &Arc<dyn StepFn>, node: &str, args: &[Value]) -> Result<Value, Failure> {
@@ -36,7 +18,7 @@ async fn call(function: &Arc<dyn StepFn>, node: &str, args: &[Value]) -> Result<
     let run = RunId::from_bytes([0; 16]);
     let info = StepInfo::new(TenantId::default(), run, name, Version(1), node.to_owned(), Attempt::FIRST);
     let args = args.iter().map(|arg| Payload::encode(arg).expect("JSON")).collect();
-    let future = function.call(StepCx::new(info, Arc::new(NoLink)), args);
+    let future = function.call(StepCx::detached(info), args);
     let outcome = tokio::spawn(future).await.expect("a step that does not panic");
     outcome.map(|payload| payload.decode().expect("JSON")).map_err(StepError::into_failure)
 }

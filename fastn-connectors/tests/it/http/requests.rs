@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::server::Server;
 use super::{builder, fails, send};
-use crate::step::{Link, cx, failure, info};
+use crate::step::{cx, failure, info};
 
 #[tokio::test]
 async fn it_is_called_through_a_registry_with_json() {
@@ -72,7 +72,7 @@ async fn unsafe_methods_carry_the_key_of_the_step() {
     let server = Server::answering("200 OK", "", "").await;
     let http = builder().build().expect("it is fine");
     let key = async |method: &str, node: &str| {
-        let cx = StepCx::new(info(node), Link::new());
+        let cx = StepCx::detached(info(node));
         http.send(&cx, Request::new(method, server.url("/"))).await.expect("it answers");
         server.seen().last().and_then(|seen| seen.field("idempotency-key").map(str::to_owned))
     };

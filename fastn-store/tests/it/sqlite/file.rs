@@ -86,7 +86,7 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     let error = loop {
         let new = new_run("t", &acknowledged.to_string(), &"w".repeat(200));
         let new = fastn_store::NewRun { input: fastn_core::Payload::json(vec![b'1'; 5_000]), ..new };
-        let writes = vec![fastn_store::Write::Create(new)];
+        let writes = vec![fastn_store::Write::Create(new.into())];
         let batch = fastn_store::Batch { lease: Some(lease.token), now: lease.until, writes };
         match store.commit(batch).await {
             Ok(_) => acknowledged += 1,

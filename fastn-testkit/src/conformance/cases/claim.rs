@@ -50,7 +50,7 @@ async fn only_served_runs_are_claimed(t: Trial) -> Found {
 async fn claims_page_through_all_runs(t: Trial) -> Found {
     let create = |n: u32| {
         let name = n.to_string();
-        Ok(Write::Create(new_run("t", &name, if name.ends_with('7') { "no" } else { "w" })?))
+        Ok(Write::Create(new_run("t", &name, if name.ends_with('7') { "no" } else { "w" })?.into()))
     };
     let writes = (0..1_000).map(create).collect::<Result<_>>()?;
     t.store.commit(Batch { lease: None, now: at(0), writes }).await?;

@@ -44,9 +44,9 @@ async fn there_is_one_answer_for_each_write_in_their_order(t: Trial) -> Found {
     let no = t.held(&lease, "1").await?;
     let writes = vec![
         Write::Turn(turn(no, 0, 1, Then::Run)?),
-        Write::Create(new_run("t", "2", "w")?),
+        Write::Create(new_run("t", "2", "w")?.into()),
         Write::Turn(turn(no, 1, 1, Then::Run)?),
-        Write::Create(new_run("t", "1", "w")?),
+        Write::Create(new_run("t", "1", "w")?.into()),
     ];
     let written = t.write(Some(&lease), writes).await?;
     let [Written::Turned, Written::Created(new), Written::Turned, Written::Exists(old)] = written.as_slice() else {
@@ -114,7 +114,7 @@ async fn a_batch_with_one_bad_write_leaves_nothing(t: Trial) -> Found {
     ];
     for (what, bad) in bad {
         let good = turn(two, 0, 1, Then::Run)?;
-        let writes = vec![Write::Create(new_run("t", "3", "w")?), Write::Turn(good), Write::Turn(bad)];
+        let writes = vec![Write::Create(new_run("t", "3", "w")?.into()), Write::Turn(good), Write::Turn(bad)];
         let kind = t.write(Some(&lease), writes).await.map_err(|error| error.kind());
         ensure(kind == Err(ErrorKind::Invalid), format_args!("{what}: the answer was {kind:?}"))?;
         let left = (t.exists("3").await?, t.count("1").await?, t.count("2").await?);

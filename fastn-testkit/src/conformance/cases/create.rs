@@ -35,7 +35,9 @@ async fn a_run_that_exists_is_shown_to_whoever_creates_it_again(t: Trial) -> Fou
     t.turn(&lease, no, 0, 2, Then::Run).await?;
     let other = NewRun { input: Payload::json("[]"), definition: definition("other")?, ..new_run("t", "1", "w")? };
     let (new, again) = (new_run("t", "2", "w")?, new_run("t", "2", "w")?);
-    let written = t.write(Some(&lease), vec![Write::Create(other), Write::Create(new), Write::Create(again)]).await?;
+    let written = t
+        .write(Some(&lease), vec![Write::Create(other.into()), Write::Create(new.into()), Write::Create(again.into())])
+        .await?;
     let [Written::Exists(old), Written::Created(second), Written::Exists(young)] = written.as_slice() else {
         return Err(Flaw::new(format_args!("the answer was {written:?}")));
     };
@@ -48,7 +50,7 @@ async fn a_run_that_exists_is_shown_to_whoever_creates_it_again(t: Trial) -> Fou
 
 async fn numbers_of_runs_grow_with_their_creation(t: Trial) -> Found {
     let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-    let writes = names.iter().map(|name| Ok(Write::Create(new_run("t", name, "w")?))).collect::<Result<_>>()?;
+    let writes = names.iter().map(|name| Ok(Write::Create(new_run("t", name, "w")?.into()))).collect::<Result<_>>()?;
     let written = t.write(None, writes).await?;
     let last = t.free("t", "last", "w").await?;
     let mut before = None;
@@ -80,7 +82,7 @@ async fn a_plan_that_comes_with_a_later_run_is_kept(t: Trial) -> Found {
 
 async fn the_plan_of_a_run_that_was_not_created_is_not_kept(t: Trial) -> Found {
     t.free("t", "1", "w").await?;
-    t.write(None, vec![Write::Create(new_run("t", "1", "other")?)]).await?;
+    t.write(None, vec![Write::Create(new_run("t", "1", "other")?.into())]).await?;
     same(t.store.plan(&key("t", "1")?.tenant, &definition("other")?).await?, None)
 }
 
@@ -98,7 +100,7 @@ async fn tenants_do_not_see_each_other(t: Trial) -> Found {
 async fn runs_of_one_id_that_are_started_at_once_become_one(t: Trial) -> Found {
     let create = |_| {
         let t = t.clone();
-        tokio::spawn(async move { t.write(None, vec![Write::Create(new_run("t", "same", "w")?)]).await })
+        tokio::spawn(async move { t.write(None, vec![Write::Create(new_run("t", "same", "w")?.into())]).await })
     };
     let starts: Vec<_> = (0..16).map(create).collect();
     let (mut created, mut numbers) = (0, Vec::new());

@@ -110,8 +110,11 @@ async fn a_fenced_batch_leaves_nothing(t: Trial) -> Found {
     t.store.release(&lease).await?;
     // Not even its part that was written before.
     let known = turn(no, 0, 1, Then::Run)?;
-    let writes =
-        vec![Write::Create(new_run("t", "2", "w")?), Write::Turn(known), Write::Create(new_run("u", "1", "w")?)];
+    let writes = vec![
+        Write::Create(new_run("t", "2", "w")?.into()),
+        Write::Turn(known),
+        Write::Create(new_run("u", "1", "w")?.into()),
+    ];
     fails(t.write(Some(&lease), writes).await, ErrorKind::Fenced)?;
     same((t.exists("2").await?, t.count("1").await?), (false, 1))
 }

@@ -20,7 +20,8 @@ pub(in crate::conformance) const CASES: &[Case] = &[
 
 /// Creates so many runs that nobody holds.
 async fn create_many(t: &Trial, count: u32) -> Result<()> {
-    let writes = (0..count).map(|n| Ok(Write::Create(new_run("t", &n.to_string(), "w")?))).collect::<Result<_>>()?;
+    let writes =
+        (0..count).map(|n| Ok(Write::Create(new_run("t", &n.to_string(), "w")?.into()))).collect::<Result<_>>()?;
     t.store.commit(Batch { lease: None, now: at(0), writes }).await.map(drop)
 }
 

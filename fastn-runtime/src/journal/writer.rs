@@ -1,26 +1,18 @@
-//! The journal all runs of an executor share: it commits what has gathered while the previous commit ran.
-//!
-//! No wait is added when nothing else is going on, and under load the groups grow by themselves. A write is acknowledged
-//! when the commit that holds it is durable, never before.
+//! The queue of writes, and the task that commits them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use fastn_core::{Error, ErrorKind, Result};
-use fastn_store::{Batch, Lease, Store, Write, Written};
+use fastn_core::{Error, ErrorKind, Record, Result};
+use fastn_store::{Batch, Lease, NewRun, Store, Turn, Write, Written};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
+use super::group::{Entry, Group, Size};
+use super::ticket::{Fate, Notes, Ticket};
 use crate::clock::{Clock, pause};
 use crate::flag::Flag;
-
-/// The most writes in one commit, so that one commit's time and memory are bounded.
-const MOST_WRITES: usize = 8_192;
-
-/// A group takes no further write once it has so many bytes: a store bounds what one commit may hold, and each write may
-/// be as large as the engine's largest payload.
-const MOST_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -43,100 +35,8 @@ pub(crate) struct Journal {
 struct Queue {
     groups: VecDeque<Group>,
     closed: bool,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    writes: Vec<Write>,
-    bytes: usize,
-    fate: Arc<Fate>,
-}
-
-/// What became of each write of a group, or of the group as a whole.
-type Results = std::result::Result<Vec<std::result::Result<Written, Arc<Error>>>, Arc<Error>>;
-
-/// What became of a group.
-#[derive(Debug, Default)]
-struct Fate {
-    results: OnceLock<Results>,
-    known: Notify,
-}
-
-impl Group {
-    const fn is_full(&self) -> bool {
-        self.writes.len() >= MOST_WRITES || self.bytes >= MOST_BYTES
-    }
-}
-
-/// A write on its way.
-#[derive(Clone)]
-#[must_use = "the write is durable only when the ticket says so"]
-pub(crate) struct Ticket {
-    fate: Arc<Fate>,
-    place: usize,
-}
-
-impl Ticket {
-    /// Whether the write is known to be durable.
-    pub(crate) fn is_durable(&self) -> bool {
-        let results = self.fate.results.get().and_then(|results| results.as_ref().ok());
-        results.is_some_and(|results| matches!(results.get(self.place), Some(Ok(_))))
-    }
-
-    /// Waits until the write is durable.
-    pub(crate) async fn durable(self) -> Result<Written> {
-        loop {
-            // Registered before looking, so that a wake-up in between is not missed.
-            let known = self.fate.known.notified();
-            tokio::pin!(known);
-            known.as_mut().enable();
-            if let Some(results) = self.fate.results.get() {
-                return match results {
-                    Ok(results) => match results.get(self.place) {
-                        Some(Ok(written)) => Ok(written.clone()),
-                        Some(Err(error)) => Err(shared(error)),
-                        None => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store forgot a write")),
-                    },
-                    Err(error) => Err(shared(error)),
-                };
-            }
-            known.await;
-        }
-    }
-}
-
-/// Whether an error says something about a write, and nothing about the store.
-fn is_of_one_write(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
-}
-
-/// The size of a write, as far as hosts choose it.
-fn size_of(write: &Write) -> usize {
-    match write {
-        Write::Create(new) => new.input.len(),
-        Write::Turn(turn) => turn.records.len(),
-        _ => 0,
-    }
-}
-
-/// An error that many are told of.
-fn shared(error: &Arc<Error>) -> Error {
-    Error::new(error.kind(), "commit").caused_by(SharedError(error.clone()))
-}
-
-#[derive(Debug)]
-struct SharedError(Arc<Error>);
-
-impl std::fmt::Display for SharedError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SharedError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
+    /// The size of the group that was last taken, from which the next will not differ much.
+    last: Size,
 }
 
 impl Journal {
@@ -154,29 +54,50 @@ impl Journal {
         }
     }
 
-    /// Queues a write. Writes become durable in the order in which they were queued.
-    pub(crate) fn append(&self, write: Write) -> Ticket {
+    /// Queues the creation of a run. Writes become durable in the order in which they were queued.
+    pub(crate) fn create(&self, new: Arc<NewRun>) -> Ticket {
+        let size = new.input.len();
+        self.append(|group| {
+            group.bytes = group.bytes.saturating_add(size);
+            Ok(Entry::Create(new))
+        })
+        .unwrap_or_else(|error| Ticket::failed(Arc::new(error)))
+    }
+
+    /// Queues a turn with these records.
+    ///
+    /// # Errors
+    /// If a record cannot be encoded; then nothing was queued.
+    pub(crate) fn turn(&self, turn: Turn, records: &[Record]) -> Result<Ticket> {
+        self.append(|group| {
+            let begin = group.records.len();
+            if let Err(error) = records.iter().try_for_each(|record| record.append_to(&mut group.records)) {
+                group.records.truncate(begin);
+                return Err(error);
+            }
+            group.bytes = group.bytes.saturating_add(group.records.len() - begin);
+            Ok(Entry::Turn { turn, end: group.records.len() })
+        })
+    }
+
+    fn append(&self, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.closed {
             let error = self.halted.get().cloned();
-            let error = error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")));
-            let fate = Arc::new(Fate::default());
-            let _ = fate.results.set(Err(error));
-            return Ticket { fate, place: 0 };
+            return Ok(Ticket::failed(error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")))));
         }
         if queue.groups.back().is_none_or(Group::is_full) {
-            queue.groups.push_back(Group::default());
+            let group = Group::like(&queue.last);
+            queue.groups.push_back(group);
         }
-        let Some(group) = queue.groups.back_mut() else {
-            // A group was just made sure of.
-            return Ticket { fate: Arc::default(), place: 0 };
-        };
-        group.bytes = group.bytes.saturating_add(size_of(&write));
-        group.writes.push(write);
-        let ticket = Ticket { fate: group.fate.clone(), place: group.writes.len() - 1 };
+        let made_sure_of = || Error::new(ErrorKind::Internal, "commit");
+        let group = queue.groups.back_mut().ok_or_else(made_sure_of)?;
+        let entry = entry(group)?;
+        group.entries.push(entry);
+        let ticket = Ticket { fate: group.fate.clone(), place: group.entries.len() - 1 };
         drop(queue);
         self.queued.notify_one();
-        ticket
+        Ok(ticket)
     }
 
     /// Why the journal gave up, if it did.
@@ -201,7 +122,9 @@ impl Journal {
         loop {
             let (group, closed) = {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                (queue.groups.pop_front(), queue.closed)
+                let group = queue.groups.pop_front();
+                queue.last = group.as_ref().map_or(queue.last, Group::size);
+                (group, queue.closed)
             };
             let Some(group) = group else {
                 if closed {
@@ -210,15 +133,15 @@ impl Journal {
                 self.queued.notified().await;
                 continue;
             };
-            self.set_in_hand(Some(group.fate.clone()));
-            let results = match self.commit(group.writes).await {
+            let fate = group.fate.clone();
+            self.set_in_hand(Some(fate.clone()));
+            let results = match self.commit(group.into_writes()).await {
                 Ok(results) => Ok(results),
                 Err(error) => Err(self.halt(Arc::new(error))),
             };
             self.set_in_hand(None);
             let failed = results.as_ref().err().cloned();
-            let _ = group.fate.results.set(results);
-            group.fate.known.notify_waiters();
+            fate.decide(results);
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -232,27 +155,32 @@ impl Journal {
     /// Takes no more writes and fails those that are queued or were being committed.
     pub(crate) fn halt(&self, error: Arc<Error>) -> Arc<Error> {
         let _ = self.halted.set(error.clone());
+        self.abandon(&error);
+        error
+    }
+
+    /// Takes no more writes and tells everybody who waits for one that it is not known to be durable.
+    pub(crate) fn abandon(&self, error: &Arc<Error>) {
         let groups = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.closed = true;
             std::mem::take(&mut queue.groups)
         };
         for fate in self.set_in_hand(None).into_iter().chain(groups.into_iter().map(|group| group.fate)) {
-            let _ = fate.results.set(Err(error.clone()));
-            fate.known.notify_waiters();
+            fate.decide(Err(error.clone()));
         }
-        error
     }
 
-    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<std::result::Result<Written, Arc<Error>>>> {
+    async fn commit(&self, writes: Vec<Write>) -> Result<Notes> {
         let span = tracing::debug_span!("store.commit", writes = writes.len(), outcome = tracing::field::Empty);
         async {
             let count = writes.len();
             let result = match self.commit_patiently(&writes).await {
-                Ok(written) => Ok(written.into_iter().map(Ok).collect()),
+                Ok(written) if written.len() == count => Ok(of_note(written.into_iter().map(Ok))),
+                Ok(_) => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store forgot a write")),
                 // One run's bad write must not fail the others: each is tried by itself.
                 Err(error) if count > 1 && is_of_one_write(&error) => self.commit_singly(writes).await,
-                Err(error) if is_of_one_write(&error) => Ok(vec![Err(Arc::new(error))]),
+                Err(error) if is_of_one_write(&error) => Ok(vec![(0, Err(Arc::new(error)))]),
                 Err(error) => Err(error),
             };
             let outcome = if let Err(error) = &result { error.kind().as_str() } else { "succeeded" };
@@ -263,7 +191,7 @@ impl Journal {
         .await
     }
 
-    async fn commit_singly(&self, writes: Vec<Write>) -> Result<Vec<std::result::Result<Written, Arc<Error>>>> {
+    async fn commit_singly(&self, writes: Vec<Write>) -> Result<Notes> {
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {
             results.push(match self.commit_patiently(&[write]).await {
@@ -272,7 +200,7 @@ impl Journal {
                 Err(error) => return Err(error),
             });
         }
-        Ok(results)
+        Ok(of_note(results.into_iter()))
     }
 
     /// Commits, trying again with growing waits while the store is unavailable and patience lasts.
@@ -291,4 +219,14 @@ impl Journal {
             }
         }
     }
+}
+
+/// Whether an error says something about a write, and nothing about the store.
+fn is_of_one_write(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
+}
+
+/// What became of writes that were not simply turned, with their places.
+fn of_note(results: impl Iterator<Item = std::result::Result<Written, Arc<Error>>>) -> Notes {
+    results.enumerate().filter(|(_, result)| !matches!(result, Ok(Written::Turned))).collect()
 }
