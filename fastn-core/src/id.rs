@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -135,7 +135,8 @@ name! {
 impl Default for TenantId {
     /// The tenant of hosts that have only one: `default`.
     fn default() -> Self {
-        Self(Arc::from("default"))
+        static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
+        Self(DEFAULT.clone())
     }
 }
 

@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use fastn_core::{BoxFuture, Failure, FailureKind, StepError};
 
 /// A future whose panic is its failure.
-pub(crate) struct Caught<T>(Result<BoxFuture<'static, Result<T, StepError>>, Option<Failure>>);
+pub(crate) struct Caught<T>(Result<BoxFuture<'static, Result<T, StepError>>, Option<Box<Failure>>>);
 
 impl<T> Caught<T> {
     /// The future that `call` makes; a panic of `call` itself is the future's failure.
     pub(crate) fn new(call: impl FnOnce() -> BoxFuture<'static, Result<T, StepError>>) -> Self {
-        Self(catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Some(failure_of(&*panic))))
+        Self(catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Some(Box::new(failure_of(&*panic)))))
     }
 }
 
@@ -26,7 +26,7 @@ impl<T> Future for Caught<T> {
             Ok(future) => future,
             Err(failure) => {
                 let again = || Failure::new(FailureKind::PANIC, "polled again after a panic");
-                return Poll::Ready(Err(failure.take().unwrap_or_else(again)));
+                return Poll::Ready(Err(failure.take().map_or_else(again, |failure| *failure)));
             }
         };
         // After a panic the future is not polled again, so whatever it left half done is never seen.

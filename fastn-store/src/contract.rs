@@ -269,9 +269,9 @@ impl History {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum RunStatus {
-    /// Created; nothing has happened yet.
+    /// Created, and in nobody's hands yet.
     Pending = 0,
-    /// Under way.
+    /// Under way: from its creation on, if that was under a lease.
     Running = 1,
     /// Nothing happens before a certain time, unless something comes from outside.
     Waiting = 2,

@@ -228,7 +228,7 @@ impl House {
             key: new.key.clone(),
             definition: new.definition.clone(),
             input: new.input.clone(),
-            status: RunStatus::Pending,
+            status: if holder.is_some() { RunStatus::Running } else { RunStatus::Pending },
             created_at: new.created_at,
             finished_at: None,
             wake_at: None,

@@ -1,8 +1,10 @@
 //! One attempt: deadline, cancellation, panic, size.
 
 use std::future::{pending, ready};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fastn_core::plan::{Node, NodeKind};
@@ -38,9 +40,12 @@ pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -
     );
     run.watch.tell(|| RunEvent::Started { node: path(), part, attempt: number });
     let args = std::mem::take(&mut task.args);
-    let made = make(core, run, task, args);
     // A span that nobody listens to is not worth entering at every poll.
-    let result = if span.is_disabled() { made.await } else { made.instrument(span.clone()).await };
+    let result = if span.is_disabled() {
+        make(core, run, task, args).await
+    } else {
+        Box::pin(make(core, run, task, args).instrument(span.clone())).await
+    };
     let result = result.and_then(|output| match output.len() {
         size if size > core.services.limits.payload => {
             let what = format!("gave {size} bytes, and {} are allowed", core.services.limits.payload);
@@ -86,13 +91,29 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
     let cx = StepCx::new(link.clone());
     let future = Caught::new(|| call(core, run, node, task.part, cx, args));
     match time_left {
-        None => tokio::select! {
-            biased;
-            result = future => result,
-            () = cut_off(&link) => Err(cancelled()),
-        },
+        None => Cancellable { future, link, cut_off: None }.await,
         // Boxed, so that the others need no room for it.
         Some(left) => Box::pin(limit(core, link, left, future)).await,
+    }
+}
+
+/// An attempt that a cancellation cuts off. Only if it is not done at once does anything wait for a cancellation.
+struct Cancellable {
+    future: Caught<Payload>,
+    link: Arc<Link>,
+    cut_off: Option<BoxFuture<'static, ()>>,
+}
+
+impl Future for Cancellable {
+    type Output = Result<Payload, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { future, link, cut_off: cut } = &mut *self;
+        if let Poll::Ready(result) = Pin::new(future).poll(cx) {
+            return Poll::Ready(result);
+        }
+        let cut = cut.get_or_insert_with(|| Box::pin(cut_off(link.clone())));
+        cut.as_mut().poll(cx).map(|()| Err(cancelled()))
     }
 }
 
@@ -104,7 +125,7 @@ async fn limit(core: &Core, link: Arc<Link>, left: Duration, future: Caught<Payl
         biased;
         result = &mut attempt => Some(result.unwrap_or_else(|| Err(cancelled()))),
         () = pause(&*core.services.clock, left) => None,
-        () = cut_off(&link) => Some(Err(cancelled())),
+        () = cut_off(link) => Some(Err(cancelled())),
     };
     drop(attempt);
     result.unwrap_or_else(|| Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
@@ -140,7 +161,7 @@ fn call(
 }
 
 /// Completes when a cancelled attempt is to be dropped: at once, or after the engine's grace if the step listens.
-async fn cut_off(link: &Link) {
+async fn cut_off(link: Arc<Link>) {
     if !link.can_be_cancelled() {
         return pending().await;
     }

@@ -1,6 +1,5 @@
 //! What an engine is made of, and opening one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use fastn_connectors::Registry;
 use fastn_core::plan::NodeKind;
 use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Failure, Result, Workflow};
 use fastn_store::{LeaseAsk, Store};
+use foldhash::{HashMap, HashMapExt};
 
 use super::alarms::Alarms;
 use super::core::{Core, Served};

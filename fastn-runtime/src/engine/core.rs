@@ -1,6 +1,5 @@
 //! What all rooms of the engine share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use fastn_connectors::Registry;
 use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result};
 use fastn_store::{DefinitionKey, RunKey};
+use foldhash::HashMap;
 
 use super::run::{Pending, Run};
 use super::services::{Keeper, Services};
@@ -109,27 +109,34 @@ impl Core {
         key: &RunKey,
         make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
     ) -> Result<(Arc<Run>, Option<Pending>)> {
-        let known = runs.get(key);
-        if let Some(run) = known.and_then(|entry| entry.run.as_ref()) {
-            return Ok((run.clone(), None));
+        if let Some(entry) = runs.get_mut(key) {
+            if let Some(run) = &entry.run {
+                return Ok((run.clone(), None));
+            }
+            let (run, pending) = make(entry.watch.clone())?;
+            entry.watch.begin();
+            entry.run = Some(run.clone());
+            return Ok((run, Some(pending)));
         }
-        let watch = known.map_or_else(Arc::default, |entry| entry.watch.clone());
+        let watch = Arc::<Watch>::default();
         let (run, pending) = make(watch.clone())?;
         watch.begin();
         runs.insert(key.clone(), Entry { run: Some(run.clone()), watch });
         Ok((run, Some(pending)))
     }
 
-    /// Puts a run into memory that was just created, unless it was there before: whoever started it at the same time can
-    /// have loaded it since, and may be far ahead. `watch` is what the caller has kept since before the creation.
-    pub(super) fn admit_new(
+    /// Puts a run into memory as it was when it was created or read, unless it was there since: whoever else wanted it may
+    /// have brought it to its end. `watch` is what the caller has kept since before then, and `seen` how often the run had
+    /// come into memory. `None` if it was there since and is no longer.
+    pub(super) fn admit_since(
         &self,
         key: &RunKey,
         watch: &Watch,
+        seen: u32,
         make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
     ) -> Result<Option<(Arc<Run>, Option<Pending>)>> {
         let mut runs = self.runs();
-        if watch.was_begun() && runs.get(key).is_none_or(|entry| entry.run.is_none()) {
+        if watch.times_begun() != seen && runs.get(key).is_none_or(|entry| entry.run.is_none()) {
             return Ok(None);
         }
         Self::admit_to(&mut runs, key, make).map(Some)

@@ -63,7 +63,7 @@ impl<O> RunHandle<O> {
         loop {
             // A run in memory tells of its end, and so does one that left memory to wait; one that ended before this
             // handle was made is only in the store.
-            let tells = self.core.find(&self.key).is_some();
+            let tells = watch.times_begun() > 0 || self.core.find(&self.key).is_some();
             if let Some(end) = watch.peek() {
                 return end.clone().map_err(lost);
             }
@@ -175,9 +175,10 @@ impl<O: DeserializeOwned> RunHandle<O> {
 
 impl<O> Drop for RunHandle<O> {
     fn drop(&mut self) {
-        // Given back first, so that the engine sees whether anybody else still waits.
-        self.watch = None;
-        self.core.unwatch(&self.key);
+        // Given back first, so that the engine sees whether anybody else still waits. What has ended nobody waits for.
+        if self.watch.take().is_some_and(|watch| watch.peek().is_none()) {
+            self.core.unwatch(&self.key);
+        }
     }
 }
 

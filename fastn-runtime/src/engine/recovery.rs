@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, Result};
-use fastn_store::{ClaimAsk, History, RunKey, RunNo};
+use fastn_core::{Definition, Error, ErrorKind, Result};
+use fastn_store::{ClaimAsk, History, RunKey, RunSummary};
 
 use super::core::{Core, Served};
-use super::run::Run;
+use super::run::{Pending, Run};
 use super::services::Keeper;
 use super::strand;
+use super::watch::Watch;
 use crate::machine::Machine;
 
 /// How many runs are claimed at a time.
@@ -54,7 +55,7 @@ pub(super) async fn run(core: Arc<Core>) {
         tracing::info!(runs = claimed.len(), "unfinished runs are taken over");
         for run in claimed {
             let key = run.history.run.key.clone();
-            if let Err(error) = take_over(&core, run.no, run.history) {
+            if let Err(error) = take_over(&core, run.history) {
                 tracing::error!(run = %key.run, error = ?error, "a run could not be taken over");
                 core.refuse(&key, error);
             }
@@ -97,29 +98,55 @@ enum Found {
 }
 
 async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
-    if let Some(run) = core.find(key) {
-        return Ok(Found::Here(run));
+    loop {
+        if let Some(run) = core.find(key) {
+            return Ok(Found::Here(run));
+        }
+        // Kept while the run is read, so that it is noticed if it comes into memory meanwhile.
+        let watch = core.watch(key);
+        let found = read(core, key, &watch).await;
+        drop(watch);
+        match found {
+            Ok(Some(Found::Here(run))) => return Ok(Found::Here(run)),
+            // It was in memory since, and is no longer.
+            Ok(None) => {}
+            Ok(Some(other)) => {
+                core.unwatch(key);
+                return Ok(other);
+            }
+            Err(error) => {
+                core.unwatch(key);
+                return Err(error);
+            }
+        }
     }
-    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Found::Over) };
+}
+
+/// Reads a run and brings it into memory; `None` if what was read is out of date.
+async fn read(core: &Arc<Core>, key: &RunKey, watch: &Watch) -> Result<Option<Found>> {
+    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Some(Found::Over)) };
     let _loading = core.loading(key).await;
     let _claiming = core.claiming.read().await;
+    let seen = watch.times_begun();
     if let Some(run) = core.find(key) {
-        return Ok(Found::Here(run));
+        return Ok(Some(Found::Here(run)));
     }
     let history = store.read(key).await?;
     let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))?;
     let run = &history.run;
     if history.outcome().is_some() {
-        return Ok(Found::Over);
+        return Ok(Some(Found::Over));
     }
     if !core.definitions.contains_key(&run.definition) {
         let (workflow, version) = (&run.definition.workflow, run.definition.version);
-        return Ok(Found::NotServed(format!("this engine does not serve {workflow} {version}")));
+        return Ok(Some(Found::NotServed(format!("this engine does not serve {workflow} {version}"))));
     }
     if run.holder != Some(lease.token) {
-        return Ok(Found::Unclaimed);
+        return Ok(Some(Found::Unclaimed));
     }
-    take_over(core, run.no, history).map(Found::Here)
+    let replayed = replay(core, history)?;
+    let admitted = core.admit_since(key, watch, seen, |watch| replayed.begin(core, watch))?;
+    Ok(admitted.map(|admitted| Found::Here(carry_on(core, admitted))))
 }
 
 /// Wakes a run that left memory to wait.
@@ -135,22 +162,45 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
     }
 }
 
-fn take_over(core: &Arc<Core>, no: RunNo, history: History) -> Result<Arc<Run>> {
+/// Brings a run that was just claimed into memory.
+fn take_over(core: &Arc<Core>, history: History) -> Result<()> {
+    let key = history.run.key.clone();
+    let replayed = replay(core, history)?;
+    let admitted = core.admit(&key, |watch| replayed.begin(core, watch))?;
+    carry_on(core, admitted);
+    Ok(())
+}
+
+fn carry_on(core: &Arc<Core>, (run, pending): (Arc<Run>, Option<Pending>)) -> Arc<Run> {
+    if let Some(pending) = pending {
+        strand::carry_on(core, &run, pending);
+    }
+    run
+}
+
+/// A run as it was read, before it comes into memory.
+struct Replayed {
+    summary: RunSummary,
+    definition: Definition,
+    machine: Machine,
+    next: u64,
+}
+
+fn replay(core: &Core, history: History) -> Result<Replayed> {
     let summary = history.run;
     let Served { definition, .. } = core.definitions.get(&summary.definition).ok_or_else(|| {
         Error::new(ErrorKind::Internal, "take over run").caused_by("the store gave a run that was not asked for")
     })?;
     let plan = definition.plan().clone();
     let machine = Machine::replay(plan, history.input, summary.created_at, &history.records)?;
-    let next = history.records.len() as u64;
-    let (run, pending) = core.admit(&summary.key, |watch| {
-        let (key, definition) = (summary.key.clone(), definition.clone());
-        let run = Arc::new(Run::new(key, no, definition, summary.created_at, watch, (machine, next)));
+    Ok(Replayed { summary, definition: definition.clone(), machine, next: history.records.len() as u64 })
+}
+
+impl Replayed {
+    fn begin(self, core: &Core, watch: Arc<Watch>) -> Result<(Arc<Run>, Pending)> {
+        let RunSummary { key, no, created_at, .. } = self.summary;
+        let run = Arc::new(Run::new(key, no, self.definition, created_at, watch, (self.machine, self.next)));
         let pending = run.resume(&core.services)?;
         Ok((run, pending))
-    })?;
-    if let Some(pending) = pending {
-        strand::carry_on(core, &run, pending);
     }
-    Ok(run)
 }

@@ -52,7 +52,7 @@ pub(super) struct Pending {
     ticket: Option<Ticket>,
     actions: Vec<Action>,
     then: Then,
-    outcome: Option<Outcome>,
+    outcome: Option<Box<Outcome>>,
 }
 
 /// What became of something that a run was told.
@@ -189,7 +189,7 @@ impl Run {
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
         self.set_alarm(services, state);
-        let outcome = state.machine.outcome().cloned();
+        let outcome = state.machine.outcome().cloned().map(Box::new);
         Ok(Pending { ticket, actions: turn.actions, then, outcome })
     }
 
@@ -302,7 +302,7 @@ impl Pending {
         }
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Outcome>) {
+    pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Box<Outcome>>) {
         (self.actions, self.then, self.outcome)
     }
 }

@@ -105,17 +105,20 @@ impl<O> Start<O> {
         let owner = core.clone();
         // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
         core.spawn(Box::pin(async move {
-            let kept = RunHandle::<()>::new(owner.clone(), new.key.clone(), watch.clone());
             let launched = launch(&owner, served, &new, creation, &watch).await;
+            // Held until here, so that whoever waits for the run in the meantime waits for the same.
             drop(watch);
             let (result, begun) = match launched {
                 Ok(begun) => (Ok(()), begun),
                 Err(error) => (Err(error), None),
             };
+            if begun.is_none() {
+                owner.unwatch(&new.key);
+            }
+            drop(new);
             // Who no longer waits need not know.
             let _ = reply.send(result);
             if let Some((run, pending)) = begun {
-                drop(kept);
                 strand::go(&owner, &run, pending).await;
             }
         }));
@@ -143,7 +146,7 @@ async fn launch(
         }
     };
     let (machine, turn) = Machine::start(served.plan().clone(), new.input.clone(), new.created_at)?;
-    let begun = core.admit_new(&new.key, watch, |watch| {
+    let begun = core.admit_since(&new.key, watch, 0, |watch| {
         let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, watch, (machine, 0)));
         let pending = run.begin(&core.services, turn)?;
         Ok((run, pending))

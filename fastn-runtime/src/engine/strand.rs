@@ -97,7 +97,7 @@ fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
         (Then::End(status), outcome) => {
             run.span.record("outcome", status.as_str());
             if let Some(outcome) = outcome {
-                core.dismiss(run, Ok(outcome));
+                core.dismiss(run, Ok(*outcome));
             }
         }
         (Then::Wait(time), _)

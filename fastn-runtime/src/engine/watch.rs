@@ -1,6 +1,6 @@
 //! What hosts can wait for and listen to.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fastn_core::{Attempt, Error, Failure, Outcome, Part, Payload};
@@ -54,18 +54,18 @@ pub enum RunEvent {
 pub(super) struct Watch {
     end: OnceLock<Result<Outcome, Arc<Error>>>,
     ended: Notify,
-    /// Whether the run was in this engine's memory since somebody began to wait for it here.
-    begun: AtomicBool,
+    /// How often the run came into this engine's memory since somebody began to wait for it here.
+    begun: AtomicU32,
     /// There once somebody listens.
     events: OnceLock<broadcast::Sender<RunEvent>>,
 }
 
 impl Watch {
     pub(super) fn begin(&self) {
-        self.begun.store(true, Ordering::Release);
+        self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn was_begun(&self) -> bool {
+    pub(super) fn times_begun(&self) -> u32 {
         self.begun.load(Ordering::Acquire)
     }
 

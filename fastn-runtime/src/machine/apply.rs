@@ -24,10 +24,10 @@ pub(super) enum Todo {
 #[derive(Default)]
 pub(super) struct Agenda {
     /// Worked on first, from its end.
-    next: Vec<Todo>,
+    pub(super) next: Vec<Todo>,
     /// What is ready in the scopes of items, from the front: comes after what follows from what is done, so that items
     /// begin in their order.
-    items: VecDeque<Todo>,
+    pub(super) items: VecDeque<Todo>,
 }
 
 impl Agenda {
@@ -35,7 +35,7 @@ impl Agenda {
         Self { next: vec![first], items: VecDeque::new() }
     }
 
-    fn push(&mut self, todo: Todo) {
+    pub(super) fn push(&mut self, todo: Todo) {
         self.next.push(todo);
     }
 
@@ -216,7 +216,7 @@ impl Machine {
         self.work_through(todo, turn)
     }
 
-    fn open_scope(
+    pub(super) fn open_scope(
         &mut self,
         ix: ScopeIx,
         parent: Option<Parent>,
@@ -342,64 +342,6 @@ impl Machine {
                 todo.push(Todo::Complete(parent.slot, output));
                 Ok(())
             }
-        }
-    }
-
-    /// Begins as many items as may be worked on at a time; completes the node when there are no more.
-    fn begin_items(&mut self, slot: Slot, ahead: bool, todo: &mut Agenda) -> Result<()> {
-        if !matches!(self.phase, Phase::Going) {
-            return Ok(());
-        }
-        let concurrency = match &self.plan.node(slot.node).kind {
-            NodeKind::Each { concurrency, .. } => *concurrency,
-            _ => 1,
-        };
-        while self.items(slot)?.open < concurrency {
-            if !self.begin_item(slot, ahead, todo)? {
-                break;
-            }
-        }
-        if self.items(slot)?.is_complete()
-            && let State::Items(items) = std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle)
-        {
-            todo.push(Todo::Complete(slot, items.into_output()));
-        }
-        Ok(())
-    }
-
-    /// Begins items until this one has been begun: a journal written with a higher concurrency may name it early.
-    pub(super) fn begin_up_to(&mut self, slot: Slot, item: u32) -> Result<()> {
-        let mut todo = Agenda::default();
-        let mut turn = Turn::new(fastn_core::Timestamp::EPOCH);
-        while matches!(&self.scopes.cell(slot)?.state, State::Items(items) if items.begun() <= item) {
-            if !self.begin_item(slot, false, &mut todo)? {
-                break;
-            }
-            self.work_through(std::mem::take(&mut todo), &mut turn)?;
-        }
-        Ok(())
-    }
-
-    fn begin_item(&mut self, slot: Slot, ahead: bool, todo: &mut Agenda) -> Result<bool> {
-        let NodeKind::Each { body, .. } = self.plan.node(slot.node).kind else { return Ok(false) };
-        let items = self.items(slot)?;
-        let item = items.begun();
-        let Some(input) = items.next() else { return Ok(false) };
-        let mut inside = Vec::new();
-        let scope = self.open_scope(body, Some(Parent { slot, item }), input, &mut inside)?;
-        self.items(slot)?.begin(scope);
-        let begin = |todo| match todo {
-            Todo::Enable(slot, _) => Todo::Enable(slot, ahead),
-            other => other,
-        };
-        todo.items.extend(inside.into_iter().rev().map(begin));
-        Ok(true)
-    }
-
-    fn items(&mut self, slot: Slot) -> Result<&mut Items> {
-        match &mut self.scopes.cell_mut(slot)?.state {
-            State::Items(items) => Ok(items),
-            _ => Err(corrupt("its items are not being worked on", slot.node)),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod cell;
+mod each;
 mod ending;
 mod items;
 mod judge;

@@ -1,19 +1,20 @@
 //! Commits: the batches that wait, in one transaction.
 
-use std::collections::HashMap;
-
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::transact;
+use super::create::{Numbers, create};
 use super::draft::{Change, Draft};
 use super::fault::{again, fault};
+use super::hand::Hand;
 use super::history::{next_in_history, write_history};
-use super::row::{input, run_no, select_runs, status, stored, summary};
+use super::row::{status, stored};
 use super::state::{RunState, State};
 use super::{journal, lease};
 use crate::standing::{Standing, Verdict, no_such_run, status_after};
-use crate::{Batch, Existing, NewRun, RunNo, RunStatus, Then, Turn, Write, Written};
+use crate::{Batch, RunNo, RunStatus, Then, Turn, Write, Written};
 
 const OP: &str = "commit";
 
@@ -43,12 +44,14 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
             .map(|batch| draft.gather(batch, token, |turn| standing(conn, &mut state.runs, turn, token)))
             .collect();
         let mut done = Done::default();
-        write(conn, state, &draft, budget, &mut done)?;
+        let mut hand = Hand::of(conn);
+        write(conn, &mut hand, state, &draft, budget, &mut done)?;
         // After the turns, so that a run that exists is shown as they leave it.
+        let mut numbers = Numbers::default();
         let mut answers = Vec::with_capacity(batches.len());
         for (batch, judged) in batches.iter().zip(judged) {
             answers.push(match judged {
-                Ok(verdicts) => Ok(answer(conn, state, batch, verdicts.len(), &mut done)?),
+                Ok(_) => Ok(answer(conn, &mut hand, state, batch, &mut numbers, &mut done)?),
                 Err(error) => Err(error),
             });
         }
@@ -105,13 +108,20 @@ fn standing(
 }
 
 /// Creates the new runs of a batch and answers for each of its writes.
-fn answer(conn: &Connection, state: &mut State, batch: &Batch, writes: usize, done: &mut Done) -> Answer {
-    let mut written = Vec::with_capacity(writes);
+fn answer(
+    conn: &Connection,
+    hand: &mut Hand<'_>,
+    state: &mut State,
+    batch: &Batch,
+    numbers: &mut Numbers,
+    done: &mut Done,
+) -> Answer {
+    let mut written = Vec::with_capacity(batch.writes.len());
     for write in &batch.writes {
         written.push(match write {
             Write::Turn(_) => Written::Turned,
             Write::Create(new) => {
-                let created = create(conn, state, new, batch.lease.unwrap_or(0))?;
+                let created = create(conn, hand, state, numbers, new, batch.lease)?;
                 if let (Written::Created(no), Some(_)) = (&created, batch.lease) {
                     done.created.push(*no);
                 }
@@ -122,68 +132,46 @@ fn answer(conn: &Connection, state: &mut State, batch: &Batch, writes: usize, do
     Ok(written)
 }
 
-fn create(conn: &Connection, state: &mut State, new: &NewRun, holder: u64) -> Result<Written> {
-    let definition = state.definitions.number(conn, &new.key.tenant, &new.definition)?;
-    let mut insert = conn
-        .prepare_cached(
-            "INSERT INTO flow_executions (tenant, run_id, def_no, status, holder, created_at, input_type, input)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, run_id) DO NOTHING",
-        )
-        .map_err(fault(OP))?;
-    let inserted = insert
-        .execute((
-            new.key.tenant.as_str(),
-            new.key.run.as_bytes(),
-            definition,
-            RunStatus::Pending.code(),
-            stored(holder),
-            new.created_at.as_micros(),
-            new.input.content().as_str(),
-            &new.input.bytes()[..],
-        ))
-        .map_err(fault(OP))?;
-    if inserted == 1 {
-        let no = run_no(conn.last_insert_rowid());
-        if let Some(plan) = &new.plan {
-            state.definitions.keep_plan(conn, definition, plan)?;
-        }
-        return Ok(Written::Created(no));
-    }
-    let mut select = conn.prepare_cached(select_runs!("WHERE e.tenant = ?1 AND e.run_id = ?2")).map_err(fault(OP))?;
-    let found = select
-        .query_row((new.key.tenant.as_str(), new.key.run.as_bytes()), |row| Ok((summary(row), input(row))))
-        .map_err(fault(OP))?;
-    let (run, input) = (found.0?, found.1?);
-    Ok(Written::Exists(Box::new(Existing { no: run.no, definition: run.definition, input, status: run.status })))
-}
-
 /// Writes the turns of a draft: to the journal, or for runs that end or wait, and for all if the journal would be too
 /// large, to where they stay.
-fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &mut Done) -> Result<()> {
+fn write(
+    conn: &Connection,
+    hand: &mut Hand<'_>,
+    state: &State,
+    draft: &Draft,
+    budget: usize,
+    done: &mut Done,
+) -> Result<()> {
     done.folded = draft.turns > 0 && state.journal_bytes.saturating_add(draft.bytes) > budget;
-    // In the order of the runs, so that neighbours in the file are written together.
-    let mut changes: Vec<(&RunNo, &Change)> = draft.changes.iter().collect();
-    changes.sort_unstable_by_key(|(no, _)| **no);
     let mut entries = Vec::with_capacity(if done.folded { 0 } else { draft.bytes });
-    let mut whole = Vec::new();
-    for (no, change) in changes {
+    let mut settled = Vec::new();
+    for (no, change) in &draft.changes {
         // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
         let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
         if done.folded || change.then != Then::Run {
-            let count = run.tail_count + change.count;
-            if count > 0 {
-                whole.clear();
-                whole.extend_from_slice(&run.tail);
-                change.records.iter().for_each(|records| whole.extend_from_slice(records));
-                write_history(conn, *no, run.tail_first(), count, &whole)?;
+            settled.push((*no, run, change));
+        } else {
+            if change.count > 0 {
+                journal::encode(&mut entries, *no, (change.first, change.count), change.records())?;
             }
-        } else if change.count > 0 {
-            journal::encode(&mut entries, *no, change.first, change.count, &change.records)?;
+            write_row(hand, *no, run, change)?;
         }
-        write_row(conn, *no, run, change)?;
+    }
+    // In the order of the runs, so that neighbours in the file are written together.
+    settled.sort_unstable_by_key(|(no, ..)| *no);
+    let mut whole = Vec::new();
+    for (no, run, change) in settled {
+        let count = run.tail_count + change.count;
+        if count > 0 {
+            whole.clear();
+            whole.extend_from_slice(&run.tail);
+            change.records().for_each(|records| whole.extend_from_slice(records));
+            write_history(hand, no, run.tail_first(), count, &whole)?;
+        }
+        write_row(hand, no, run, change)?;
     }
     if done.folded {
-        fold_others(conn, state, draft)?;
+        fold_others(conn, hand, state, draft)?;
     } else if !entries.is_empty() {
         journal::write(conn, &entries)?;
         done.appended = entries.len();
@@ -192,30 +180,28 @@ fn write(conn: &Connection, state: &State, draft: &Draft, budget: usize, done: &
 }
 
 /// Moves the tails of the runs that the draft does not touch, and clears the journal.
-fn fold_others(conn: &Connection, state: &State, draft: &Draft) -> Result<()> {
+fn fold_others(conn: &Connection, hand: &mut Hand<'_>, state: &State, draft: &Draft) -> Result<()> {
     let others = state.runs.iter().filter(|(no, run)| run.tail_count > 0 && !draft.changes.contains_key(no));
     let mut others: Vec<(&RunNo, &RunState)> = others.collect();
     others.sort_unstable_by_key(|(no, _)| **no);
     for (no, run) in others {
-        write_history(conn, *no, run.tail_first(), run.tail_count, &run.tail)?;
+        write_history(hand, *no, run.tail_first(), run.tail_count, &run.tail)?;
     }
     journal::clear(conn)
 }
 
 /// Changes the row of a run, if the turn changes what is in it.
-fn write_row(conn: &Connection, no: RunNo, run: &RunState, change: &Change) -> Result<()> {
+fn write_row(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change) -> Result<()> {
     let (status, wake_at) = (status_after(change.then), wake_after(change.then));
     if (status, wake_at) == (run.status, run.wake_at) {
         return Ok(());
     }
-    let row = (stored(no.0), status.code(), wake_at.map(Timestamp::as_micros));
-    // Two statements: one that names finished_at touches the indexes over it.
+    let no = stored(no.0);
     let updated = if status.is_final() {
-        conn.prepare_cached("UPDATE flow_executions SET status = ?2, wake_at = ?3, finished_at = ?4 WHERE run_no = ?1")
-            .and_then(|mut update| update.execute((row.0, row.1, row.2, change.at.as_micros())))
+        hand.finish().and_then(|update| update.execute((no, status.code(), change.at.as_micros())))
     } else {
-        conn.prepare_cached("UPDATE flow_executions SET status = ?2, wake_at = ?3 WHERE run_no = ?1")
-            .and_then(|mut update| update.execute(row))
+        let wake_at = wake_at.map(Timestamp::as_micros);
+        hand.change().and_then(|update| update.execute((no, status.code(), wake_at)))
     };
     updated.map_err(fault(OP)).map(drop)
 }
@@ -230,7 +216,7 @@ const fn wake_after(then: Then) -> Option<Timestamp> {
 /// Takes over what is true now.
 fn remember(state: &mut State, draft: Draft, done: &Done) {
     for no in &done.created {
-        state.runs.insert(*no, RunState::folded(0, RunStatus::Pending, None));
+        state.runs.insert(*no, RunState::folded(0, RunStatus::Running, None));
     }
     for (no, change) in draft.changes {
         // A run that waits takes no memory until something happens in it again.
@@ -241,7 +227,7 @@ fn remember(state: &mut State, draft: Draft, done: &Done) {
             run.status = status_after(change.then);
             run.wake_at = wake_after(change.then);
             run.tail_count += change.count;
-            change.records.iter().for_each(|records| run.tail.extend_from_slice(records));
+            change.records().for_each(|records| run.tail.extend_from_slice(records));
         }
     }
     if done.folded {

@@ -3,16 +3,23 @@
 use std::collections::{HashMap, HashSet};
 
 use fastn_core::{Result, TenantId};
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql};
 
 use super::fault::fault;
 use super::row::{definition, get};
 use crate::DefinitionKey;
 
+/// A tenant's definition, in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DefinitionNo {
+    pub(super) tenant: i64,
+    pub(super) definition: i64,
+}
+
 /// The definitions that were met, so that a new run costs no look-up.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
-    numbers: HashMap<(TenantId, DefinitionKey), i64>,
+    numbers: HashMap<TenantId, HashMap<DefinitionKey, DefinitionNo>>,
     keys: HashMap<i64, DefinitionKey>,
     /// Those whose plan is kept.
     with_plan: HashSet<i64>,
@@ -22,27 +29,12 @@ impl Definitions {
     /// The number of a tenant's definition, a new one if there is none.
     ///
     /// If the transaction fails afterwards, the number may never have been: call [`forget`](Self::forget) then.
-    pub(super) fn number(&mut self, conn: &Connection, tenant: &TenantId, key: &DefinitionKey) -> Result<i64> {
-        const OP: &str = "find definition";
-        let of_tenant = (tenant.clone(), key.clone());
-        if let Some(number) = self.numbers.get(&of_tenant) {
+    pub(super) fn number(&mut self, conn: &Connection, tenant: &TenantId, key: &DefinitionKey) -> Result<DefinitionNo> {
+        if let Some(number) = self.numbers.get(tenant).and_then(|known| known.get(key)) {
             return Ok(*number);
         }
-        let row = (tenant.as_str(), key.workflow.as_str(), key.version.0, key.shape.0);
-        conn.prepare_cached(
-            "INSERT INTO flow_definitions (tenant, workflow, version, shape) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO NOTHING",
-        )
-        .and_then(|mut insert| insert.execute(row))
-        .map_err(fault(OP))?;
-        // Asked for even if it was just inserted: another process may have been first.
-        let number = conn
-            .prepare_cached(
-                "SELECT def_no FROM flow_definitions WHERE tenant = ?1 AND workflow = ?2 AND version = ?3 AND shape = ?4",
-            )
-            .and_then(|mut select| select.query_row(row, |row| row.get(0)))
-            .map_err(fault(OP))?;
-        self.numbers.insert(of_tenant, number);
+        let number = ask_for(conn, tenant, key).map_err(fault("find definition"))?;
+        self.numbers.entry(tenant.clone()).or_default().insert(key.clone(), number);
         Ok(number)
     }
 
@@ -79,4 +71,24 @@ impl Definitions {
         self.numbers.clear();
         self.with_plan.clear();
     }
+}
+
+/// Asks for numbers even if they were just made: another process may have been first.
+fn ask_for(conn: &Connection, tenant: &TenantId, key: &DefinitionKey) -> rusqlite::Result<DefinitionNo> {
+    let made_and_asked = |make: &str, ask: &str, row: &[&dyn ToSql]| -> rusqlite::Result<i64> {
+        conn.prepare_cached(make)?.execute(row)?;
+        conn.prepare_cached(ask)?.query_row(row, |row| row.get(0))
+    };
+    let tenant = made_and_asked(
+        "INSERT INTO flow_tenants (tenant) VALUES (?1) ON CONFLICT DO NOTHING",
+        "SELECT tenant_no FROM flow_tenants WHERE tenant = ?1",
+        &[&tenant.as_str()],
+    )?;
+    let definition = made_and_asked(
+        "INSERT INTO flow_definitions (tenant_no, workflow, version, shape) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING",
+        "SELECT def_no FROM flow_definitions WHERE tenant_no = ?1 AND workflow = ?2 AND version = ?3 AND shape = ?4",
+        &[&tenant, &key.workflow.as_str(), &key.version.0, &key.shape.0],
+    )?;
+    Ok(DefinitionNo { tenant, definition })
 }

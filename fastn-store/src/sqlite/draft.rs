@@ -1,9 +1,10 @@
 //! What a transaction is to write, gathered before anything is written.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use foldhash::HashMap;
 
 use super::journal::ENTRY_OVERHEAD;
 use crate::standing::{Standing, Verdict, fenced, no_lease};
@@ -27,7 +28,9 @@ pub(super) struct Draft {
 pub(super) struct Change {
     pub(super) first: u64,
     pub(super) count: u64,
-    pub(super) records: Vec<Bytes>,
+    records: Bytes,
+    /// Those of its further turns: hardly ever has a run two in one transaction.
+    more: Vec<Bytes>,
     /// What its last turn says is next.
     pub(super) then: Then,
     /// When its last turn was committed.
@@ -55,7 +58,9 @@ impl Draft {
             let error = Error::new(ErrorKind::TooLarge, "commit").with("bytes", size).with("at most", MAX_BATCH);
             return Err(error);
         }
-        let mut standings: HashMap<RunNo, Standing> = HashMap::with_capacity(batch.writes.len());
+        let mut standings: HashMap<RunNo, Standing> = HashMap::default();
+        standings.reserve(batch.writes.len());
+        self.changes.reserve(batch.writes.len());
         let mut verdicts = Vec::with_capacity(batch.writes.len());
         for write in &batch.writes {
             let Write::Turn(turn) = write else {
@@ -64,8 +69,8 @@ impl Draft {
             };
             batch.lease.ok_or_else(no_lease)?;
             let standing = match standings.entry(turn.run) {
-                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => new.insert(match self.changes.get(&turn.run) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(match self.changes.get(&turn.run) {
                     Some(change) => change.standing(),
                     None => stored(turn)?,
                 }),
@@ -81,17 +86,19 @@ impl Draft {
     }
 
     fn add(&mut self, turn: &Turn, at: Timestamp) {
-        let change = self.changes.entry(turn.run).or_insert_with(|| Change {
-            first: turn.first,
-            count: 0,
-            records: Vec::with_capacity(1),
-            then: turn.then,
-            at,
-        });
-        change.count += u64::from(turn.count);
-        change.records.push(turn.records.clone());
-        change.then = turn.then;
-        change.at = at;
+        let (count, records) = (u64::from(turn.count), turn.records.clone());
+        match self.changes.entry(turn.run) {
+            Entry::Vacant(new) => {
+                new.insert(Change { first: turn.first, count, records, more: Vec::new(), then: turn.then, at });
+            }
+            Entry::Occupied(known) => {
+                let change = known.into_mut();
+                change.count += count;
+                change.more.push(records);
+                change.then = turn.then;
+                change.at = at;
+            }
+        }
         self.turns += 1;
         self.records += u64::from(turn.count);
         self.bytes += turn.records.len() + ENTRY_OVERHEAD;
@@ -99,6 +106,11 @@ impl Draft {
 }
 
 impl Change {
+    /// The records of its turns, in their order.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Bytes> + Clone {
+        std::iter::once(&self.records).chain(&self.more)
+    }
+
     /// The sequence number that follows.
     pub(super) const fn next(&self) -> u64 {
         self.first.saturating_add(self.count)

@@ -4,6 +4,7 @@ use fastn_core::{Record, Result};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{corrupt, fault};
+use super::hand::Hand;
 use super::row::{get, stored};
 use crate::RunNo;
 
@@ -76,9 +77,9 @@ pub(super) fn next_in_history(conn: &Connection, run: RunNo) -> Result<u64> {
 }
 
 /// Writes a piece.
-pub(super) fn write_history(conn: &Connection, run: RunNo, first: u64, count: u64, records: &[u8]) -> Result<()> {
-    conn.prepare_cached("INSERT INTO flow_history (run_no, first_seq, count, records) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut insert| insert.execute((stored(run.0), stored(first), stored(count), records)))
+pub(super) fn write_history(hand: &mut Hand<'_>, run: RunNo, first: u64, count: u64, records: &[u8]) -> Result<()> {
+    hand.history()
+        .and_then(|insert| insert.execute((stored(run.0), stored(first), stored(count), records)))
         .map_err(fault("write history"))
         .map(drop)
 }

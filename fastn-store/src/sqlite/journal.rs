@@ -8,6 +8,7 @@ use minicbor::{Decoder, Encoder};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{corrupt, fault};
+use super::hand::Hand;
 use super::history::{Pieces, next_in_history, write_history};
 use super::row::stored;
 use crate::RunNo;
@@ -24,9 +25,14 @@ struct Entry<'a> {
 }
 
 /// Appends an entry.
-pub(super) fn encode(entries: &mut Vec<u8>, run: RunNo, first: u64, count: u64, records: &[Bytes]) -> Result<()> {
+pub(super) fn encode<'a>(
+    entries: &mut Vec<u8>,
+    run: RunNo,
+    (first, count): (u64, u64),
+    records: impl Iterator<Item = &'a Bytes> + Clone,
+) -> Result<()> {
     let failed = |e: String| Error::new(ErrorKind::Internal, "encode journal").caused_by(e);
-    let length: usize = records.iter().map(Bytes::len).sum();
+    let length: usize = records.clone().map(Bytes::len).sum();
     let mut encoder = Encoder::new(&mut *entries);
     encoder
         .array(4)
@@ -75,9 +81,10 @@ pub(super) fn fold(conn: &Connection) -> Result<()> {
         };
         tail.as_mut().map_or(Ok(()), |tail| tail.add(&entry))
     })?;
+    let mut hand = Hand::of(conn);
     for (run, tail) in tails {
         if let Some(tail) = tail.filter(|tail| tail.next > tail.first) {
-            write_history(conn, run, tail.first, tail.next - tail.first, &tail.records)?;
+            write_history(&mut hand, run, tail.first, tail.next - tail.first, &tail.records)?;
         }
     }
     clear(conn)

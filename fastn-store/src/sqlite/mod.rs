@@ -5,9 +5,11 @@
 mod claim;
 mod commit;
 mod connection;
+mod create;
 mod definitions;
 mod draft;
 mod fault;
+mod hand;
 mod history;
 mod journal;
 mod lease;

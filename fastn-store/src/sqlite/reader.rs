@@ -23,8 +23,11 @@ impl Reader {
     pub(super) fn read(&mut self, key: &RunKey) -> Result<Option<History>> {
         const OP: &str = "read run";
         let conn = Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred).map_err(fault(OP))?;
-        let mut select =
-            conn.prepare_cached(select_runs!("WHERE e.tenant = ?1 AND e.run_id = ?2")).map_err(fault(OP))?;
+        let mut select = conn
+            .prepare_cached(select_runs!(
+                "WHERE e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND e.run_id = ?2"
+            ))
+            .map_err(fault(OP))?;
         let mut rows = select.query((key.tenant.as_str(), key.run.as_bytes())).map_err(fault(OP))?;
         let Some(row) = rows.next().map_err(fault(OP))? else {
             return Ok(None);
@@ -44,7 +47,8 @@ impl Reader {
         const OP: &str = "read plan";
         self.conn
             .prepare_cached(
-                "SELECT plan FROM flow_definitions WHERE tenant = ?1 AND workflow = ?2 AND version = ?3 AND shape = ?4",
+                "SELECT plan FROM flow_definitions d JOIN flow_tenants t ON t.tenant_no = d.tenant_no
+                 WHERE t.tenant = ?1 AND workflow = ?2 AND version = ?3 AND shape = ?4",
             )
             .and_then(|mut select| {
                 let row = (tenant.as_str(), key.workflow.as_str(), key.version.0, key.shape.0);
@@ -78,7 +82,7 @@ fn filters(query: &RunQuery) -> (String, Vec<Box<dyn ToSql>>) {
     let mut conditions = vec!["e.run_no < ?".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(query.before.map_or(i64::MAX, |no| stored(no.0)))];
     if let Some(tenant) = &query.tenant {
-        conditions.push("e.tenant = ?".to_owned());
+        conditions.push("e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?)".to_owned());
         values.push(Box::new(tenant.as_str().to_owned()));
     }
     if let Some(workflow) = &query.workflow {

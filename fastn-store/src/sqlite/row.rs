@@ -18,13 +18,14 @@ macro_rules! select_runs {
         concat!(select_runs!(), ", e.input_type, e.input ", select_runs!(from), $rest)
     };
     () => {
-        "SELECT e.run_no, e.tenant, e.run_id, d.workflow, d.version, d.shape, e.status, e.created_at, e.finished_at,
+        "SELECT e.run_no, t.tenant, e.run_id, d.workflow, d.version, d.shape, e.status, e.created_at, e.finished_at,
              e.wake_at,
              CASE WHEN e.finished_at IS NULL AND l.ended = 0 AND e.holder = l.token THEN l.token END"
     };
     (from) => {
         " FROM flow_executions e
              CROSS JOIN flow_definitions d ON d.def_no = e.def_no
+             CROSS JOIN flow_tenants t ON t.tenant_no = e.tenant_no
              CROSS JOIN lease l ON l.one = 1 "
     };
 }
@@ -48,8 +49,8 @@ pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary> {
 
 /// What a run was given, from a row of [`select_runs`].
 pub(super) fn input(row: &Row<'_>) -> Result<Payload> {
-    let content: String = get(row, 11)?;
-    Ok(Payload::new(ContentType::from(content.as_str()), get::<Vec<u8>>(row, 12)?))
+    let content = get::<Option<String>>(row, 11)?.map_or(ContentType::Json, |name| ContentType::from(name.as_str()));
+    Ok(Payload::new(content, get::<Vec<u8>>(row, 12)?))
 }
 
 /// A definition from its columns.

@@ -1,8 +1,9 @@
 //! What the writer remembers between two transactions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use fastn_core::Timestamp;
+use foldhash::HashMap;
 
 use super::definitions::Definitions;
 use super::lock::LockFile;
@@ -59,7 +60,7 @@ impl State {
     /// Forgets what was known under a lease, together with the lease.
     pub(super) fn forget_lease(&mut self) {
         self.held = None;
-        self.runs = HashMap::new();
+        self.runs = HashMap::default();
         self.cursor = Cursor::default();
         self.journal_bytes = 0;
     }

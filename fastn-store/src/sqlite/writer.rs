@@ -100,6 +100,11 @@ impl Writer {
                 )
                 .and_then(|mut select| select.query_map((before.as_micros(), limit), |row| row.get(0))?.collect())
                 .map_err(fault(OP))?;
+            if let Some(largest) = numbers.iter().max() {
+                conn.prepare_cached("UPDATE flow_numbers SET deleted = max(deleted, ?1)")
+                    .and_then(|mut update| update.execute([largest]))
+                    .map_err(fault(OP))?;
+            }
             for sql in ["DELETE FROM flow_history WHERE run_no = ?1", "DELETE FROM flow_executions WHERE run_no = ?1"] {
                 let mut delete = conn.prepare_cached(sql).map_err(fault(OP))?;
                 for no in &numbers {

@@ -4,8 +4,8 @@
 -- happened in a run is moved to flow_history when the run ends or waits, or when the journal has grown beyond its budget;
 -- then the journal is emptied. So a record is written about twice, and no index is touched for a step.
 --
--- flow_executions changes when a run is created, first goes on, parks, goes on again, is claimed, and ends. It does not
--- change for a step.
+-- flow_executions changes when a run is created, parks, goes on again, is claimed, and ends. It does not change for a
+-- step. What is in its indexes is short numbers, since every run pays for them.
 
 -- One row: the lease. A run is held if its holder is this token and the lease has not ended.
 CREATE TABLE lease (
@@ -17,34 +17,47 @@ CREATE TABLE lease (
 ) STRICT;
 INSERT INTO lease VALUES (1, 0, '', 0, 1);
 
-CREATE TABLE flow_definitions (
-    def_no   INTEGER PRIMARY KEY,
-    tenant   TEXT    NOT NULL,
-    workflow TEXT    NOT NULL,
-    version  INTEGER NOT NULL,
-    shape    BLOB    NOT NULL,
-    plan     TEXT,             -- JSON for graph editors, for those who read runs without their program
-    UNIQUE (tenant, workflow, version, shape)
+CREATE TABLE flow_tenants (
+    tenant_no INTEGER PRIMARY KEY,
+    tenant    TEXT    NOT NULL UNIQUE
 ) STRICT;
 
--- AUTOINCREMENT, because the number of a run that was deleted must never come back: the journal may still know it.
+CREATE TABLE flow_definitions (
+    def_no    INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL REFERENCES flow_tenants,
+    workflow  TEXT    NOT NULL,
+    version   INTEGER NOT NULL,
+    shape     BLOB    NOT NULL,
+    plan      TEXT,             -- JSON for graph editors, for those who read runs without their program
+    UNIQUE (tenant_no, workflow, version, shape)
+) STRICT;
+
+-- One row: the largest number of a run that was deleted. No number comes back, since the journal may still know it.
+CREATE TABLE flow_numbers (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    deleted INTEGER NOT NULL
+) STRICT;
+INSERT INTO flow_numbers VALUES (1, 0);
+
+-- Tenants and definitions are never deleted, and their numbers come from their tables: no foreign keys here, which would
+-- be looked up for every run.
 CREATE TABLE flow_executions (
-    run_no      INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant      TEXT    NOT NULL,
+    run_no      INTEGER PRIMARY KEY,
+    tenant_no   INTEGER NOT NULL,
     run_id      BLOB    NOT NULL,
-    def_no      INTEGER NOT NULL REFERENCES flow_definitions,
+    def_no      INTEGER NOT NULL,
     status      INTEGER NOT NULL,
     holder      INTEGER NOT NULL, -- the token of a lease, 0 for nobody
     created_at  INTEGER NOT NULL,
     finished_at INTEGER,          -- null until it has ended
     wake_at     INTEGER,
-    input_type  TEXT    NOT NULL,
+    input_type  TEXT,             -- a media type; null for JSON
     input       BLOB    NOT NULL, -- last, so that the columns before it are read without it
-    UNIQUE (tenant, run_id)
+    UNIQUE (tenant_no, run_id)
 ) STRICT;
 
 -- A tenant's list, newest first.
-CREATE INDEX flow_executions_of_tenant ON flow_executions (tenant, run_no);
+CREATE INDEX flow_executions_of_tenant ON flow_executions (tenant_no, run_no);
 
 -- Over finished_at and not over the status, so that a change of the status leaves the indexes alone.
 CREATE INDEX flow_executions_unfinished ON flow_executions (run_no) WHERE finished_at IS NULL;
@@ -63,4 +76,4 @@ CREATE TABLE flow_history (
     count     INTEGER NOT NULL,
     records   BLOB    NOT NULL,
     PRIMARY KEY (run_no, first_seq)
-) STRICT;
+) STRICT, WITHOUT ROWID;

@@ -22,7 +22,7 @@ async fn a_new_run_is_created_once(t: Trial) -> Found {
     let lease = t.acquire("a", 0).await?;
     let first = t.held(&lease, "1").await?;
     let history = t.history("t", "1").await?;
-    same((history.run.no, history.run.status, history.run.holder), (first, RunStatus::Pending, Some(lease.token)))?;
+    same((history.run.no, history.run.status, history.run.holder), (first, RunStatus::Running, Some(lease.token)))?;
     same((history.run.created_at, history.run.finished_at, history.run.wake_at), (at(1), None, None))?;
     same((&history.run.key, &history.run.definition), (&key("t", "1")?, &definition("w")?))?;
     same((&history.input, history.records.len(), history.outcome()), (&Payload::json("\"1\""), 0, None))?;
@@ -43,7 +43,7 @@ async fn a_run_that_exists_is_shown_to_whoever_creates_it_again(t: Trial) -> Fou
     };
     same((old.no, old.status), (no, RunStatus::Running))?;
     same((&old.definition, &old.input), (&definition("w")?, &Payload::json("\"1\"")))?;
-    same((young.no, young.status), (*second, RunStatus::Pending))?;
+    same((young.no, young.status), (*second, RunStatus::Running))?;
     let history = t.history("t", "1").await?;
     same((&history.input, history.records.len()), (&Payload::json("\"1\""), 2))
 }
