@@ -8,6 +8,8 @@ mod connection;
 mod definitions;
 mod draft;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod history;
 mod journal;
 mod lease;
