@@ -77,9 +77,10 @@ fn unsupported(url: &str, why: &'static str) -> Error {
 
 /// The URL without what may be a password: errors are logged.
 fn shown(url: &str) -> String {
-    match (url.split_once("://"), url.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", url.get(at..).unwrap_or_default()),
-        _ => url.to_owned(),
+    match (url.split_once(':'), url.rsplit_once('@')) {
+        (Some(("sqlite", _)), _) | (_, None) => url.to_owned(),
+        (Some((scheme, _)), Some((_, after))) if !scheme.contains('@') => format!("{scheme}:***@{after}"),
+        (_, Some((_, after))) => format!("***@{after}"),
     }
 }
 
