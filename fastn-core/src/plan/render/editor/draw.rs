@@ -1,81 +1,9 @@
-//! A plan as JSON for graph editors, and back.
-//!
-//! The shape is that of xyflow (React Flow): `nodes` with `id`, `position` and `data`, `edges` with `source` and
-//! `target`. Wiring is read from the edges and everything else from the nodes' data, so what a person redraws is what
-//! comes back. Every scope has two nodes that are no steps: its input and its output.
+//! From a plan to the JSON.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use crate::plan::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, NodeKind, Plan, Position, ScopeIx, Source};
-use crate::{ActionRef, Error, ErrorKind, Payload, Result, StepPolicy, Version};
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Graph {
-    fastn: String,
-    workflow: String,
-    version: Version,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    deadline: Option<Duration>,
-    nodes: Vec<GraphNode>,
-    edges: Vec<GraphEdge>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GraphNode {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    position: Position,
-    /// The node this one is shown inside of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parent_id: Option<String>,
-    data: GraphData,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GraphData {
-    label: String,
-    /// Which arm of its parent it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    arm: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    action: Option<ActionRef>,
-    /// The labels of a `when`'s arms, in order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    arms: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    concurrency: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sleep: Option<Duration>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    policy: Option<StepPolicy>,
-    /// Inputs that are always the same, by port.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    constants: BTreeMap<usize, Box<RawValue>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct GraphEdge {
-    id: String,
-    source: String,
-    target: String,
-    #[serde(default)]
-    data: EdgeData,
-}
-
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
-struct EdgeData {
-    /// Which input of the target; none, if the target only waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    port: Option<usize>,
-}
+use super::form::{EdgeData, Graph, GraphData, GraphEdge, GraphNode};
+use crate::plan::graph::escaped;
+use crate::plan::{NodeKind, Plan, Position, ScopeIx, Source};
+use crate::{Error, ErrorKind, Result, StepPolicy};
 
 impl Plan {
     /// The plan as JSON for a graph editor.
@@ -117,7 +45,7 @@ impl Plan {
         for (column, layer) in layers.iter().enumerate() {
             for (row, ix) in layer.iter().enumerate() {
                 let node = self.node(*ix);
-                let id = format!("{prefix}{}", node.name);
+                let id = id_of(prefix, node.name.as_str());
                 let mut data = GraphData {
                     label: node.name.to_string(),
                     arm: arm.map(str::to_owned),
@@ -149,7 +77,7 @@ impl Plan {
                 match &node.kind {
                     NodeKind::When(arms) => {
                         for arm in arms {
-                            let inside = format!("{id}.{}/", arm.label);
+                            let inside = format!("{id}.{}/", escaped(&arm.label, SPECIAL));
                             self.draw_scope(arm.scope, Some(&id), Some(&arm.label), &inside, graph)?;
                         }
                     }
@@ -180,7 +108,7 @@ impl Plan {
     ) -> Result<()> {
         let source = match source {
             Source::Input => format!("{prefix}@input"),
-            Source::Node(from) => format!("{prefix}{}", self.node(*from).name),
+            Source::Node(from) => id_of(prefix, self.node(*from).name.as_str()),
             Source::Constant(value) => {
                 let raw =
                     value.decode().map_err(|e| Error::new(ErrorKind::Unsupported, "draw constant").caused_by(e))?;
@@ -198,103 +126,9 @@ impl Plan {
     }
 }
 
-impl Draft {
-    /// Reads back what [`Plan::to_editor_json`] wrote and a person may have changed. The nodes have no functions.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if the text is not such JSON. What is wrong with the workflow itself,
-    /// [`Draft::check`] says.
-    pub fn from_editor_json(text: &str) -> Result<Self> {
-        let invalid = || Error::new(ErrorKind::Invalid, "read graph");
-        let graph: Graph = serde_json::from_str(text).map_err(|e| invalid().caused_by(e))?;
-        let mut reader = Reader::default();
-        for node in graph.nodes {
-            let scope = (node.parent_id.clone(), node.data.arm.clone());
-            reader.names.insert(node.id.clone(), node.data.label.clone());
-            reader.kinds.insert(node.id.clone(), node.kind.clone());
-            reader.scopes.entry(scope).or_default().push(node);
-        }
-        for edge in graph.edges {
-            reader.edges.entry(edge.target.clone()).or_default().push(edge);
-        }
-        let root = reader.scope(&(None, None), 0)?;
-        Ok(Self { name: graph.workflow, version: graph.version, deadline: graph.deadline, root })
-    }
-}
+/// What means something in an id, so that it stands behind a backslash in names: no two things have the same id.
+const SPECIAL: &[char] = &['/', '.', '@'];
 
-/// A node and an arm of it: where a scope stands.
-type Place = (Option<String>, Option<String>);
-
-#[derive(Default)]
-struct Reader {
-    scopes: BTreeMap<Place, Vec<GraphNode>>,
-    /// Edges by target.
-    edges: BTreeMap<String, Vec<GraphEdge>>,
-    names: BTreeMap<String, String>,
-    kinds: BTreeMap<String, String>,
-}
-
-impl Reader {
-    fn scope(&mut self, place: &Place, depth: usize) -> Result<DraftScope> {
-        let invalid = |id: &str| Error::new(ErrorKind::Invalid, "read graph").with("node", id);
-        if depth > super::super::Limits::default().depth {
-            return Err(invalid(place.0.as_deref().unwrap_or_default()).caused_by("nested too deeply"));
-        }
-        let mut scope = DraftScope::default();
-        for mut node in self.scopes.remove(place).unwrap_or_default() {
-            let (inputs, after) = self.wires(&node.id, std::mem::take(&mut node.data.constants));
-            let missing = |what: &'static str| invalid(&node.id).caused_by(format!("a {} needs `{what}`", node.kind));
-            let kind = match node.kind.as_str() {
-                "input" => continue,
-                "output" => {
-                    scope.output = inputs.into_iter().next();
-                    continue;
-                }
-                "step" => DraftKind::Step,
-                "call" => DraftKind::Call(node.data.action.clone().ok_or_else(|| missing("action"))?),
-                "sleep" => DraftKind::Sleep(node.data.sleep.ok_or_else(|| missing("sleep"))?),
-                "each" => DraftKind::Each {
-                    concurrency: node.data.concurrency.ok_or_else(|| missing("concurrency"))?,
-                    body: self.scope(&(Some(node.id.clone()), None), depth + 1)?,
-                },
-                "when" => {
-                    let labels = node.data.arms.clone().ok_or_else(|| missing("arms"))?;
-                    let arm = |label: String| {
-                        let place = (Some(node.id.clone()), Some(label.clone()));
-                        Ok((label, self.scope(&place, depth + 1)?))
-                    };
-                    DraftKind::When(labels.into_iter().map(arm).collect::<Result<_>>()?)
-                }
-                other => return Err(invalid(&node.id).caused_by(format!("{other:?} is no kind of node"))),
-            };
-            scope.nodes.push(DraftNode {
-                inputs,
-                after,
-                policy: node.data.policy.unwrap_or_default(),
-                position: Some(node.position),
-                ..DraftNode::new(node.data.label, kind)
-            });
-        }
-        Ok(scope)
-    }
-
-    /// What is wired to a node: its inputs by port, and those it only waits for.
-    fn wires(&mut self, target: &str, constants: BTreeMap<usize, Box<RawValue>>) -> (Vec<DraftSource>, Vec<String>) {
-        let mut ports: BTreeMap<usize, DraftSource> = constants
-            .into_iter()
-            .map(|(port, raw)| (port, DraftSource::Constant(Payload::json(raw.get().to_owned()))))
-            .collect();
-        let mut after = Vec::new();
-        for edge in self.edges.remove(target).unwrap_or_default() {
-            let is_input = self.kinds.get(&edge.source).is_some_and(|kind| kind == "input");
-            // An edge from a node that is not there keeps its words, so that the check names them.
-            let name = self.names.get(&edge.source).cloned().unwrap_or(edge.source);
-            match edge.data.port {
-                Some(port) if is_input => drop(ports.insert(port, DraftSource::Input)),
-                Some(port) => drop(ports.insert(port, DraftSource::Node(name))),
-                None => after.push(name),
-            }
-        }
-        (ports.into_values().collect(), after)
-    }
+fn id_of(prefix: &str, name: &str) -> String {
+    format!("{prefix}{}", escaped(name, SPECIAL))
 }
