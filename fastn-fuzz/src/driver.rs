@@ -17,7 +17,12 @@ pub(crate) fn answer(machine: &Machine, task: &Task) -> Payload {
 ///
 /// # Errors
 /// Those of the machine.
-pub(crate) fn drive(machine: &mut Machine, first: Turn, tasks: &mut Vec<Task>, records: &mut Vec<Record>) -> Result<()> {
+pub(crate) fn drive(
+    machine: &mut Machine,
+    first: Turn,
+    tasks: &mut Vec<Task>,
+    records: &mut Vec<Record>,
+) -> Result<()> {
     let mut now = first.time;
     take(first, tasks, records);
     // Every step takes the run on, and there are no more of them than nodes, items and what is undone.

@@ -4,7 +4,12 @@
 //! panic, no exhausted stack, memory and time bounded by the bytes, and what was read writes and reads back as itself.
 //! Here is the one definition of each; `fuzz/` gives them to cargo-fuzz, and `tests/it.rs` replays the corpus that is
 //! kept in `fuzz/corpus` and changes it for a moment in every run of the tests.
-#![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "a target says what it found by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a target says what it found by panicking"
+)]
 
 mod chance;
 mod corpus;

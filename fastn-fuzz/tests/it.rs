@@ -3,6 +3,14 @@
 //! `FASTN_FUZZ_SECONDS=60` changes it for that long per target; `FASTN_FUZZ_SEED=7` begins elsewhere. What is found is told
 //! with the bytes in hexadecimal digits: a file of them belongs into `fuzz/corpus/<target>`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests may fail, and tell how they went"
+)]
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

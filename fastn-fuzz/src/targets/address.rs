@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fastn_connectors::http::fuzzing::special_address;
 
-pub(crate) const WORDS: &[&str] = &["\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}", "\u{7f}\u{0}\u{0}\u{1}", "\n\u{0}\u{0}\u{1}"];
+pub(crate) const WORDS: &[&str] =
+    &["\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}", "\u{7f}\u{0}\u{0}\u{1}", "\n\u{0}\u{0}\u{1}"];
 
 pub(crate) fn run(bytes: &[u8]) {
     if let Some(octets) = bytes.first_chunk::<4>() {

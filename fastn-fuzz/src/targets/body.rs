@@ -4,8 +4,18 @@ use fastn_connectors::http::Body;
 use fastn_connectors::http::fuzzing::{excerpt, received};
 
 pub(crate) const WORDS: &[&str] = &[
-    "application/json", "+json", "; charset=utf-8", "text/json", "\n", "{\"base64\":\"", "\u{1b}[2J", "\u{7f}", "\u{202e}", "é",
-    "=", "null",
+    "application/json",
+    "+json",
+    "; charset=utf-8",
+    "text/json",
+    "\n",
+    "{\"base64\":\"",
+    "\u{1b}[2J",
+    "\u{7f}",
+    "\u{202e}",
+    "é",
+    "=",
+    "null",
 ];
 
 /// The first line is the media type, the rest the body.

@@ -10,9 +10,27 @@ use fastn_runtime::machine::Machine;
 use crate::driver::settle;
 
 pub(crate) const WORDS: &[&str] = &[
-    "\"parentId\":", "\"arm\":\"yes\",", "\"id\":\"a\",", "@input", "@output", "/", ".", "\\\\", "[0]", "\"type\":\"each\"",
-    "\"type\":\"when\"", "\"concurrency\":1", "\"port\":0", "\"constants\":{\"0\":[1]}", "\"sleep\":{\"secs\":1,\"nanos\":0}",
-    "\"policy\":", "\"attempts\":0", "\"secs\":18446744073709", "\"nanos\":551615000", "null", "\"after\"",
+    "\"parentId\":",
+    "\"arm\":\"yes\",",
+    "\"id\":\"a\",",
+    "@input",
+    "@output",
+    "/",
+    ".",
+    "\\\\",
+    "[0]",
+    "\"type\":\"each\"",
+    "\"type\":\"when\"",
+    "\"concurrency\":1",
+    "\"port\":0",
+    "\"constants\":{\"0\":[1]}",
+    "\"sleep\":{\"secs\":1,\"nanos\":0}",
+    "\"policy\":",
+    "\"attempts\":0",
+    "\"secs\":18446744073709",
+    "\"nanos\":551615000",
+    "null",
+    "\"after\"",
 ];
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -30,8 +48,8 @@ pub(crate) fn run(bytes: &[u8]) {
     pictures(&plan);
     paths(&plan);
     if bytes.len() < 8_192 {
-        let (machine, turn) =
-            Machine::start(Arc::new(plan), Payload::json("[1,[],[2,[3]]]"), Timestamp::EPOCH).expect("a plan can be started");
+        let (machine, turn) = Machine::start(Arc::new(plan), Payload::json("[1,[],[2,[3]]]"), Timestamp::EPOCH)
+            .expect("a plan can be started");
         settle(machine, turn);
     }
 }

@@ -38,6 +38,9 @@ fn time(micros: i64) {
     let text = time.to_string();
     assert!(text.ends_with('Z') && text.is_ascii(), "{text}");
     assert!(time.plus(std::time::Duration::MAX) >= time);
-    assert_eq!(time.plus(time.since(Timestamp::EPOCH)).since(time), time.since(Timestamp::EPOCH).min(Timestamp::MAX.since(time)));
-    assert_eq!(Timestamp::from_millis(time.as_millis()).as_millis(), time.as_millis().clamp(i64::MIN / 1_000, i64::MAX / 1_000));
+    assert_eq!(
+        time.plus(time.since(Timestamp::EPOCH)).since(time),
+        time.since(Timestamp::EPOCH).min(Timestamp::MAX.since(time))
+    );
+    assert_eq!(Timestamp::from_millis(time.as_millis()).as_millis(), time.as_millis());
 }

@@ -15,6 +15,10 @@ pub(crate) fn run(bytes: &[u8]) {
     }
     assert_eq!(Record::read_all(&written).expect("what was written reads"), records);
     let mut again = Vec::new();
-    Record::read_all(&written).into_iter().flatten().try_for_each(|record| record.append_to(&mut again)).expect("it writes");
+    Record::read_all(&written)
+        .into_iter()
+        .flatten()
+        .try_for_each(|record| record.append_to(&mut again))
+        .expect("it writes");
     assert_eq!(again, written, "writing is the same every time");
 }

@@ -5,8 +5,20 @@ use std::time::{Duration, SystemTime};
 use fastn_connectors::http::MAX_RETRY_AFTER;
 use fastn_connectors::http::fuzzing::retry_after;
 
-pub(crate) const WORDS: &[&str] =
-    &["Sun, ", "06 Nov ", "1994", " 08:49:37", " GMT", "Sunday, ", "06-Nov-94", "Feb 29", "9999", "60", "24:00:00", "-"];
+pub(crate) const WORDS: &[&str] = &[
+    "Sun, ",
+    "06 Nov ",
+    "1994",
+    " 08:49:37",
+    " GMT",
+    "Sunday, ",
+    "06-Nov-94",
+    "Feb 29",
+    "9999",
+    "60",
+    "24:00:00",
+    "-",
+];
 
 pub(crate) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -6,8 +6,32 @@ use fastn_connectors::http::fuzzing::{allowed, special_address};
 use url::{Host, Url};
 
 pub(crate) const WORDS: &[&str] = &[
-    "http://", "https://", "file://", "//", "@", ":", "[", "]", "%", "127.0.0.1", "0x7f", "017700000001", "2130706433", "::1",
-    "::ffff:", "169.254.169.254", "localhost", "。", "①", "\u{ad}", "/16", "\\", "\t", "xn--", ".", "64:ff9b::",
+    "http://",
+    "https://",
+    "file://",
+    "//",
+    "@",
+    ":",
+    "[",
+    "]",
+    "%",
+    "127.0.0.1",
+    "0x7f",
+    "017700000001",
+    "2130706433",
+    "::1",
+    "::ffff:",
+    "169.254.169.254",
+    "localhost",
+    "。",
+    "①",
+    "\u{ad}",
+    "/16",
+    "\\",
+    "\t",
+    "xn--",
+    ".",
+    "64:ff9b::",
 ];
 
 /// The first line is a target that the host allows, the rest is a URL.
