@@ -41,6 +41,7 @@ impl Plan {
             data: GraphData { label: kind.to_owned(), arm: arm.map(str::to_owned), ..GraphData::default() },
         };
         graph.nodes.push(end("input", 0));
+        let at_end = graph.nodes.len();
         graph.nodes.push(end("output", layers.len() + 1));
         for (column, layer) in layers.iter().enumerate() {
             for (row, ix) in layer.iter().enumerate() {
@@ -91,7 +92,7 @@ impl Plan {
         let output = format!("{prefix}@output");
         let mut data = GraphData::default();
         self.draw_edge(&scope.output, prefix, &output, Some(0), graph, &mut data)?;
-        if let Some(node) = graph.nodes.iter_mut().find(|node| node.id == output) {
+        if let Some(node) = graph.nodes.get_mut(at_end) {
             node.data.constants = data.constants;
         }
         Ok(())
