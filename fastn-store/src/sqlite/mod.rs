@@ -19,6 +19,8 @@ mod options;
 mod reader;
 mod row;
 mod state;
+#[cfg(test)]
+mod statements;
 mod store;
 mod worker;
 mod writer;
