@@ -84,8 +84,16 @@ impl Machine {
             }
             Event::Started { at, attempt } => {
                 let slot = self.locate(at)?;
-                match &mut self.scopes.cell_mut(slot)?.state {
+                let cell = self.scopes.cell_mut(slot)?;
+                match &mut cell.state {
                     State::Running(running) if running.attempt == *attempt => running.recorded = true,
+                    // Nothing is recorded when a wait for a retry ends, so replay comes here straight from it.
+                    State::Backoff(next, until) if next.attempt == *attempt => {
+                        self.timers.remove(&(*until, slot));
+                        let next = Try { recorded: true, ..next.clone() };
+                        cell.state = State::Running(next);
+                        self.running += 1;
+                    }
                     _ => return Err(corrupt("it was not about to start", at.node)),
                 }
                 Ok(())
