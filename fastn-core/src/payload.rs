@@ -178,6 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn a_float_arrives_as_it_was_sent() {
+        // A parser in a hurry reads the last of them one unit in the last place off.
+        for float in [0.1, f64::MIN_POSITIVE, f64::MAX, 1.844_684_468_446_844_6e37] {
+            let sent = Payload::encode(&float).expect("a number is JSON");
+            assert_eq!(sent.decode::<f64>().expect("a number"), float);
+        }
+    }
+
+    #[test]
     fn the_order_of_members_is_no_part_of_a_value() {
         let same = |a: &'static str, b: &'static str| Payload::json(a).is_same_value(&Payload::json(b));
         assert!(same(r#"{"a":1,"b":[2]}"#, r#"{ "b": [2], "a": 1 }"#));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Attempt, Failure, FailureKind, Timestamp};
 
@@ -48,7 +48,8 @@ pub struct Retry {
     backoff: Backoff,
     cap: Duration,
     jitter: Jitter,
-    /// The most attempts there may be, the first included.
+    /// The most attempts there may be, the first included; never 0.
+    #[serde(deserialize_with = "at_least_one")]
     attempts: u32,
     /// No retry begins later than this after the first attempt began.
     elapsed: Option<Duration>,
@@ -165,6 +166,11 @@ impl Retry {
             }
         }
     }
+}
+
+/// What [`Retry::attempts`] does with a number, for one that is read.
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    u32::deserialize(from).map(|most| most.max(1))
 }
 
 impl Default for Retry {
@@ -284,6 +290,13 @@ mod tests {
     #[test]
     fn a_number_means_that_many_retries() {
         assert_eq!(waits(&Retry::from(2), 0), [Some(0), Some(0), None, None, None, None]);
+    }
+
+    #[test]
+    fn there_is_always_a_first_attempt() {
+        let written = serde_json::to_string(&Retry::from(2)).expect("a policy is JSON");
+        let read: Retry = serde_json::from_str(&written.replace("\"attempts\":3", "\"attempts\":0")).expect("a policy");
+        assert_eq!(read.most_attempts(), 1);
     }
 
     #[test]

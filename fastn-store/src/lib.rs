@@ -4,6 +4,9 @@
 //! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
 mod contract;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -20,13 +20,48 @@ use crate::{MemoryStore, Store};
 /// [`Invalid`](ErrorKind::Invalid) if it names no store that fastn knows,
 /// [`Unsupported`](ErrorKind::Unsupported) if this build does not have it, and what opening the store says.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
-    let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid(url, KNOWN))?;
-    match scheme {
-        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
-        "memory" => Err(invalid(url, "a memory store has no path")),
-        "sqlite" => sqlite(url, rest.strip_prefix("//").unwrap_or(rest)).await,
-        "postgres" | "postgresql" => Err(unsupported(url, "this build has no Postgres store")),
-        _ => Err(invalid(url, KNOWN)),
+    match Place::parse(url)? {
+        Place::Memory => Ok(Arc::new(MemoryStore::new())),
+        Place::Sqlite { path, normal } => sqlite(url, path, normal).await,
+    }
+}
+
+/// What a URL names.
+pub(crate) enum Place<'a> {
+    Memory,
+    Sqlite {
+        path: &'a str,
+        /// Whether a power cut may take the last commits.
+        normal: bool,
+    },
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn parse(url: &'a str) -> Result<Self> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid(url, KNOWN))?;
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "memory" => Err(invalid(url, "a memory store has no path")),
+            "sqlite" => Self::sqlite(url, rest.strip_prefix("//").unwrap_or(rest)),
+            "postgres" | "postgresql" => Err(unsupported(url, "this build has no Postgres store")),
+            _ => Err(invalid(url, KNOWN)),
+        }
+    }
+
+    fn sqlite(url: &str, rest: &'a str) -> Result<Self> {
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() {
+            return Err(invalid(url, "the path of the database is missing"));
+        }
+        let mut normal = false;
+        for setting in query.split('&').filter(|setting| !setting.is_empty()) {
+            normal = match setting {
+                "synchronous=full" => false,
+                "synchronous=normal" => true,
+                _ => return Err(invalid(url, "the only setting is synchronous, and it is full or normal")),
+            };
+        }
+        Ok(Self::Sqlite { path, normal })
     }
 }
 
@@ -42,32 +77,22 @@ fn unsupported(url: &str, why: &'static str) -> Error {
 
 /// The URL without what may be a password: errors are logged.
 fn shown(url: &str) -> String {
-    match (url.split_once("://"), url.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", url.get(at..).unwrap_or_default()),
-        _ => url.to_owned(),
+    match (url.split_once(':'), url.rsplit_once('@')) {
+        (Some(("sqlite", _)), _) | (_, None) => url.to_owned(),
+        (Some((scheme, _)), Some((_, after))) if !scheme.contains('@') => format!("{scheme}:***@{after}"),
+        (_, Some((_, after))) => format!("***@{after}"),
     }
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn sqlite(url: &str, _: &str) -> Result<Arc<dyn Store>> {
+async fn sqlite(url: &str, _: &str, _: bool) -> Result<Arc<dyn Store>> {
     Err(unsupported(url, "this build has no SQLite store: enable the feature `sqlite` of fastn-store"))
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Store>> {
+async fn sqlite(_: &str, path: &str, normal: bool) -> Result<Arc<dyn Store>> {
     use crate::{SqliteOptions, SqliteStore, Synchronous};
 
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if path.is_empty() {
-        return Err(invalid(url, "the path of the database is missing"));
-    }
-    let mut options = SqliteOptions::default();
-    for setting in query.split('&').filter(|setting| !setting.is_empty()) {
-        options = match setting {
-            "synchronous=full" => options.synchronous(Synchronous::Full),
-            "synchronous=normal" => options.synchronous(Synchronous::Normal),
-            _ => return Err(invalid(url, "the only setting is synchronous, and it is full or normal")),
-        };
-    }
-    Ok(Arc::new(SqliteStore::open(path, options).await?))
+    let synchronous = if normal { Synchronous::Normal } else { Synchronous::Full };
+    Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default().synchronous(synchronous)).await?))
 }

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime"]),
     ("fastn-ffi", &["fastn", "fastn-core"]),
     ("fastn-cli", &["fastn"]),
+    ("fastn-fuzz", &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-testkit"]),
 ];
 
 /// Words that may not stand among a crate's dependencies: the absences that carry the design.

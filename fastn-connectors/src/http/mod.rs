@@ -23,6 +23,9 @@ mod base64_text;
 mod body;
 mod builder;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod message;
 mod outcome;

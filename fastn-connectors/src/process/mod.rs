@@ -19,6 +19,9 @@
 
 mod builder;
 mod collect;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod lines;
 mod message;

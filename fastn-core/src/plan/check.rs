@@ -113,15 +113,22 @@ fn dismantle(root: DraftScope) {
 /// The scopes inside a node, with the words that stand between its name and the names of their nodes.
 fn inner(kind: &DraftKind) -> Vec<(Cow<'_, str>, &DraftScope)> {
     match kind {
-        DraftKind::When(arms) => arms.iter().map(|(label, arm)| (Cow::Owned(format!(".{label}")), arm)).collect(),
+        DraftKind::When(arms) => {
+            arms.iter().map(|(label, arm)| (Cow::Owned(format!(".{}", beginning(label))), arm)).collect()
+        }
         DraftKind::Each { body, .. } => vec![(Cow::Borrowed(""), body)],
         DraftKind::Step | DraftKind::Call(_) | DraftKind::Sleep(_) => Vec::new(),
     }
 }
 
+/// A name, or the beginning of what is too long to be one: many faults may name it.
+fn beginning(name: &str) -> &str {
+    name.char_indices().nth(256).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}
+
 /// Finds every fault of a scope and of the scopes inside it.
 fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
-    let path = |name: &str| format!("{prefix}{name}");
+    let path = |name: &str| format!("{prefix}{}", beginning(name));
     let scope_name = || match prefix.trim_end_matches('/') {
         "" => "the workflow".to_owned(),
         inside => format!("`{inside}`"),
@@ -174,7 +181,7 @@ fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
 
     for node in &scope.nodes {
         for (between, inside) in inner(&node.kind) {
-            check_scope(inside, &format!("{prefix}{}{between}/", node.name), faults);
+            check_scope(inside, &format!("{prefix}{}{between}/", beginning(&node.name)), faults);
         }
     }
 }
@@ -188,6 +195,7 @@ fn check_kind(node: &DraftNode, path: &str, faults: &mut Vec<PlanFault>) {
             if arms.is_empty() {
                 faults.push(PlanFault::Endless { node: path.to_owned(), why: "it has no arms" });
             }
+            check_arms(arms, path, faults);
             true
         }
         DraftKind::Each { concurrency, .. } => {
@@ -200,6 +208,19 @@ fn check_kind(node: &DraftNode, path: &str, faults: &mut Vec<PlanFault>) {
     let takes = if one_input { Some(1) } else { node.input_types.as_ref().map(Vec::len) };
     if let Some(takes) = takes.filter(|takes| *takes != node.inputs.len()) {
         faults.push(PlanFault::InputCount { node: path.to_owned(), takes, given: node.inputs.len() });
+    }
+}
+
+/// Labels are a part of paths, so they must be fit to be read and say which arm is meant.
+fn check_arms(arms: &[(String, DraftScope)], path: &str, faults: &mut Vec<PlanFault>) {
+    let mut labels = HashSet::with_capacity(arms.len());
+    for (label, _) in arms {
+        let (node, shown) = (path.to_owned(), beginning(label).to_owned());
+        if let Err(why) = NodeName::new(label) {
+            faults.push(PlanFault::ArmLabel { node, label: shown, why });
+        } else if !labels.insert(label) {
+            faults.push(PlanFault::DuplicateArm { node, label: shown });
+        }
     }
 }
 
@@ -373,7 +394,11 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
                 ),
             };
             let inputs: Vec<Source> = node.inputs.into_iter().map(resolve).collect();
-            let after: Vec<NodeIx> = node.after.iter().filter_map(|name| numbers.get(name).copied()).collect();
+            let mut after: Vec<NodeIx> = Vec::with_capacity(node.after.len());
+            let mut known = HashSet::with_capacity(node.after.len());
+            after.extend(
+                node.after.iter().filter_map(|name| numbers.get(name).copied()).filter(|from| known.insert(*from)),
+            );
             let mut waits_for: Vec<u32> = inputs
                 .iter()
                 .filter_map(|source| if let Source::Node(from) = source { Some(from.0) } else { None })

@@ -102,6 +102,22 @@ pub enum PlanFault {
         /// Why.
         why: &'static str,
     },
+    /// A label of a `when`'s arm that is none: the rules are those of names.
+    ArmLabel {
+        /// The node.
+        node: String,
+        /// What was given.
+        label: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// Several arms of a `when` with the same label.
+    DuplicateArm {
+        /// The node.
+        node: String,
+        /// The label.
+        label: String,
+    },
     /// A constant that cannot be written down.
     Constant {
         /// Its type.
@@ -154,6 +170,10 @@ impl fmt::Display for PlanFault {
                 write!(f, "`{node}` takes `{takes}` as input {} but `{from}` gives `{gives}`", port + 1)
             }
             Self::Endless { node, why } => write!(f, "`{node}` can never end: {why}"),
+            Self::ArmLabel { node, label, why } => {
+                write!(f, "the label {} of an arm of `{node}` is not valid: {why}", Quoted(label))
+            }
+            Self::DuplicateArm { node, label } => write!(f, "`{node}` has several arms {}", Quoted(label)),
             Self::Constant { of, why } => write!(f, "a constant `{of}` cannot be written as JSON: {why}"),
             Self::TooManyNodes { count, most } => write!(f, "{count} nodes are more than the {most} that are allowed"),
             Self::TooDeep { node, most } => {

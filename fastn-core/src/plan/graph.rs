@@ -281,8 +281,8 @@ impl Plan {
     }
 }
 
-/// A part of a path.
-fn escaped(text: &str, special: &[char]) -> String {
+/// A text with a backslash before what is special, and before backslashes.
+pub(super) fn escaped(text: &str, special: &[char]) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\\' || special.contains(&c) {

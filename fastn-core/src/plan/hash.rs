@@ -1,5 +1,7 @@
 //! The identity of a plan.
 
+use std::time::Duration;
+
 use super::graph::{Node, NodeKind, Plan, Scope, Source};
 use super::ids::PlanHash;
 
@@ -27,7 +29,7 @@ fn digest(plan: &Plan, depth: Depth) -> PlanHash {
     if depth == Depth::Whole {
         hash.text(plan.name().as_str());
         hash.number(u64::from(plan.version().0));
-        hash.number(plan.deadline().map_or(0, |d| 1 + d.as_micros() as u64));
+        hash.number(plan.deadline().map_or(0, |d| micros(d).saturating_add(1)));
     }
     for scope in plan.scopes() {
         hash.scope(scope);
@@ -36,6 +38,11 @@ fn digest(plan: &Plan, depth: Depth) -> PlanHash {
         hash.node(node, depth);
     }
     PlanHash(*hash.0.finalize().as_bytes())
+}
+
+/// Half a million years and more are all the same.
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Writes values so that no two sequences of values look alike: lengths before texts, counts before lists.
@@ -92,7 +99,7 @@ impl Canonical {
                 arms.iter().for_each(|arm| self.text(&arm.label));
             }
             NodeKind::Each { concurrency, .. } if depth == Depth::Whole => self.number(u64::from(*concurrency)),
-            NodeKind::Sleep(span) if depth == Depth::Whole => self.number(span.as_micros() as u64),
+            NodeKind::Sleep(span) if depth == Depth::Whole => self.number(micros(*span)),
             NodeKind::Each { .. } | NodeKind::Sleep(_) => {}
         }
         self.number(node.inputs.len() as u64);

@@ -148,6 +148,30 @@ fn faults_inside_scopes_carry_their_path() {
 }
 
 #[test]
+fn labels_of_arms_are_checked() {
+    let mut draft = draft("-> 'null'");
+    draft.root.nodes.push(when("w", "input", &[("yes", "-> input"), ("yes", "-> input"), ("n\no", "-> input")]));
+    check(
+        draft,
+        expect![[r#"
+            2 faults in workflow "test"
+              `w` has several arms "yes"
+              the label "n\no" of an arm of `w` is not valid: a name must not hold control characters
+        "#]],
+    );
+}
+
+#[test]
+fn many_faults_about_a_long_name_are_still_short() {
+    let long = "x".repeat(100_000);
+    let chain: String = (1..1_000).map(|i| format!("n{i}(n{})\n", i - 1)).collect();
+    // Each of the thousand is told which one it waits for.
+    let faults = draft(&format!("{long}(ghost)\n n0({long})\n {chain}-> n0")).check();
+    let faults = faults.expect_err("it is full of faults").to_string();
+    assert!(faults.len() < 2_000_000, "{} bytes", faults.len());
+}
+
+#[test]
 fn too_many_nodes_are_refused_before_anything_else() {
     let mut draft = draft("-> 'null'");
     draft.root.nodes.extend((0..1_001).map(|i| DraftNode::new(format!("n{i}"), DraftKind::Step)));

@@ -1,5 +1,7 @@
 //! A plan's identity is what it says, not how it was written down.
 
+use std::time::Duration;
+
 use fastn_core::plan::Position;
 use fastn_core::{Draft, Plan, Retry, Version};
 use proptest::prelude::*;
@@ -91,4 +93,15 @@ proptest! {
         prop_assert_eq!(a.hash(), b.hash());
         prop_assert_eq!(a.to_string(), b.to_string());
     }
+}
+
+#[test]
+fn a_span_longer_than_any_number_has_a_hash() {
+    let hash = |micros: u128| {
+        let mut draft = draft("a(input)\n-> a");
+        draft.deadline = Some(Duration::new((micros / 1_000_000) as u64, (micros % 1_000_000) as u32 * 1_000));
+        draft.check().expect("a plan").hash()
+    };
+    assert_ne!(hash(u128::from(u64::MAX)), hash(0));
+    assert_eq!(hash(u128::from(u64::MAX) + 1_000), hash(u128::from(u64::MAX)));
 }

@@ -1,7 +1,8 @@
 //! What people see of a plan.
 
 use expect_test::expect;
-use fastn_core::{Plan, Retry, StepPolicy};
+use fastn_core::plan::{DraftKind, DraftNode, DraftSource};
+use fastn_core::{ActionRef, Draft, Payload, Plan, Retry, StepPolicy};
 
 use fastn_testkit::sketch::{draft, each, when};
 
@@ -152,4 +153,69 @@ fn as_editor_json() {
     assert!(
         json["edges"].as_array().expect("edges").iter().all(|e| e["source"].is_string() && e["target"].is_string())
     );
+}
+
+/// Draws a draft and reads it back; tells what it says then.
+fn read_back(draft: Draft) -> String {
+    let plan = draft.check().expect("a faultless draft");
+    let json = plan.to_editor_json().expect("JSON");
+    let read = Draft::from_editor_json(&json).expect("our own JSON").check().expect("a plan");
+    assert_eq!(read.hash(), plan.hash(), "{json}");
+    read.to_string()
+}
+
+#[test]
+fn names_that_look_like_ids_are_told_apart() {
+    let mut draft = draft("a/b(input)\n @input(a/b)\n @output(@input)\n a.yes/b(input)\n-> @output");
+    draft.root.nodes.push(each("a", "input", 1, "b(input)\n-> b"));
+    draft.root.nodes.push(when("w", "input", &[("x", "-> input"), ("x.y/z", "b(input)\n-> b")]));
+    read_back(draft);
+}
+
+#[test]
+fn what_is_nowhere_or_twice_is_refused() {
+    let json = sample().to_editor_json().expect("JSON");
+    let graph: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let says = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut graph = graph.clone();
+        change(&mut graph);
+        let error = Draft::from_editor_json(&graph.to_string()).expect_err("it is no graph");
+        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
+    };
+    let node = |graph: &mut serde_json::Value, id: &str| {
+        graph["nodes"].as_array().expect("nodes").iter().position(|node| node["id"] == id).expect("a node")
+    };
+    let stray = says(&|graph| {
+        let at = node(graph, "lines/label");
+        graph["nodes"][at]["parentId"] = "ghost".into();
+    });
+    assert_eq!(stray, "an edge leads from here to another scope");
+    let lost = says(&|graph| {
+        let at = node(graph, "risky");
+        graph["nodes"][at]["data"]["arms"] = serde_json::json!(["yes"]);
+    });
+    assert_eq!(lost, "it stands inside of nothing");
+    let twice = says(&|graph| {
+        let at = node(graph, "tell");
+        graph["nodes"][at]["id"] = "fetch".into();
+    });
+    assert_eq!(twice, "there are two nodes with this id");
+    let nothing = says(&|graph| graph["edges"][0]["source"] = "ghost".into());
+    assert_eq!(nothing, "an edge ends here, where nothing is");
+}
+
+#[test]
+fn texts_of_strangers_break_no_lines() {
+    let mut draft = draft("a(input, '1')\n-> a");
+    let action = ActionRef { connector: "x\n\u{1b}[2J".into(), action: "\"".into() };
+    draft
+        .root
+        .nodes
+        .push(DraftNode { inputs: vec![DraftSource::Input], ..DraftNode::new("c", DraftKind::Call(action)) });
+    draft.root.nodes[0].inputs[1] = DraftSource::Constant(Payload::json("[1,\n2]"));
+    let plan = draft.check().expect("a faultless draft");
+    assert_eq!(plan.to_string().lines().count(), 4, "{plan}");
+    for picture in [plan.to_string(), plan.to_dot(), plan.to_mermaid()] {
+        assert!(!picture.contains('\u{1b}') && !picture.contains("x\n"), "{picture}");
+    }
 }

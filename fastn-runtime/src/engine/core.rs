@@ -191,20 +191,21 @@ impl Core {
         let mut runs = self.runs();
         run.give_up();
         let entry = if runs.get(&run.key).is_some_and(|entry| entry.is_of(run)) { runs.remove(&run.key) } else { None };
-        drop(runs);
-        if let Some(entry) = entry {
+        // Told before anybody can see that it is not in memory: an ephemeral engine has nowhere else to look.
+        if let Some(entry) = &entry {
             entry.watch.end(end);
         }
+        drop(runs);
     }
 
     /// A run cannot be brought into memory: those who wait for it are told why.
     pub(super) fn refuse(&self, key: &RunKey, error: Error) {
         let mut runs = self.runs();
         let entry = if runs.get(key).is_some_and(|entry| entry.run.is_none()) { runs.remove(key) } else { None };
-        drop(runs);
-        if let Some(entry) = entry {
+        if let Some(entry) = &entry {
             entry.watch.end(Err(Arc::new(error)));
         }
+        drop(runs);
     }
 
     /// Whether new runs and attempts may begin.

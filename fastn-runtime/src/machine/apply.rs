@@ -79,14 +79,27 @@ impl Machine {
             return Err(corrupt("the run is over", NodeIx(0)));
         }
         match event {
+            Event::Succeeded { at, part: Part::Undo, .. } | Event::Failed { at, part: Part::Undo, .. }
+                if !matches!(self.phase, Phase::Ending { .. }) =>
+            {
+                Err(corrupt("nothing was being undone", at.node))
+            }
             Event::Succeeded { at, part: Part::Undo, .. } => self.undone(at),
             Event::Failed { at, part: Part::Undo, attempt, failure, retry_at } => {
                 self.undo_failed(at, *attempt, failure, *retry_at)
             }
             Event::Started { at, attempt } => {
                 let slot = self.locate(at)?;
-                match &mut self.scopes.cell_mut(slot)?.state {
+                let cell = self.scopes.cell_mut(slot)?;
+                match &mut cell.state {
                     State::Running(running) if running.attempt == *attempt => running.recorded = true,
+                    // Nothing is recorded when a wait for a retry ends, so replay comes here straight from it.
+                    State::Backoff(next, until) if next.attempt == *attempt => {
+                        self.timers.remove(&(*until, slot));
+                        let next = Try { recorded: true, ..next.clone() };
+                        cell.state = State::Running(next);
+                        self.running += 1;
+                    }
                     _ => return Err(corrupt("it was not about to start", at.node)),
                 }
                 Ok(())
@@ -116,15 +129,22 @@ impl Machine {
             }
             Event::Sleeping { at, until } => {
                 let slot = self.locate(at)?;
+                let sleeps = matches!(self.plan.node(slot.node).kind, NodeKind::Sleep(_));
+                match self.scopes.cell_mut(slot)? {
+                    cell if sleeps && cell.waits_for == 0 && matches!(cell.state, State::Idle) => {
+                        cell.state = State::Sleeping(*until);
+                    }
+                    _ => return Err(corrupt("it was not about to sleep", at.node)),
+                }
                 self.timers.insert((*until, slot));
-                self.scopes.cell_mut(slot)?.state = State::Sleeping(*until);
                 Ok(())
             }
             Event::Woke { at } => {
                 let slot = self.locate(at)?;
-                if let State::Sleeping(until) = self.scopes.cell(slot)?.state {
-                    self.timers.remove(&(until, slot));
-                }
+                let State::Sleeping(until) = self.scopes.cell(slot)?.state else {
+                    return Err(corrupt("it was not asleep", at.node));
+                };
+                self.timers.remove(&(until, slot));
                 let value = self.first_input(slot)?;
                 self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }

@@ -65,7 +65,7 @@ impl Machine {
 
     /// Takes the present undo out, which has been answered.
     fn undo_answered(&mut self, at: &Address) -> Result<Option<Try>> {
-        if self.undo.done.last().is_none_or(|(last, _)| last != at) {
+        if !self.undo.is_next(at) {
             return Err(corrupt("it was not next to be undone", at.node));
         }
         Ok(match self.undo.current.take() {

@@ -22,9 +22,23 @@ pub(super) enum Current {
 }
 
 impl Undo {
-    /// Work was done that can be undone.
+    /// Work was done that can be undone. An undo that was begun stays the last: work may still be answered then, if it was
+    /// made again because the plan has learnt to undo it.
     pub(super) fn remember(&mut self, at: Address, output: Payload) {
-        self.done.push((at, output));
+        let place = self.done.len().saturating_sub(usize::from(self.current.is_some()));
+        self.done.insert(place, (at, output));
+    }
+
+    /// Whether this is the work to be undone, which is the last then. Replay does not know what was begun until it is
+    /// answered, so there it may be any.
+    pub(super) fn is_next(&mut self, at: &Address) -> bool {
+        if self.current.is_none()
+            && let Some(place) = self.done.iter().rposition(|(done, _)| done == at)
+            && let Some(tail) = self.done.get_mut(place..)
+        {
+            tail.rotate_left(1);
+        }
+        self.done.last().is_some_and(|(last, _)| last == at)
     }
 
     /// When the present undo is tried again.

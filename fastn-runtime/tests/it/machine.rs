@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use fastn_core::{Draft, Event, Payload, Record};
+use fastn_core::plan::NodeIx;
+use fastn_core::{Address, Attempt, Draft, Event, Part, Payload, Record};
 use fastn_runtime::machine::{Action, Machine, Turn};
 use fastn_testkit::sketch::{draft, each, when};
 
@@ -392,6 +393,32 @@ fn records_of_another_plan_are_corrupt_and_no_panic() {
         let error =
             Machine::replay(plan.clone(), Payload::null(), T0, &world.records[skip..]).expect_err("not of this plan");
         assert_eq!(error.kind(), fastn_core::ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn what_cannot_have_happened_is_corrupt() {
+    let plan = Arc::new(draft("a(input) undo\n s(a) sleep 5\n-> s").check().expect("a plan"));
+    let at = |node| Address { node: NodeIx(node), items: vec![] };
+    let done = |node, part| {
+        let event = Event::Succeeded { at: at(node), part, attempt: Attempt(1), output: Payload::null() };
+        Record { time: T0, event }
+    };
+    let of = |event| Record { time: T0, event };
+    let sleeping = |node| of(Event::Sleeping { at: at(node), until: T0 });
+    let woke = |node| of(Event::Woke { at: at(node) });
+    for records in [
+        vec![sleeping(0)],
+        vec![sleeping(1)],
+        vec![woke(0)],
+        vec![done(0, Part::Work), woke(1)],
+        vec![done(0, Part::Work), sleeping(1), sleeping(1)],
+        vec![done(0, Part::Work), sleeping(1), woke(1), woke(1)],
+        vec![done(0, Part::Work), done(0, Part::Undo)],
+        vec![done(0, Part::Work), done(0, Part::Work)],
+    ] {
+        let error = Machine::replay(plan.clone(), Payload::null(), T0, &records).expect_err("it cannot have happened");
+        assert_eq!(error.kind(), fastn_core::ErrorKind::Corrupt, "{records:?}");
     }
 }
 

@@ -17,11 +17,11 @@ use crate::RunNo;
 pub(super) const ENTRY_OVERHEAD: usize = 1 + 4 * 9;
 
 /// A turn in the journal.
-struct Entry<'a> {
-    run: RunNo,
-    first: u64,
-    count: u64,
-    records: &'a [u8],
+pub(super) struct Entry<'a> {
+    pub(super) run: RunNo,
+    pub(super) first: u64,
+    pub(super) count: u64,
+    pub(super) records: &'a [u8],
 }
 
 /// Appends an entry.
@@ -133,10 +133,16 @@ fn scan(conn: &Connection, mut each: impl FnMut(Entry<'_>) -> Result<()>) -> Res
     while let Some(row) = rows.next().map_err(fault(OP))? {
         let entries = row.get_ref(0).map_err(fault(OP))?;
         let entries = entries.as_blob().map_err(|e| corrupt(OP, e.to_string()))?;
-        let mut decoder = Decoder::new(entries);
-        while decoder.position() < entries.len() {
-            each(decode(&mut decoder).map_err(|e| corrupt(OP, e.to_string()))?)?;
-        }
+        scan_row(entries, &mut each)?;
+    }
+    Ok(())
+}
+
+/// Shows every entry of one row.
+pub(super) fn scan_row<'a>(row: &'a [u8], each: &mut impl FnMut(Entry<'a>) -> Result<()>) -> Result<()> {
+    let mut decoder = Decoder::new(row);
+    while decoder.position() < row.len() {
+        each(decode(&mut decoder).map_err(|e| corrupt("read journal", e.to_string()))?)?;
     }
     Ok(())
 }

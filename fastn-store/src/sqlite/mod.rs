@@ -9,6 +9,8 @@ mod create;
 mod definitions;
 mod draft;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod hand;
 mod history;
 mod journal;
@@ -19,6 +21,8 @@ mod options;
 mod reader;
 mod row;
 mod state;
+#[cfg(test)]
+mod statements;
 mod store;
 mod worker;
 mod writer;

@@ -14,6 +14,8 @@ async fn stores_open_by_their_url() {
         ("runs.db", ErrorKind::Invalid, "known are memory:"),
         ("redis://localhost", ErrorKind::Invalid, "known are memory:"),
         ("postgres://u:secret@localhost/db", ErrorKind::Unsupported, "***@localhost"),
+        ("postgres:u:secret@localhost/db", ErrorKind::Unsupported, "***@localhost"),
+        ("mysql:secret@x://host", ErrorKind::Invalid, "***@x"),
         #[cfg(not(feature = "sqlite"))]
         ("sqlite:runs.db", ErrorKind::Unsupported, "enable the feature `sqlite`"),
     ] {

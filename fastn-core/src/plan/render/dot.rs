@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::text::one_line;
 use crate::plan::{NodeIx, NodeKind, Plan, ScopeIx, Source};
 
 impl Plan {
@@ -72,5 +73,5 @@ fn write_inside(
 }
 
 fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+    one_line(text).replace('\\', "\\\\").replace('"', "\\\"")
 }

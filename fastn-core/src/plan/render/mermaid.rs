@@ -89,6 +89,8 @@ fn quoted(text: &str) -> String {
                 out.push_str(&u32::from(c).to_string());
                 out.push(';');
             }
+            // Whoever wrote it must not be able to write lines of ours.
+            c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),
         }
     }

@@ -3,4 +3,5 @@
 mod dot;
 mod editor;
 mod mermaid;
+mod text;
 mod tree;

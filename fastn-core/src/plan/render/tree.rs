@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::text::one_line;
 use crate::plan::{Node, NodeIx, NodeKind, Plan, ScopeIx, Source};
 
 impl fmt::Display for Plan {
@@ -52,7 +53,7 @@ fn line(plan: &Plan, node: &Node) -> Result<String, fmt::Error> {
     let mut text = format!("{}({})", node.name, inputs.join(", "));
     match &node.kind {
         NodeKind::Step => {}
-        NodeKind::Call(action) => write!(text, " calls {action}")?,
+        NodeKind::Call(action) => write!(text, " calls {}", one_line(&action.to_string()))?,
         NodeKind::When(_) => text.push_str(" when"),
         NodeKind::Each { concurrency, .. } => write!(text, " each, {concurrency} at a time")?,
         NodeKind::Sleep(span) => write!(text, " sleeps {span:?}")?,
@@ -86,7 +87,7 @@ fn source(plan: &Plan, source: &Source) -> String {
     match source {
         Source::Input => "input".to_owned(),
         Source::Node(ix) => plan.node(*ix).name.to_string(),
-        Source::Constant(value) => String::from_utf8_lossy(value.bytes()).into_owned(),
+        Source::Constant(value) => one_line(&String::from_utf8_lossy(value.bytes())),
     }
 }
 

@@ -1,0 +1,42 @@
+//! The list of targets.
+
+use crate::targets::{address, body, editor, failure, items, journal, lines, machine, names, records, redirect};
+use crate::targets::{retry_after, store_url, url};
+
+/// A parser, and what must hold of it whatever the bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name, which is also that of its program in `fuzz/` and of its folder in the corpus.
+    pub name: &'static str,
+    /// Gives it bytes. Panics if something does not hold.
+    pub run: fn(&[u8]),
+    /// Words that the parser knows.
+    pub words: &'static [&'static str],
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "address", run: address::run, words: address::WORDS },
+    Target { name: "body", run: body::run, words: body::WORDS },
+    Target { name: "editor", run: editor::run, words: editor::WORDS },
+    Target { name: "failure", run: failure::run, words: &[] },
+    Target { name: "items", run: items::run, words: items::WORDS },
+    Target { name: "journal", run: journal::run, words: &[] },
+    Target { name: "lines", run: lines::run, words: &["\r\n", "\n", "\r", "{}"] },
+    Target { name: "machine", run: machine::run, words: &[] },
+    Target { name: "names", run: names::run, words: names::WORDS },
+    Target { name: "records", run: records::run, words: records::WORDS },
+    Target { name: "redirect", run: redirect::run, words: url::WORDS },
+    Target { name: "retry_after", run: retry_after::run, words: retry_after::WORDS },
+    Target { name: "store_url", run: store_url::run, words: store_url::WORDS },
+    Target { name: "url", run: url::run, words: url::WORDS },
+];
+
+/// Gives bytes to the target of this name.
+///
+/// # Panics
+/// If something does not hold, or there is no such target.
+pub fn target(name: &str, bytes: &[u8]) {
+    let found = TARGETS.iter().find(|target| target.name == name).expect("a target of this name");
+    (found.run)(bytes);
+}

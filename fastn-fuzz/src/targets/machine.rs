@@ -1,0 +1,197 @@
+//! A run, and a journal that may not be that of any run.
+
+use std::sync::{Arc, OnceLock};
+
+use fastn_core::{
+    Address, Attempt, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp, plan::NodeIx,
+};
+use fastn_runtime::machine::{Machine, Task, Turn};
+use fastn_testkit::sketch::{draft, each, when};
+
+use crate::driver::{answer, drive, take};
+
+const T0: Timestamp = Timestamp::EPOCH;
+
+fn plans() -> &'static [Arc<Plan>] {
+    static PLANS: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
+    let with = |text: &str, nodes: Vec<fastn_core::plan::DraftNode>| {
+        let mut draft: Draft = draft(text);
+        draft.root.nodes.extend(nodes);
+        Arc::new(draft.check().expect("a faultless draft"))
+    };
+    PLANS.get_or_init(|| {
+        let mut nested = each("outer", "input", 2, "first(input) undo\n-> inner");
+        if let fastn_core::plan::DraftKind::Each { body, .. } = &mut nested.kind {
+            body.nodes.push(each("inner", "input", 1, "x(input) undo retry 1\n-> x"));
+        }
+        let chosen = when("chosen", "a", &[("yes", "b(input) undo\n s(b) sleep\n-> s"), ("no", "-> input")]);
+        vec![
+            with("a(input) undo retry 1\n b(a) undo\n c(b) on_error retry 1\n-> c", vec![]),
+            with("-> all", vec![each("all", "input", 2, "a(input) undo retry 1\n b(a) on_error\n-> b")]),
+            with("a(input)\n z(chosen)\n-> z", vec![chosen]),
+            with("a(input)\n s(a) sleep 5\n b(s) undo\n t(input) sleep 5\n c(b, t)\n-> c", vec![]),
+            with("a(input) at_most_once on_error\n b(a) at_most_once\n c(a) relaxed undo\n-> b", vec![]),
+            with("-> outer", vec![nested]),
+            with("s(input) sleep\n none()\n a(all) undo\n-> a", vec![each("all", "'[]'", 1, "-> input")]),
+            with("-> 'null'", vec![]),
+        ]
+    })
+}
+
+/// The first byte says which plan, and whether the rest is a journal or what happens to a run.
+pub(crate) fn run(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let plan = Arc::clone(&plans()[usize::from(*first & 7)]);
+    if *first & 0x80 == 0 {
+        return story(plan, rest.get(..512).unwrap_or(rest));
+    }
+    let Ok(records) = Record::read_all(rest) else { return };
+    let records = records.get(..1_000).unwrap_or(&records);
+    if let Ok(machine) = Machine::replay(plan, input(), T0, records) {
+        to_the_end(machine, T0, records.to_vec());
+    }
+}
+
+fn input() -> Payload {
+    Payload::json("[[1,2],[],[3]]")
+}
+
+/// Goes on with a run from what is recorded of it; the records then tell how it ended.
+fn to_the_end(mut machine: Machine, now: Timestamp, mut records: Vec<Record>) {
+    let plan = Arc::clone(machine.plan());
+    if machine.outcome().is_none() {
+        let mut turn = Turn::new(now);
+        machine.resume(&mut turn).expect("what could be replayed goes on");
+        drive(&mut machine, turn, &mut Vec::new(), &mut records).expect("what could be replayed goes on");
+    }
+    let told = Machine::replay(plan, input(), T0, &records).expect("its own records");
+    assert_eq!(told.outcome(), machine.outcome());
+}
+
+struct Story {
+    machine: Machine,
+    tasks: Vec<Task>,
+    records: Vec<Record>,
+    now: Timestamp,
+}
+
+fn story(plan: Arc<Plan>, bytes: &[u8]) {
+    let (machine, turn) = Machine::start(plan, input(), T0).expect("a plan can be started");
+    let mut story = Story { machine, tasks: Vec::new(), records: Vec::new(), now: T0 };
+    take(turn, &mut story.tasks, &mut story.records);
+    let mut bytes = bytes.iter().copied();
+    while let (Some(byte), None) = (bytes.next(), story.machine.outcome()) {
+        let more = usize::from(byte >> 4);
+        match byte & 15 {
+            0..=5 => story.answer(more, None),
+            6 => story.answer(more, Some(Failure::new(FailureKind::ERROR, "no"))),
+            7 => story.answer(more, Some(Failure::new(FailureKind::ERROR, "never").permanent())),
+            8 => story.wake(),
+            9 => story.crash(),
+            10 => story.event_of(|machine| machine.cancel("enough")),
+            11 => story.event_of(Machine::expire),
+            12 => story.hostile([(); 4].map(|()| bytes.next().unwrap_or(0))),
+            13 | 14 => story.tamper(more, bytes.next().unwrap_or(0)),
+            _ => story.now = story.now.plus(std::time::Duration::from_secs(1)),
+        }
+    }
+    let Story { machine, records, now, .. } = story;
+    // Told again from the beginning it is the same run.
+    let told = Machine::replay(Arc::clone(machine.plan()), input(), T0, &records).expect("its own records");
+    assert_eq!(told.outcome(), machine.outcome());
+    to_the_end(told, now, records);
+}
+
+impl Story {
+    fn turn(&mut self, event: Event) -> fastn_core::Result<()> {
+        let mut turn = Turn::new(self.now);
+        self.machine.advance(event, &mut turn)?;
+        take(turn, &mut self.tasks, &mut self.records);
+        Ok(())
+    }
+
+    fn answer(&mut self, which: usize, failure: Option<Failure>) {
+        let Some(which) = which.checked_rem(self.tasks.len()) else { return };
+        let task = self.tasks.swap_remove(which);
+        let result = failure.map_or_else(|| Ok(answer(&self.machine, &task)), Err);
+        let event = self.machine.judge(&task, result, self.now, 0);
+        self.turn(event).expect("an answer to an attempt");
+    }
+
+    fn event_of(&mut self, event: impl Fn(&Machine) -> Option<Event>) {
+        if let Some(event) = event(&self.machine) {
+            self.turn(event).expect("an event of the machine's own");
+        }
+    }
+
+    fn wake(&mut self) {
+        let Some(time) = self.machine.wakes_at() else { return };
+        self.now = self.now.max(time);
+        let mut turn = Turn::new(self.now);
+        self.machine.wake(&mut turn).expect("a timer can go off");
+        take(turn, &mut self.tasks, &mut self.records);
+    }
+
+    fn crash(&mut self) {
+        let records = self.records.clone();
+        assert!(self.go_on_from(records), "its own records");
+    }
+
+    /// An event from nowhere. One that cannot be is refused; either way the run goes on from what is recorded, since an
+    /// attempt that is under way may have been answered.
+    fn hostile(&mut self, bytes: [u8; 4]) {
+        let _ = self.turn(event(bytes));
+        self.crash();
+    }
+
+    /// A record is lost, doubled, or changes places with the next. Mostly this is noticed.
+    fn tamper(&mut self, at: usize, how: u8) {
+        let mut records = self.records.clone();
+        let Some(at) = at.checked_rem(records.len()) else { return };
+        match how & 3 {
+            0 => drop(records.remove(at)),
+            1 => records.insert(at, records[at].clone()),
+            2 if at + 1 < records.len() => records.swap(at, at + 1),
+            _ => records.truncate(at),
+        }
+        self.go_on_from(records);
+    }
+
+    fn go_on_from(&mut self, records: Vec<Record>) -> bool {
+        let plan = Arc::clone(self.machine.plan());
+        let Ok(machine) = Machine::replay(plan, input(), T0, &records) else { return false };
+        (self.machine, self.records) = (machine, records);
+        self.tasks.clear();
+        if self.machine.outcome().is_none() {
+            let mut turn = Turn::new(self.now);
+            self.machine.resume(&mut turn).expect("what could be replayed goes on");
+            take(turn, &mut self.tasks, &mut self.records);
+        }
+        true
+    }
+}
+
+fn event([kind, node, items, how]: [u8; 4]) -> Event {
+    let items = match items & 3 {
+        0 => vec![],
+        1 => vec![u32::from(items >> 2) & 3],
+        2 => vec![u32::from(items >> 2) & 3, u32::from(items >> 4) & 3],
+        _ => vec![u32::MAX - u32::from(items >> 2)],
+    };
+    let at = Address { node: NodeIx(u32::from(node % 12)), items };
+    let attempt = Attempt(u32::from(how & 3));
+    let part = [Part::Work, Part::OnError, Part::Undo, Part::Work][usize::from((how >> 2) & 3)];
+    let retry_at = (how & 16 != 0).then(|| Timestamp::from_millis(i64::from(how) * 100));
+    let failure = Failure::new(FailureKind::ERROR, "from nowhere");
+    match kind % 9 {
+        0 => Event::Started { at, attempt },
+        1 => Event::Succeeded { at, part, attempt, output: Payload::json(if how & 32 == 0 { "0" } else { "[1]" }) },
+        2 => Event::Failed { at, part, attempt, failure, retry_at },
+        3 => Event::Sleeping { at, until: Timestamp::from_millis(i64::from(how) * 100) },
+        4 => Event::Woke { at },
+        5 => Event::CancelRequested { reason: String::new() },
+        6 => Event::Expired,
+        7 => Event::Finished { outcome: Outcome::Succeeded(Payload::null()) },
+        _ => Event::Finished { outcome: Outcome::Failed(failure) },
+    }
+}

@@ -1,0 +1,16 @@
+//! A room for each target.
+
+pub(crate) mod address;
+pub(crate) mod body;
+pub(crate) mod editor;
+pub(crate) mod failure;
+pub(crate) mod items;
+pub(crate) mod journal;
+pub(crate) mod lines;
+pub(crate) mod machine;
+pub(crate) mod names;
+pub(crate) mod records;
+pub(crate) mod redirect;
+pub(crate) mod retry_after;
+pub(crate) mod store_url;
+pub(crate) mod url;
