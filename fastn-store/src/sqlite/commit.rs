@@ -18,6 +18,9 @@ use crate::{Batch, RunNo, RunStatus, Then, Turn, Write, Written};
 
 const OP: &str = "commit";
 
+/// About what it costs to change a row and its indexes, in bytes.
+const ROW: usize = 256;
+
 /// What became of a batch.
 pub(super) type Answer = Result<Vec<Written>>;
 
@@ -28,13 +31,15 @@ struct Done {
     created: Vec<RunNo>,
     /// The size of what was appended to the journal.
     appended: usize,
+    /// About how many bytes were written.
+    bytes: usize,
     /// Whether all tails were moved to `flow_history` and the journal cleared.
     folded: bool,
 }
 
 /// Makes each batch true, all good ones in one transaction. A bad batch writes nothing and does not harm the others; if
-/// the transaction fails, none of them is true.
-pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], budget: usize) -> Vec<Answer> {
+/// the transaction fails, none of them is true. Tells also about how many bytes were written.
+pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], budget: usize) -> (Vec<Answer>, usize) {
     let mut draft = Draft::default();
     let result = transact(conn, OP, |conn| {
         let token = lease::token_in_force(conn, state)?;
@@ -72,11 +77,11 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
             if token.is_none() && state.held.is_some() {
                 state.forget_lease();
             }
-            answers
+            (answers, done.bytes)
         }
         Err(error) => {
             state.definitions.forget();
-            batches.iter().map(|_| Err(again(&error))).collect()
+            (batches.iter().map(|_| Err(again(&error))).collect(), 0)
         }
     }
 }
@@ -125,6 +130,7 @@ fn answer(
                 if let (Written::Created(no), Some(_)) = (&created, batch.lease) {
                     done.created.push(*no);
                 }
+                done.bytes += new.input.len() + ROW;
                 created
             }
         });
@@ -167,7 +173,9 @@ fn write(
             whole.extend_from_slice(&run.tail);
             change.records().for_each(|records| whole.extend_from_slice(records));
             write_history(hand, no, run.tail_first(), count, &whole)?;
+            done.bytes += whole.len();
         }
+        done.bytes += ROW;
         write_row(hand, no, run, change)?;
     }
     if done.folded {
@@ -175,6 +183,7 @@ fn write(
     } else if !entries.is_empty() {
         journal::write(conn, &entries)?;
         done.appended = entries.len();
+        done.bytes += entries.len();
     }
     Ok(())
 }

@@ -18,9 +18,9 @@ const BUSY: Duration = Duration::from_secs(5);
 /// A page of this size holds the history of a short run, and a commit of one step still writes little.
 const PAGE_SIZE: i64 = 8192;
 
-/// Pages in the write-ahead log before they are copied to the database. More than SQLite's own thousand: a page that
-/// changes often is then copied once instead of many times.
-const LOG_PAGES: i64 = 2048;
+/// Pages in the write-ahead log before a commit copies them to the database itself, which it hardly ever has to: see
+/// `checkpoint.rs`.
+const LOG_PAGES: i64 = 16_384;
 
 /// Opens the connection that writes; creates the database and brings its schema up to date.
 ///
@@ -42,6 +42,16 @@ pub(super) fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connec
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let conn = connect(path)?;
     conn.pragma_update(None, "query_only", true).map_err(fault(OP))?;
+    Ok(conn)
+}
+
+/// Opens a connection that copies the write-ahead log to the database, as durably as the one that writes.
+///
+/// # Errors
+/// Those of SQLite.
+pub(super) fn open_copier(path: &Path, options: &SqliteOptions) -> Result<Connection> {
+    let conn = connect(path)?;
+    conn.pragma_update(None, "synchronous", options.synchronous.code()).map_err(fault(OP))?;
     Ok(conn)
 }
 

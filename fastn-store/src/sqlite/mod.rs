@@ -2,6 +2,7 @@
 //!
 //! What is written when is told in `migrations/0001_runs.sql`.
 
+mod checkpoint;
 mod claim;
 mod commit;
 mod connection;

@@ -48,7 +48,7 @@ impl Store {
     fn commit(&mut self, writes: Vec<Write>) -> (Vec<Written>, usize) {
         STATEMENTS.set(0);
         let batch = Batch { lease: Some(self.token), now: Timestamp::EPOCH, writes };
-        let answers = commit(&self.conn, &mut self.state, &[batch], 16 << 20);
+        let (answers, _) = commit(&self.conn, &mut self.state, &[batch], 16 << 20);
         let written = answers.into_iter().next().expect("an answer").expect("a good batch");
         (written, STATEMENTS.get())
     }

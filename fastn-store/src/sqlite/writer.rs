@@ -8,6 +8,7 @@ use fastn_core::{Result, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpointer;
 use super::commit::{Answer, commit};
 use super::connection::{open_writer, transact};
 use super::draft::size_of;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     budget: usize,
     queue: Arc<Queue>,
     state: State,
+    /// `None` once the writer goes.
+    checkpointer: Option<Checkpointer>,
 }
 
 impl Writer {
@@ -43,7 +46,8 @@ impl Writer {
         let conn = open_writer(database, options)?;
         // One database has one lock, by whatever links it is reached.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-        Ok(Self { conn, database, budget: options.journal_budget, queue, state: State::default() })
+        let checkpointer = Some(Checkpointer::start(&database, options)?);
+        Ok(Self { checkpointer, conn, database, budget: options.journal_budget, queue, state: State::default() })
     }
 
     /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier
@@ -54,10 +58,16 @@ impl Writer {
         if batches.is_empty() {
             return;
         }
-        let answers = commit(&self.conn, &mut self.state, &batches, self.budget);
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.finish(&self.conn);
+        }
+        let (answers, bytes) = commit(&self.conn, &mut self.state, &batches, self.budget);
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Who no longer waits need not know.
             let _ = reply.send(answer);
+        }
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.committed(bytes);
         }
     }
 
@@ -125,6 +135,7 @@ impl Drop for Writer {
         {
             tracing::warn!(%error, "the lease could not be ended");
         }
+        self.checkpointer = None;
         // It answers with a row, which is of no interest.
         let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = checkpoint {

@@ -69,11 +69,12 @@ CREATE TABLE journal (
     entries BLOB NOT NULL
 ) STRICT;
 
--- records: a CBOR sequence of count records, the first with the sequence number first_seq.
+-- records: a CBOR sequence of count records, the first with the sequence number first_seq. Not WITHOUT ROWID: pieces are
+-- large, and appended to a table they cost less than put in their place in an index.
 CREATE TABLE flow_history (
     run_no    INTEGER NOT NULL,
     first_seq INTEGER NOT NULL,
     count     INTEGER NOT NULL,
     records   BLOB    NOT NULL,
     PRIMARY KEY (run_no, first_seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
