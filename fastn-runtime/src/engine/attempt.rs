@@ -189,6 +189,7 @@ impl StepLink for Link {
                 }
             };
             tokio::select! {
+                biased;
                 () = aborted => {}
                 () = core.stopping() => {}
             }

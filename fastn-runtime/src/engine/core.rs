@@ -276,8 +276,7 @@ impl Core {
     fn end_all(&self, error: &Arc<Error>) {
         self.stopping.raise();
         self.tasks.kill();
-        let entries = std::mem::take(&mut *self.runs());
-        for entry in entries.into_values() {
+        for entry in in_order(std::mem::take(&mut *self.runs())) {
             // What was written is told, even where the task that would have told it is gone.
             let end = entry.run.and_then(|run| run.recorded_end());
             entry.watch.end(end.ok_or_else(|| error.clone()));
@@ -317,8 +316,16 @@ impl Core {
     }
 
     fn in_memory(&self) -> Vec<Arc<Run>> {
-        self.runs().values().filter_map(|entry| entry.run.clone()).collect()
+        let entries = self.runs().iter().filter_map(|(key, entry)| Some((key.clone(), entry.run.clone()?))).collect();
+        in_order(entries).collect()
     }
+}
+
+/// What is told of all runs is told in their order, so that a simulation goes the same way each time.
+fn in_order<T>(runs: HashMap<RunKey, T>) -> impl Iterator<Item = T> {
+    let mut runs: Vec<_> = runs.into_iter().collect();
+    runs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    runs.into_iter().map(|(_, run)| run)
 }
 
 impl fmt::Debug for Core {
