@@ -42,6 +42,9 @@ struct State {
     in_work: u32,
     /// The last write. When it is durable, all of the run is.
     last: Option<Ticket>,
+    /// The last write that what follows has to wait for, even from a step whose own result may become durable later: it
+    /// may follow from others as well.
+    awaited: Option<Ticket>,
     /// It is no longer in this engine's memory, or was lost to it: whoever still has it must not go on with it, since
     /// it may have been loaded again.
     left: bool,
@@ -91,7 +94,7 @@ impl Run {
             abort: Flag::default(),
             span,
             deadline,
-            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, left: false }),
+            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, awaited: None, left: false }),
             answered: Notify::new(),
             definition,
         }
@@ -110,7 +113,18 @@ impl Run {
         }
         let event = state.machine.judge(task, result, now, services.chance.next());
         state.in_work = state.in_work.saturating_sub(1);
-        let pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
+        let before = state.awaited.clone();
+        let mut pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
+        let plan = self.definition.plan();
+        let policy = plan.get(task.at.node).map(|node| node.policy.durability);
+        if let Ok(pending) = &mut pending
+            && policy == Some(Durability::Relaxed)
+            && task.part == Part::Work
+            && pending.may_relax(plan)
+        {
+            pending.ticket.clone_from(&before);
+            state.awaited = before;
+        }
         drop(state);
         self.answered.notify_waiters();
         pending
@@ -188,6 +202,7 @@ impl Run {
             // What it leads to follows from what was recorded before, which may be on its way still.
             _ => state.last.clone(),
         };
+        state.awaited.clone_from(&ticket);
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
         self.set_alarm(services, state);
@@ -283,19 +298,26 @@ impl Pending {
         }
     }
 
-    /// Leaves the turn to become durable with a later group, if all that follows is steps that may be made again. An
+    /// Whether the turn may become durable with a later group: if all that follows is steps that may be made again. An
     /// at-most-once step may not, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
     /// may leave memory, and then the store must have all of it.
-    pub(super) fn relax(&mut self, plan: &Plan) {
+    fn may_relax(&self, plan: &Plan) -> bool {
         let again = |action: &Action| match action {
             Action::Run(task) if task.part != Part::Undo => {
                 plan.get(task.at.node).is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
             }
             _ => false,
         };
-        if self.then == Then::Run && self.actions.iter().all(again) {
-            self.ticket = None;
-        }
+        self.then == Then::Run && self.actions.iter().all(again)
+    }
+
+    /// Whether there is something that must be durable before it goes on.
+    pub(super) const fn is_recorded(&self) -> bool {
+        self.ticket.is_some()
+    }
+
+    pub(super) fn actions(&self) -> &[Action] {
+        &self.actions
     }
 
     pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Outcome>) {

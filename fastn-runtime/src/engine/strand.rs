@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fastn_core::{BoxFuture, Durability, Error, Part, Result};
+use fastn_core::{BoxFuture, Error, Result};
 use fastn_store::Then;
 use tokio::sync::oneshot;
 
@@ -32,14 +32,7 @@ async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
         }
         let result = attempt(&core, &run, &mut task).await;
         let went_on = match run.answer(&core.services, &task, result) {
-            Ok(mut pending) => {
-                let plan = run.definition.plan();
-                let policy = plan.get(task.at.node).map(|node| node.policy.durability);
-                if policy == Some(Durability::Relaxed) && task.part == Part::Work {
-                    pending.relax(plan);
-                }
-                perform(&core, &run, pending).await
-            }
+            Ok(pending) => perform(&core, &run, pending).await,
             Err(error) => Err(error),
         };
         next = match went_on {
