@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
-use fastn_core::{Definition, Error, ErrorKind, Outcome, Result};
+use fastn_core::{Definition, Error, ErrorKind, Outcome, Result, Timestamp};
 use fastn_store::{DefinitionKey, RunKey};
 
 use super::run::{Pending, Run};
@@ -14,6 +14,7 @@ use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::clock::within;
 use crate::flag::Flag;
+use crate::machine::Action;
 use crate::tasks::{Owned, Spawner, Tasks};
 
 /// How many runs are brought into memory at a time, at most.
@@ -158,17 +159,31 @@ impl Core {
 
     /// A run that waits leaves memory for a while; those who wait for it go on waiting.
     pub(super) fn park(&self, run: &Arc<Run>) {
-        let mut runs = self.runs();
-        if let Some(entry) = runs.get_mut(&run.key)
-            && entry.is_of(run)
-            && run.leave()
-        {
-            entry.run = None;
-            // The run itself and this entry have one each; more means that somebody waits.
-            if Arc::strong_count(&entry.watch) <= 2 {
-                runs.remove(&run.key);
-            }
+        self.unload(run, Run::leave);
+    }
+
+    /// A run leaves memory before it does what its last turn asks for, to be loaded at once: the store must have all that
+    /// is needed to go on. Whether it did.
+    pub(super) fn suspend(&self, run: &Arc<Run>, actions: &[Action]) -> bool {
+        let left = self.unload(run, |run| run.leave_before(actions));
+        if left {
+            self.services.alarms.set(Timestamp::EPOCH, run.key.clone());
         }
+        left
+    }
+
+    fn unload(&self, run: &Arc<Run>, leave: impl FnOnce(&Run) -> bool) -> bool {
+        let mut runs = self.runs();
+        let Some(entry) = runs.get_mut(&run.key).filter(|entry| entry.is_of(run)) else { return false };
+        if !leave(run) {
+            return false;
+        }
+        entry.run = None;
+        // The run itself and this entry have one each; more means that somebody waits.
+        if Arc::strong_count(&entry.watch) <= 2 {
+            runs.remove(&run.key);
+        }
+        true
     }
 
     /// Nobody waits any more for a run that is not in memory.

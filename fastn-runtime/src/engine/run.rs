@@ -238,6 +238,29 @@ impl Run {
         leaves
     }
 
+    /// Leaves memory before these actions are done, if nothing else is under way, all that happened is durable, and the
+    /// actions follow from it once more when the run is loaded.
+    pub(super) fn leave_before(&self, actions: &[Action]) -> bool {
+        let again = |task: &Task| {
+            let node = self.definition.plan().get(task.at.node);
+            task.part != Part::Work || node.is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
+        };
+        let tasks =
+            || actions.iter().filter_map(|action| if let Action::Run(task) = action { Some(task) } else { None });
+        let mut state = self.state();
+        let leaves = state.machine.outcome().is_none()
+            && usize::try_from(state.in_work) == Ok(tasks().count())
+            && tasks().all(again)
+            && state.last.as_ref().is_none_or(Ticket::is_durable);
+        if leaves {
+            state.left = true;
+            state.in_work = 0;
+            drop(state);
+            self.answered.notify_waiters();
+        }
+        leaves
+    }
+
     /// How the run ended, if that is durable.
     pub(super) fn recorded_end(&self) -> Option<Outcome> {
         let state = self.state();

@@ -46,7 +46,11 @@ async fn strand(core: Arc<Core>, run: Arc<Run>, task: Task) {
 
 /// Does what a turn asks for, once it is durable. Gives back one attempt, for the caller to make itself.
 async fn perform(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) -> Result<Option<Task>> {
+    let suspends = core.services.limits.suspends && pending.is_recorded();
     pending.durable().await?;
+    if suspends && core.suspend(run, pending.actions()) {
+        return Ok(None);
+    }
     let (actions, then, outcome) = pending.into_parts();
     let mut own = None;
     for action in actions {
