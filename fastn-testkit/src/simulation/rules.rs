@@ -17,6 +17,8 @@ pub(super) struct Rules<'a> {
     pub(super) input: &'a Payload,
     pub(super) created_at: Timestamp,
     pub(super) calls: &'a Calls,
+    /// The calendar was set back: what began may have begun later than now.
+    pub(super) set_back: bool,
 }
 
 use Invariant::{AtMostOnce, HistoryIsKept, RecordsFollowThePlan, ResultsAreReal, RetriesAsSaid, UndoneInReverse};
@@ -125,7 +127,8 @@ impl Rules<'_> {
         };
         let said = match retry_at {
             Some(at) => {
-                let (first, last) = (next(now, 0), next(now, u64::MAX));
+                let began = if self.set_back { Timestamp::MAX } else { now };
+                let (first, last) = (next(began, 0), next(began, u64::MAX));
                 first.is_some_and(|first| first <= at) && last.is_none_or(|last| at <= last)
             }
             None => [0, u64::MAX].iter().any(|chance| next(Timestamp::EPOCH, *chance).is_none()),

@@ -22,6 +22,8 @@ pub(super) struct Truth {
     leases: BTreeMap<u64, LeaseTruth>,
     pub(super) runs: BTreeMap<RunKey, RunTruth>,
     numbers: BTreeMap<RunNo, RunKey>,
+    /// The calendar was set back.
+    pub(super) set_back: bool,
 }
 
 /// What is known of a lease.
@@ -150,7 +152,8 @@ impl Truth {
         hold(run.holder == token, OneExecutor, || format!("lease {token:?} wrote to a run of {:?}", run.holder))?;
         for record in records {
             let (plan, facts, input) = (&*run.plan, &run.facts, &run.input);
-            Rules { plan, facts, input, created_at: run.created_at, calls: &run.calls }.check(&record)?;
+            Rules { plan, facts, input, created_at: run.created_at, calls: &run.calls, set_back: self.set_back }
+                .check(&record)?;
             run.facts.add(&run.plan, &record);
             run.records.push(record);
         }
@@ -179,6 +182,8 @@ impl Truth {
         for claim in claimed {
             let key = &claim.history.run.key;
             self.verify(key, Some(&claim.history))?;
+            let holder = claim.history.run.holder;
+            hold(holder == Some(token), OneExecutor, || format!("lease {token} claimed a run for {holder:?}"))?;
             let Some(run) = self.runs.get_mut(key) else { continue };
             let before = run.holder.replace(token);
             let lease = before.filter(|before| *before != token).and_then(|before| self.leases.get_mut(&before));

@@ -27,8 +27,6 @@ struct Inner {
     weather: Weather,
     /// No more trouble is made.
     calm: AtomicBool,
-    /// The calendar was set back.
-    set_back: AtomicBool,
     /// A process was paused: what it had to do in time may be late.
     late: AtomicBool,
     breach: Mutex<Option<Breach>>,
@@ -47,7 +45,6 @@ impl World {
             truth: Mutex::new(truth),
             weather,
             calm: AtomicBool::new(false),
-            set_back: AtomicBool::new(false),
             late: AtomicBool::new(false),
             breach: Mutex::default(),
             trace: traced.then(Mutex::default),
@@ -87,12 +84,12 @@ impl World {
 
     /// Sets the calendar.
     pub(super) fn set_calendar(&self, seconds: i64) {
-        self.0.set_back.fetch_or(seconds < 0, Ordering::Relaxed);
+        self.truth().set_back |= seconds < 0;
         self.0.clock.set_by(seconds);
     }
 
     pub(super) fn was_set_back(&self) -> bool {
-        self.0.set_back.load(Ordering::Relaxed)
+        self.truth().set_back
     }
 
     pub(super) fn is_late(&self) -> bool {
