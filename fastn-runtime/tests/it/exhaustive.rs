@@ -293,14 +293,17 @@ impl Ways {
 }
 
 /// Plans of so many nodes, of all kinds and with all edges between them, in an order that mixes them, until so many points
-/// were looked at: every one of them if `FASTN_EVERY_PLAN` is set.
-fn check(nodes: usize, most: usize) {
+/// were looked at: every one of them if `FASTN_EVERY_PLAN` is set. Gives how many plans and points there were.
+fn check(nodes: usize, most: usize) -> (usize, usize) {
     let shapes = 1 << (nodes * (nodes - 1) / 2);
     let all = KINDS.len().pow(u32::try_from(nodes).unwrap()) * shapes;
     let most = std::env::var_os("FASTN_EVERY_PLAN").map_or(most, |_| usize::MAX);
     let (mut plans, mut points) = (0, 0);
     // A prime that divides none of the counts, so that each plan has its turn once.
-    for number in (0..all).map(|place| place * 7_919 % all).take_while(|_| points < most) {
+    for number in (0..all).map(|place| place * 7_919 % all) {
+        if points >= most {
+            break;
+        }
         let (mut choice, edges) = (number / shapes, u32::try_from(number % shapes).unwrap());
         let kinds: Vec<&str> = (0..nodes)
             .map(|_| {
@@ -314,25 +317,29 @@ fn check(nodes: usize, most: usize) {
         plans += 1;
         points += ways.seen.len();
     }
-    println!("{plans} of {all} plans of {nodes} nodes, {points} points");
+    (plans, points)
 }
 
 #[test]
 fn every_way_of_every_plan_of_one_node() {
-    check(1, usize::MAX);
+    assert_eq!(check(1, usize::MAX).0, 9);
 }
 
 #[test]
 fn every_way_of_every_plan_of_two_nodes() {
-    check(2, usize::MAX);
+    let (plans, points) = check(2, usize::MAX);
+    assert_eq!(plans, 162);
+    assert!(points > 50_000, "{points}");
 }
 
 #[test]
 fn every_way_of_plans_of_three_nodes() {
-    check(3, 120_000);
+    let (plans, _) = check(3, 80_000);
+    assert!(plans > 20, "{plans}");
 }
 
 #[test]
 fn every_way_of_plans_of_four_nodes() {
-    check(4, 80_000);
+    let (plans, _) = check(4, 50_000);
+    assert!(plans > 5, "{plans}");
 }

@@ -143,7 +143,8 @@ impl Life {
         let (world, process) = (&self.host.world, self.process);
         if !self.last && world.dice().one_in(4) {
             world.tell(|| format!("{process:?} drops its engine"));
-            return Ok(drop(engine));
+            drop(engine);
+            return Ok(());
         }
         world.tell(|| format!("{process:?} shuts down"));
         engine.shutdown().await?;
