@@ -46,6 +46,24 @@ impl Truth {
         })
     }
 
+    /// What the steps of a process gave is recorded, unless something had to be dropped, or it has lost its lease.
+    pub(super) fn gave_is_recorded(&self, process: Process) -> Held {
+        let calls = || self.runs.values().flat_map(|run| run.calls.0.iter().map(move |call| (run, call)));
+        let mut own = calls().filter(|(_, call)| call.process == process);
+        let expired = self.lease_of(process).is_none_or(|(_, lease)| lease.has_expired());
+        if expired || own.clone().any(|(_, call)| !matches!(call.end, Some(End::Gave(_) | End::Failed))) {
+            return Ok(());
+        }
+        let lost = own.find(|(run, call)| {
+            let recorded = run.facts.success(&call.at, call.part).is_some();
+            !recorded && run.facts.next_attempt(&call.at, call.part) <= call.attempt
+        });
+        hold(lost.is_none(), Invariant::AcknowledgedIsRecorded, || {
+            let path = lost.map(|(run, call)| run.plan.path_at(&call.at)).unwrap_or_default();
+            format!("the engine has shut down, and the result of {path} is not recorded")
+        })
+    }
+
     /// `now` is the calendar's time, if it was never set back.
     fn may_begin(&self, begun: &Begun, now: Option<Timestamp>) -> Held {
         let Begun { process, at, part, attempt, .. } = begun;

@@ -39,13 +39,16 @@ struct Life {
     process: Process,
     /// Whether it is the last, which sees to it that everything ends. There is no trouble then.
     last: bool,
+    /// Whether attempts have time to end at shutdown.
+    patient: bool,
 }
 
 impl Host {
     /// Starts a process.
     pub(super) fn begin(&self, process: Process, last: bool) {
         self.world.tell(|| format!("{process:?} begins"));
-        let life = Life { host: self.clone(), process, last };
+        let patient = last || self.world.dice().one_in(2);
+        let life = Life { host: self.clone(), process, last, patient };
         self.world.spawn(process, async move {
             let (world, over) = (life.host.world.clone(), life.host.over.clone());
             if let Err(error) = life.live().await {
@@ -70,7 +73,7 @@ impl Life {
         }
         let (seed, patience, grace, park) = {
             let mut dice = world.dice();
-            let grace = Duration::from_millis(dice.pick(&[0, 500, 5_000]));
+            let grace = Duration::from_millis(if self.patient { 5_000 } else { dice.pick(&[0, 500]) });
             let park = Duration::from_millis(dice.pick(&[0, 200, 5_000]));
             (dice.next(), Duration::from_millis(dice.pick(&[300, 5_000, 20_000])), grace, park)
         };
@@ -150,6 +153,10 @@ impl Life {
         engine.shutdown().await?;
         let left = world.executor().engine_tasks(process);
         world.tell(|| format!("{process:?} has shut down"));
+        // What was slow may have had no time left.
+        if self.patient && !world.is_late() && world.weather().slow == 0 {
+            world.note(world.truth().gave_is_recorded(process));
+        }
         let none = hold(left == 0 || world.is_late(), Invariant::NothingIsLeft, || format!("{left} tasks are left"));
         world.note(none);
         Ok(())

@@ -241,6 +241,11 @@ impl Truth {
 }
 
 impl LeaseTruth {
+    /// Whether it was not renewed in time. Its process may have released it since.
+    pub(super) const fn has_expired(&self) -> bool {
+        self.expired
+    }
+
     /// Whether its process may not know yet that it has no lease.
     pub(super) const fn is_over(&self) -> bool {
         self.expired || self.lost
