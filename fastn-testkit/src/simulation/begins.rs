@@ -22,10 +22,22 @@ pub(super) struct Begun {
     pub(super) args: Vec<Payload>,
 }
 
+/// When an attempt begins.
+pub(super) struct Moment {
+    pub(super) uptime: Duration,
+    /// The calendar's time, if it was never set back.
+    pub(super) now: Option<Timestamp>,
+    /// Whether nothing holds engines up for long.
+    pub(super) prompt: bool,
+}
+
+/// How long after its time something may still be under way in an engine that nothing holds up.
+const SLACK: Duration = Duration::from_secs(5);
+
 impl Truth {
     /// Notes that an attempt begins; gives the number of the call.
-    pub(super) fn begins(&mut self, begun: Begun, uptime: Duration, now: Option<Timestamp>) -> (usize, Held) {
-        let held = self.may_begin(&begun, now);
+    pub(super) fn begins(&mut self, begun: Begun, moment: &Moment) -> (usize, Held) {
+        let (held, uptime) = (self.may_begin(&begun, moment), moment.uptime);
         let Begun { process, at, part, attempt, .. } = begun;
         let Some(run) = self.runs.get_mut(&begun.run) else { return (0, held) };
         run.calls.0.push(Call { process, at, part, attempt, began: uptime, end: None });
@@ -64,8 +76,7 @@ impl Truth {
         })
     }
 
-    /// `now` is the calendar's time, if it was never set back.
-    fn may_begin(&self, begun: &Begun, now: Option<Timestamp>) -> Held {
+    fn may_begin(&self, begun: &Begun, moment: &Moment) -> Held {
         let Begun { process, at, part, attempt, .. } = begun;
         let run = self.runs.get(&begun.run);
         hold(run.is_some(), Invariant::AcknowledgedIsRecorded, || "a run is worked on that does not exist".to_owned())?;
@@ -94,7 +105,7 @@ impl Truth {
         let next = run.facts.next_attempt(at, *part);
         hold(next == *attempt, Invariant::RetriesAsSaid, || format!("attempt {attempt} of {}, after {next}", path()))?;
         let due = run.facts.failures(at, *part).last().and_then(|fail| fail.retry_at);
-        if let (Some(due), Some(now)) = (due, now) {
+        if let (Some(due), Some(now)) = (due, moment.now) {
             hold(due <= now, Invariant::RetriesAsSaid, || format!("{} begins at {now}, before {due}", path()))?;
         }
         match part {
@@ -108,6 +119,7 @@ impl Truth {
             _ => Ok(()),
         }?;
         run.follows(begun)?;
+        run.is_in_time(begun, moment)?;
         run.has_room(*process, at)
     }
 }
@@ -150,6 +162,16 @@ impl RunTruth {
                 args.iter().map(|arg| String::from_utf8_lossy(arg.bytes()).into_owned()).collect::<Vec<_>>().join(", ")
             };
             format!("{} got {}", self.plan.path_at(at), texts(&begun.args))
+        })
+    }
+
+    /// Once its deadline has passed, a run begins no more work in a process that has had it for a while.
+    fn is_in_time(&self, begun: &Begun, moment: &Moment) -> Held {
+        let (Some(most), Some(now), true) = (self.plan.deadline(), moment.now, moment.prompt) else { return Ok(()) };
+        let had = |call: &Call| call.process == begun.process && call.began.saturating_add(SLACK) <= moment.uptime;
+        let late = now.since(self.created_at) > most.saturating_add(SLACK) && self.calls.0.iter().any(had);
+        hold(!late || begun.part == Part::Undo || self.facts.cause.is_some(), Invariant::WithinItsTime, || {
+            format!("{} begins at {now}, and the run's deadline has passed", self.plan.path_at(&begun.at))
         })
     }
 

@@ -8,7 +8,7 @@ use fastn_core::{Address, BoxFuture, Definition, Functions, Payload, Plan, StepC
 use fastn_runtime::Clock as _;
 use fastn_store::RunKey;
 
-use super::begins::Begun;
+use super::begins::{Begun, Moment};
 use super::calls::End;
 use super::executor::Process;
 use super::weather::Weather;
@@ -97,7 +97,9 @@ impl Seen {
         let (part, attempt) = (info.part, info.attempt);
         let begun = Begun { process, run: run.clone(), at, part, attempt, args: args.to_vec() };
         let now = (!world.was_set_back()).then(|| world.clock().now());
-        let (call, held) = world.truth().begins(begun, world.clock().uptime(), now);
+        let moment =
+            Moment { uptime: world.clock().uptime(), now, prompt: world.weather().is_prompt() && !world.is_late() };
+        let (call, held) = world.truth().begins(begun, &moment);
         world.note(held);
         Self { world: world.clone(), process, run, call, what, end: End::CutOff }
     }

@@ -55,6 +55,12 @@ impl Weather {
         }
     }
 
+    /// Whether nothing holds an engine up for long.
+    pub(super) fn is_prompt(&self) -> bool {
+        let soon = self.slow == 0 || self.slowness < Duration::from_secs(1);
+        soon && self.refused + self.answer_lost + self.broken == 0 && !self.calendar
+    }
+
     /// The order in which tasks are polled now.
     pub(super) fn order(&self, dice: &mut Dice) -> Order {
         if self.preference { Order::Preference(dice.next()) } else { Order::Any }
