@@ -251,3 +251,17 @@ async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_beside_it() {
     assert_eq!(run.output().await.unwrap(), 14);
     engine.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_shutdown_that_could_not_record_what_steps_gave_says_so() {
+    let (log, clock) = (Log::default(), fastn_testkit::ManualClock::at(Timestamp::from_millis(0)));
+    let flow = three(&log);
+    let store = FaultStore::new(memory(), |n, _| (n == 1).then_some(Fault::Refused(ErrorKind::Corrupt)));
+    let store = Arc::new(store) as Arc<dyn Store>;
+    // Time stands still: nothing is waited for in vain.
+    let engine = builder().store(store).clock(Arc::new(clock)).serve(&flow).open().await.unwrap();
+    engine.start(&flow, 7).await.unwrap();
+    let error = engine.shutdown().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(format!("{error:?}").contains("halted"), "{error:?}");
+}

@@ -306,14 +306,32 @@ impl Core {
                 run.idle().await;
             }
         };
+        // What halts has nothing to drain.
+        let halted = async {
+            match &self.services.keeper {
+                Keeper::Durable { journal, .. } => journal.ended().await,
+                Keeper::Ephemeral { .. } => std::future::pending().await,
+            }
+        };
+        let done = async {
+            tokio::select! {
+                biased;
+                () = drained => {}
+                () = halted => {}
+            }
+        };
         let (clock, grace) = (&*self.services.clock, self.services.limits.grace);
-        let _ = within(clock, grace, drained).await;
+        let _ = within(clock, grace, done).await;
         if let Keeper::Durable { journal, .. } = &self.services.keeper {
             journal.close();
             let _ = within(clock, grace, journal.ended()).await;
         }
         self.kill();
-        self.give_back().await
+        let given_back = self.give_back().await;
+        match &self.services.keeper {
+            Keeper::Durable { journal, .. } if journal.halted().is_some() => Err(self.gone("shut down")),
+            _ => given_back,
+        }
     }
 
     /// Waits for the tasks, which were told to end, and lets go of the store.
