@@ -143,8 +143,9 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
         return Ok(Found::Here(run));
     }
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Found::Over) };
-    let _loading = core.loading(key).await;
+    // In this order, so that who waits for the loading of a run does not wait for claims.
     let _claiming = core.claiming.read().await;
+    let _loading = core.loading(key).await;
     if let Some(run) = core.find(key) {
         return Ok(Found::Here(run));
     }

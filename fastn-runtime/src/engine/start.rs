@@ -143,6 +143,9 @@ async fn launch(
             return Ok(None);
         }
     };
+    // Whoever reads the run at this moment brings it into memory first: otherwise it could come back as it is now after it
+    // has gone far ahead and left.
+    let _loading = core.loading(&new.key).await;
     let (machine, turn) = Machine::start(served.plan().clone(), new.input.clone(), new.created_at)?;
     let begun = core.admit_new(&new.key, watch, |watch| {
         let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, watch, (machine, 0)));
