@@ -34,7 +34,8 @@ impl Wire {
         let (there, back) = (self.delay(), self.delay());
         let refused = world.strikes(weather.refused);
         let lost = world.strikes(weather.answer_lost);
-        let broken = world.strikes(weather.broken);
+        // A run that cannot be read is left to people, and nothing here mends it.
+        let broken = op != "read" && world.strikes(weather.broken);
         let dies = world.strikes(weather.deadly);
         let trouble = if refused || broken {
             "refused"
