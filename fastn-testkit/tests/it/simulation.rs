@@ -97,7 +97,7 @@ teeth! {
     a_run_that_is_created_twice_is_found: CreatesTwiceWhenRaced => CreatedOnce;
     a_run_in_two_hands_is_found: SharesARunBetweenClaimers => OneExecutor;
     claims_without_records_are_found: ClaimsWithoutRecords => StoreKeepsItsWord;
-    claims_that_leave_sleepers_are_found: ClaimsNothingThatWaits => EveryRunEnds;
+    claims_that_leave_sleepers_are_found: ClaimsNothingThatWaits => EveryRunEnds, OneExecutor;
     a_list_without_end_is_found: ListsTheFirstPageForEver => GetsSomewhere, StoreKeepsItsWord;
     claims_that_are_not_answered_are_found: NeverAnswersClaims => EveryRunEnds;
     an_engine_that_panics_is_found: Panics => NoErrorWithoutTrouble, NoPanic, EveryRunEnds;
