@@ -24,7 +24,7 @@ pub enum Fault {
 /// Decides what goes wrong with which commit; they are counted from 0.
 type Decide = Box<dyn FnMut(u64, &Batch) -> Option<Fault> + Send>;
 
-/// A store whose commits fail as the test says, and whose claims wait if it says so; everything else goes through.
+/// A store whose commits, claims and reads fail as the test says; everything else goes through.
 #[derive(Clone)]
 pub struct FaultStore {
     inner: Arc<dyn Store>,
@@ -32,13 +32,17 @@ pub struct FaultStore {
     commits: Arc<AtomicU64>,
     /// One permit when claims go through, none while they are held.
     claims: Arc<Semaphore>,
+    /// How many claims are still to lose their answers, and how many reads to be refused.
+    lost_claims: Arc<AtomicU64>,
+    refused_reads: Arc<AtomicU64>,
 }
 
 impl FaultStore {
     /// Wraps a store. `decide` is asked before each commit what goes wrong with it, if anything.
     pub fn new(inner: Arc<dyn Store>, decide: impl FnMut(u64, &Batch) -> Option<Fault> + Send + 'static) -> Self {
         let (decide, claims) = (Arc::new(Mutex::new(Box::new(decide) as Decide)), Arc::new(Semaphore::new(1)));
-        Self { inner, decide, commits: Arc::default(), claims }
+        let (lost_claims, refused_reads) = (Arc::default(), Arc::default());
+        Self { inner, decide, commits: Arc::default(), claims, lost_claims, refused_reads }
     }
 
     /// Claims wait until [`FaultStore::let_claims`]: a store that is slow to say which runs there are.
@@ -51,6 +55,20 @@ impl FaultStore {
     /// Lets claims through that were held.
     pub fn let_claims(&self) {
         self.claims.add_permits(1);
+    }
+
+    /// The answers of the first so many claims are lost, although they took effect.
+    #[must_use]
+    pub fn lose_claims(self, count: u64) -> Self {
+        self.lost_claims.store(count, Ordering::SeqCst);
+        self
+    }
+
+    /// The first so many reads of a run are refused.
+    #[must_use]
+    pub fn refuse_reads(self, count: u64) -> Self {
+        self.refused_reads.store(count, Ordering::SeqCst);
+        self
     }
 
     /// How many commits were asked for.
@@ -86,7 +104,7 @@ impl Store for FaultStore {
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let fault = self.decide.lock().unwrap_or_else(PoisonError::into_inner)(number, &batch);
-        let fail = |kind| Error::new(kind, "commit").caused_by("a fault that was asked for");
+        let fail = |kind| asked_for(kind, "commit");
         match fault {
             None => self.inner.commit(batch).await,
             Some(Fault::Refused(kind)) => Err(fail(kind)),
@@ -99,10 +117,14 @@ impl Store for FaultStore {
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
         let _permit = self.claims.acquire().await;
-        self.inner.claim(ask).await
+        let claimed = self.inner.claim(ask).await?;
+        if is_one_more(&self.lost_claims) { Err(asked_for(ErrorKind::Unavailable, "claim runs")) } else { Ok(claimed) }
     }
 
     async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        if is_one_more(&self.refused_reads) {
+            return Err(asked_for(ErrorKind::Unavailable, "read run"));
+        }
         self.inner.read(run).await
     }
 
@@ -121,4 +143,13 @@ impl Store for FaultStore {
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
+}
+
+fn asked_for(kind: ErrorKind, op: &'static str) -> Error {
+    Error::new(kind, op).caused_by("a fault that was asked for")
+}
+
+/// Takes one off, if there is one.
+fn is_one_more(count: &AtomicU64) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }

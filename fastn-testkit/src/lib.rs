@@ -3,6 +3,7 @@
 //! * [`conformance`] puts a store through everything that stores promise.
 //! * [`differential`] does the same things to several stores and compares what they answer.
 //! * [`sweep`] lets the process of a workflow die at every store call and counts the [`Effects`] of its steps.
+//! * [`simulation`] runs the real engine in worlds of its own, where everything goes wrong that can, by a seed.
 //! * [`every_step_twice`] shows which steps of a workflow are not idempotent.
 //! * [`sample`] has runs and records for tests of stores.
 //! * [`sketch`] writes drafts of workflows in a line per node, so that a test shows the graph it is about.
@@ -18,6 +19,7 @@ mod effects;
 mod fault;
 mod meter;
 pub mod sample;
+pub mod simulation;
 pub mod sketch;
 pub mod sweep;
 mod twice;

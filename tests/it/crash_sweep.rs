@@ -8,7 +8,7 @@ use fastn::store::{SqliteOptions, SqliteStore, Store};
 use fastn_testkit::Effects;
 use fastn_testkit::sweep::{CrashSweep, Swept};
 
-use crate::world::{Res, StepFuture};
+use crate::world::{Res, StepFuture, builder};
 
 /// A step that has an effect of this name, and gives one more than it is given.
 fn step(effects: &Effects, name: &'static str) -> impl Fn(u64) -> StepFuture + Clone + Send + Sync + use<> {
@@ -35,7 +35,7 @@ fn undo(
 fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
     let sweep = || {
         let start = |engine: &Engine| engine.start(flow, 7).key("the run");
-        CrashSweep::new(effects, |builder| builder.serve(flow), start)
+        CrashSweep::new(effects, |_| builder().serve(flow), start)
     };
     let folder = tempfile::tempdir().unwrap();
     let (path, count) = (folder.path().to_owned(), Arc::new(AtomicU64::new(0)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastn::prelude::*;
 use tokio::sync::Notify;
 
-use crate::world::{Log, Res, fails, failure_of, memory, noted};
+use crate::world::{Log, Res, builder, fails, failure_of, memory, noted};
 
 #[tokio::test]
 async fn what_was_done_is_undone_last_first() {
@@ -25,7 +25,7 @@ async fn what_was_done_is_undone_last_first() {
             flow.step("fails", fails, c)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     let error = run.output().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RunFailed);
@@ -45,7 +45,7 @@ async fn what_cannot_be_undone_is_visible() {
             flow.step("fails", fails, a)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let (status, failure) = failure_of(&engine.start(&flow, 1).await.unwrap()).await;
     assert_eq!(status, RunStatus::Stuck);
     assert_eq!(failure.kind, FailureKind::COMPENSATION);
@@ -79,7 +79,7 @@ async fn cancelling_stops_running_steps_and_undoes_finished_ones() {
             flow.step("endless", endless(&running), a)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     running.notified().await;
     assert!(run.cancel("changed my mind").await.unwrap());
@@ -106,7 +106,7 @@ async fn a_step_that_listens_is_given_time_to_end_by_itself() {
         }
     };
     let flow = workflow("w").define(|flow, n| flow.step("polite", polite, n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     running.notified().await;
     tokio::task::yield_now().await;
@@ -119,7 +119,7 @@ async fn a_step_that_listens_is_given_time_to_end_by_itself() {
 async fn a_run_that_takes_too_long_fails_and_its_steps_stop() {
     let running = Arc::new(Notify::new());
     let flow = workflow("w").deadline(millis(30)).define(|flow, n| flow.step("endless", endless(&running), n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let (status, failure) = failure_of(&engine.start(&flow, 1).await.unwrap()).await;
     assert_eq!((status, failure.kind), (RunStatus::Failed, FailureKind::TIMEOUT));
 }
@@ -144,7 +144,7 @@ async fn shutdown_lets_running_steps_end_and_begins_no_new_ones() {
         })
         .unwrap();
     let store = memory();
-    let engine = Engine::builder().store(store.clone()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store.clone()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     running.notified().await;
     let stopping = tokio::spawn({
@@ -158,7 +158,7 @@ async fn shutdown_lets_running_steps_end_and_begins_no_new_ones() {
     assert_eq!(log.take(), ["slow"]);
     assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Closed);
 
-    let engine = Engine::builder().store(store).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store).serve(&flow).open().await.unwrap();
     let run = engine.runs().handle::<u64>(run.tenant(), run.id());
     assert_eq!(run.output().await.unwrap(), 1);
     assert_eq!(log.take(), ["next"], "what was recorded did not run again");
@@ -179,14 +179,14 @@ async fn a_step_that_shutdown_drops_half_way_is_made_again_with_the_same_key() {
     };
     let flow = workflow("w").define(|flow, n| flow.step("half", half, n)).unwrap();
     let store = memory();
-    let engine = Engine::builder().store(store.clone()).grace(millis(20)).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store.clone()).grace(millis(20)).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     running.notified().await;
     engine.shutdown().await.unwrap();
     assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Closed);
 
     gate.notify_one();
-    let engine = Engine::builder().store(store).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store).serve(&flow).open().await.unwrap();
     assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 1);
     let seen = log.take();
     assert_eq!(seen.len(), 2);
@@ -197,7 +197,7 @@ async fn a_step_that_shutdown_drops_half_way_is_made_again_with_the_same_key() {
 async fn shutdown_drops_steps_that_do_not_end() {
     let running = Arc::new(Notify::new());
     let flow = workflow("w").define(|flow, n| flow.step("endless", endless(&running), n)).unwrap();
-    let engine = Engine::builder().store(memory()).grace(millis(20)).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).grace(millis(20)).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     running.notified().await;
     engine.shutdown().await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fastn::prelude::*;
 
-use crate::world::{Res, memory};
+use crate::world::{Res, builder, memory};
 
 async fn double(n: u64) -> Res<u64> {
     Ok(n * 2)
@@ -29,7 +29,7 @@ fn diamond() -> Workflow<u64, u64> {
 async fn on_every_engine<F: Future<Output = ()>>(workflow: &Workflow<u64, u64>, test: impl Fn(Engine) -> F) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("runs.db").display());
-    for builder in [Engine::builder(), Engine::builder().store(memory()), Engine::builder().store(url)] {
+    for builder in [builder(), builder().store(memory()), builder().store(url)] {
         let engine = builder.serve(workflow).open().await.unwrap();
         test(engine.clone()).await;
         engine.shutdown().await.unwrap();

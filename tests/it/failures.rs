@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use fastn::prelude::*;
 
-use crate::world::{Log, Res, fails, failure_of, memory, noted};
+use crate::world::{Log, Res, builder, fails, failure_of, memory, noted};
 
 /// Runs a flow to its failure, and then another flow on the same engine to see that it still works.
 async fn check(flow: &Workflow<u64, u64>, kind: &str, says: &str) -> Failure {
     let log = Log::default();
     let fine = workflow("fine").define(|flow, n| flow.step("fine", noted(&log, "fine"), n)).unwrap();
-    let engine = Engine::builder().store(memory()).max_payload(1_000).serve(flow).serve(&fine).open().await.unwrap();
+    let engine = builder().store(memory()).max_payload(1_000).serve(flow).serve(&fine).open().await.unwrap();
     let (status, failure) = failure_of(&engine.start(flow, 1).await.unwrap()).await;
     assert_eq!(status, RunStatus::Failed);
     assert_eq!(failure.kind.as_str(), kind, "{failure}");
@@ -119,7 +119,7 @@ async fn a_step_that_blocks_its_thread_past_its_deadline_is_not_waited_for() {
         }
     };
     let flow = workflow("w").define(|flow, n| flow.step("blocks", blocks.within(millis(20)), n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let (_, failure) = failure_of(&engine.start(&flow, 1).await.unwrap()).await;
     assert_eq!(failure.kind, FailureKind::TIMEOUT);
     release.send(()).unwrap();
@@ -142,7 +142,7 @@ async fn an_input_of_the_wrong_type_is_a_failure_that_names_it() {
     }
     let flow: Workflow<u64, u64> = workflow("w").define(|flow, n| flow.step("double", double.retry(9), n)).unwrap();
     let liar: Workflow<String, u64> = Workflow::assume(flow.definition().clone());
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let (_, failure) = failure_of(&engine.start(&liar, "seven".to_owned()).await.unwrap()).await;
     assert_eq!(failure.kind, FailureKind::INVALID);
     assert!(failure.message.contains("u64"), "{failure}");
@@ -154,7 +154,7 @@ async fn an_output_of_the_wrong_type_is_an_error_at_the_handle() {
     let log = Log::default();
     let flow: Workflow<u64, u64> = workflow("w").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
     let liar: Workflow<u64, String> = Workflow::assume(flow.definition().clone());
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let error = engine.start(&liar, 1).await.unwrap().output().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
@@ -166,6 +166,6 @@ async fn another_function_takes_over_when_a_step_failed() {
         Ok(n + 100)
     }
     let flow = workflow("w").define(|flow, n| flow.step("a", fails.on_error(instead), n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     assert_eq!(engine.start(&flow, 1).await.unwrap().output().await.unwrap(), 101);
 }

@@ -13,7 +13,7 @@ use fastn::store::{RunKey, Store};
 use fastn_testkit::{Fault, FaultStore, ManualClock};
 
 use crate::slow_store::SlowStore;
-use crate::world::{Log, Res, StepFuture, fails, memory, noted};
+use crate::world::{Log, Res, StepFuture, builder, fails, memory, noted};
 
 /// Polls a future once, and drops it.
 async fn poll_once(future: impl Future) {
@@ -40,7 +40,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 fn open_on(store: &Arc<dyn Store>) -> fastn::runtime::EngineBuilder {
-    Engine::builder().store(store.clone())
+    builder().store(store.clone())
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_step_with_a_deadline_ends_with_its_engine() {
         }
     };
     let flow = workflow("w").define(|flow, n| flow.step("ticks", step.within(hours(1)), n)).unwrap();
-    let engine = Engine::builder().store(memory()).grace(millis(1)).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).grace(millis(1)).serve(&flow).open().await.unwrap();
     let _run = engine.start(&flow, 1).await.unwrap();
     while ticks.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -72,7 +72,7 @@ async fn a_step_with_a_deadline_ends_with_its_engine() {
 async fn a_start_that_is_dropped_half_way_starts_the_run_all_the_same() {
     let log = Log::default();
     let flow = workflow("w").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     poll_once(engine.start(&flow, 1).key("k").into_future()).await;
     let run = engine.runs().handle::<u64>(&TenantId::default(), RunId::named("k"));
     while engine.runs().list(RunQuery::default()).await.unwrap().runs.is_empty() {
@@ -94,7 +94,7 @@ async fn a_cancellation_that_is_dropped_half_way_cancels_all_the_same() {
             flow.step("waits", wait, a)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     while log.count("a") == 0 {
         tokio::task::yield_now().await;
@@ -123,7 +123,7 @@ async fn a_start_under_way_is_told_when_its_engine_goes() {
     let log = Log::default();
     let flow = workflow("w").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
     let store = SlowStore::new(memory(), 9, 0);
-    let engine = Engine::builder().store(store as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let start = tokio::spawn(engine.start(&flow, 1).into_future());
     settled().await;
     drop(engine);
@@ -240,7 +240,7 @@ async fn a_run_leaves_memory_only_when_all_of_it_is_written() {
         .unwrap();
     let inner = memory();
     let store = SlowStore::new(inner.clone(), 9, 1);
-    let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).key("k").await.unwrap();
     while log.count("a") == 0 {
         tokio::task::yield_now().await;
@@ -269,7 +269,7 @@ async fn an_end_is_told_only_when_it_is_written_even_if_an_alarm_goes_off_before
         }
         refuse.load(Ordering::SeqCst).then_some(Fault::Refused(ErrorKind::Unavailable))
     });
-    let engine = Engine::builder()
+    let engine = builder()
         .store(Arc::new(store) as Arc<dyn Store>)
         .clock(Arc::new(clock.clone()))
         .patience(hours(1))
@@ -309,7 +309,7 @@ async fn a_run_that_is_attached_to_while_it_is_taken_over_runs_once() {
 
     open.store(true, Ordering::SeqCst);
     let store = SlowStore::new(inner, 0, 1000);
-    let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let (host, served) = (engine.clone(), flow.clone());
     let attached = tokio::spawn(async move { host.start(&served, 1).key("k").await.unwrap().output().await });
     // Time for the run to be attached to and to end, if that is possible already.
@@ -329,7 +329,7 @@ async fn a_write_too_large_for_the_store_fails_its_run_alone() {
         let large = |write: &fastn::store::Write| matches!(write, fastn::store::Write::Turn(turn) if turn.run.0 == 2);
         batch.writes.iter().any(large).then_some(Fault::Refused(ErrorKind::TooLarge))
     });
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let mut failed = 0;
     for n in 0..4 {
         failed += usize::from(engine.start(&flow, n).await.unwrap().output().await.is_err());
@@ -344,7 +344,7 @@ async fn an_ephemeral_run_is_attached_to_like_any_other_and_nobody_waits_for_one
         Res::Ok(n)
     };
     let flow = workflow("w").define(|flow, n| flow.step("a", wait, n)).unwrap();
-    let engine = Engine::builder().serve(&flow).open().await.unwrap();
+    let engine = builder().serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).key("k").await.unwrap();
     assert_eq!(engine.start(&flow, 2).key("k").await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(engine.start(&flow, 1).key("k").await.unwrap().output().await.unwrap(), 1);
@@ -366,7 +366,7 @@ async fn a_run_that_is_about_to_be_taken_over_can_be_cancelled() {
     engine.shutdown().await.unwrap();
 
     let store = SlowStore::new(inner, 0, 1000);
-    let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let runs = engine.runs();
     let cancelled = tokio::spawn(async move { runs.cancel(&TenantId::default(), id, "no").await });
     settled().await;
@@ -380,14 +380,14 @@ async fn an_engine_that_is_dropped_gives_its_runs_and_its_file_back() {
     let url = format!("sqlite:{}", dir.path().join("runs.db").display());
     let log = Log::default();
     let flow = workflow("w").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
-    let engine = Engine::builder().store(url.clone()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(url.clone()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     run.output().await.unwrap();
     drop(engine);
     // The handle is still there, and must not keep the file from the next engine.
     let opened = async {
         loop {
-            match Engine::builder().store(url.clone()).serve(&flow).open().await {
+            match builder().store(url.clone()).serve(&flow).open().await {
                 Err(error) if error.kind() == ErrorKind::Locked => tokio::task::yield_now().await,
                 other => return other.unwrap(),
             }

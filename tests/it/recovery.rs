@@ -9,7 +9,7 @@ use fastn::store::Store;
 use fastn_testkit::FaultStore;
 use tokio::sync::Notify;
 
-use crate::world::{Log, Res, memory, noted};
+use crate::world::{Log, Res, builder, memory, noted};
 
 /// A flow whose second step does not end before it is let.
 fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
@@ -35,7 +35,7 @@ fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
 /// Starts a run of a gated flow with 7, and shuts its engine down while the second step is held.
 async fn interrupted(store: &Arc<dyn Store>, flow: &Workflow<u64, u64>, log: &Log) -> (TenantId, RunId) {
     // An engine that does not wait for steps that are held.
-    let engine = Engine::builder().store(store.clone()).grace(millis(1)).serve(flow).open().await.unwrap();
+    let engine = builder().store(store.clone()).grace(millis(1)).serve(flow).open().await.unwrap();
     let run = engine.start(flow, 7).await.unwrap();
     until(log, "slow begins").await;
     engine.shutdown().await.unwrap();
@@ -54,7 +54,7 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
     let url = format!("sqlite:{}", dir.path().join("runs.db").display());
     let (log, gate) = (Log::default(), Arc::new(Notify::new()));
     let flow = gated(&log, &gate, 1);
-    let engine = Engine::builder().store(url.clone()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(url.clone()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until(&log, "slow begins").await;
     let (tenant, id) = (run.tenant().clone(), run.id());
@@ -62,7 +62,7 @@ async fn an_engine_that_is_dropped_leaves_its_runs_to_the_next() {
     assert_eq!(log.take(), ["first", "slow begins"]);
 
     let engine = loop {
-        match Engine::builder().store(url.clone()).serve(&flow).open().await {
+        match builder().store(url.clone()).serve(&flow).open().await {
             // What was dropped still lets go of the file.
             Err(error) if error.kind() == ErrorKind::Locked => tokio::task::yield_now().await,
             opened => break opened.unwrap(),
@@ -82,6 +82,7 @@ async fn an_engine_works_while_it_still_looks_for_unfinished_runs() {
 
     let held = FaultStore::new(inner, |_, _| None).hold_claims();
     let store: Arc<dyn Store> = Arc::new(held.clone());
+    // Not one that unloads runs: what is to be loaded waits for claims.
     let engine = Engine::builder().store(store).serve(&flow).open().await.unwrap();
     let new = engine.start(&flow, 8).await.unwrap();
     gate.notify_one();
@@ -99,7 +100,7 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
     let (tenant, id) = interrupted(&store, &old, &log).await;
 
     let new = gated(&log, &gate, 2);
-    let engine = Engine::builder().store(store.clone()).serve(&new).open().await.unwrap();
+    let engine = builder().store(store.clone()).serve(&new).open().await.unwrap();
     let plan = engine.runs().plan(&engine.runs().inspect(&tenant, id).await.unwrap().history.run).await.unwrap();
     assert_eq!(plan.unwrap().hash(), old.plan().hash(), "its plan can be looked at all the same");
     gate.notify_one();
@@ -110,7 +111,7 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
     assert_eq!(engine.runs().cancel(&tenant, id, "no").await.unwrap_err().kind(), ErrorKind::Unsupported);
     engine.shutdown().await.unwrap();
 
-    let engine = Engine::builder().store(store).serve(&new).serve(&old).open().await.unwrap();
+    let engine = builder().store(store).serve(&new).serve(&old).open().await.unwrap();
     gate.notify_one();
     assert_eq!(engine.runs().handle::<u64>(&tenant, id).output().await.unwrap(), 7);
 }
@@ -123,7 +124,7 @@ async fn a_graph_that_was_changed_without_a_new_version_is_told() {
 
     let changed: Workflow<u64, u64> =
         workflow("gated").define(|flow, n| flow.step("other", noted(&log, "other"), n)).unwrap();
-    let engine = Engine::builder().store(store).serve(&changed).open().await.unwrap();
+    let engine = builder().store(store).serve(&changed).open().await.unwrap();
     let why = engine.runs().inspect(&tenant, id).await.unwrap().waits_for.unwrap();
     assert!(why.contains("its graph was changed without a new version"), "{why}");
 }
@@ -141,7 +142,7 @@ async fn policies_can_change_while_runs_are_in_flight() {
             flow.step("last", noted(&log, "last"), slow)
         })
         .unwrap();
-    let engine = Engine::builder().store(store).serve(&tuned).open().await.unwrap();
+    let engine = builder().store(store).serve(&tuned).open().await.unwrap();
     let run = engine.runs().handle::<u64>(&tenant, id);
     assert_eq!(run.output().await.unwrap(), 7);
     assert_eq!(log.take(), ["first", "slow begins", "slow", "last"]);
@@ -151,12 +152,12 @@ async fn policies_can_change_while_runs_are_in_flight() {
 async fn a_second_engine_on_one_file_is_told_who_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("runs.db").display());
-    let engine = Engine::builder().store(url.clone()).open().await.unwrap();
-    let error = Engine::builder().store(url.clone()).open().await.unwrap_err();
+    let engine = builder().store(url.clone()).open().await.unwrap();
+    let error = builder().store(url.clone()).open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(format!("{error:?}").contains(&std::process::id().to_string()), "{error:?}");
     engine.shutdown().await.unwrap();
-    Engine::builder().store(url).open().await.unwrap().shutdown().await.unwrap();
+    builder().store(url).open().await.unwrap().shutdown().await.unwrap();
 }
 
 /// Set for a copy of this test program that is to be killed: the path of its store and of its log.
@@ -183,7 +184,7 @@ async fn victim() {
     let dir = std::path::PathBuf::from(dir);
     let flow = chain(dir.join("log"));
     let url = format!("sqlite:{}", dir.join("runs.db").display());
-    let engine = Engine::builder().store(url).serve(&flow).open().await.unwrap();
+    let engine = builder().store(url).serve(&flow).open().await.unwrap();
     for key in 0..200 {
         let run = engine.start(&flow, key).key(&format!("run {key}")).await.unwrap();
         // From here on the parent may rely on the run.
@@ -258,7 +259,7 @@ async fn an_attempt_with_a_deadline_ends_with_its_engine_too() {
         }
     };
     let flow = workflow("w").define(|flow, n| flow.step("slow", slow.within(secs(60)), n)).unwrap();
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until(&log, "slow begins").await;
     drop((run, engine));

@@ -3,7 +3,7 @@
 use fastn::core::Part;
 use fastn::prelude::*;
 
-use crate::world::{Log, Res, memory, noted};
+use crate::world::{Log, Res, builder, memory, noted};
 
 fn once(log: &Log, version: u32) -> Workflow<u64, u64> {
     workflow("once").version(version).define(|flow, n| flow.step("a", noted(log, "a"), n)).unwrap()
@@ -13,7 +13,7 @@ fn once(log: &Log, version: u32) -> Workflow<u64, u64> {
 async fn starting_again_with_a_key_attaches_and_with_another_input_is_a_conflict() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let first = engine.start(&flow, 1).key("order-42").await.unwrap();
     let again = engine.start(&flow, 1).key("order-42").await.unwrap();
     assert_eq!(first.id(), again.id());
@@ -26,7 +26,7 @@ async fn starting_again_with_a_key_attaches_and_with_another_input_is_a_conflict
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.chain()[1].contains("another input"), "{error:?}");
     let other = workflow("other").define(|flow, n| flow.step("a", noted(&log, "a"), n)).unwrap();
-    let engine_of_both = Engine::builder().store(memory()).serve(&flow).serve(&other).open().await.unwrap();
+    let engine_of_both = builder().store(memory()).serve(&flow).serve(&other).open().await.unwrap();
     engine_of_both.start(&flow, 1).key("order-42").await.unwrap();
     let error = engine_of_both.start(&other, 1).key("order-42").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -41,7 +41,7 @@ async fn starting_again_with_a_key_attaches_and_with_another_input_is_a_conflict
 async fn many_who_start_the_same_run_at_once_start_one() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let tasks: Vec<_> = (0..50)
         .map(|_| {
             let (engine, flow) = (engine.clone(), flow.clone());
@@ -57,7 +57,7 @@ async fn many_who_start_the_same_run_at_once_start_one() {
 #[tokio::test]
 async fn a_workflow_that_is_not_served_cannot_be_started() {
     let log = Log::default();
-    let engine = Engine::builder().store(memory()).serve(&once(&log, 1)).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&once(&log, 1)).open().await.unwrap();
     let error = engine.start(&once(&log, 2), 1).await.unwrap_err();
     assert_eq!(error.to_string(), "start run: not found (workflow once, version v2)");
 }
@@ -66,9 +66,9 @@ async fn a_workflow_that_is_not_served_cannot_be_started() {
 async fn a_workflow_that_is_registered_twice_is_an_error() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let error = Engine::builder().store(memory()).serve(&flow).serve(&flow).open().await.unwrap_err();
+    let error = builder().store(memory()).serve(&flow).serve(&flow).open().await.unwrap_err();
     assert_eq!(error.to_string(), "serve workflow: already exists (workflow once, version v1)");
-    Engine::builder().store(memory()).serve(&flow).serve(&once(&log, 2)).open().await.unwrap();
+    builder().store(memory()).serve(&flow).serve(&once(&log, 2)).open().await.unwrap();
 }
 
 #[tokio::test]
@@ -77,14 +77,14 @@ async fn an_input_that_is_too_large_is_refused_before_anything_is_stored() {
         Ok(text.len() as u64)
     }
     let flow = workflow("len").define(|flow, text| flow.step("len", len, text)).unwrap();
-    let engine = Engine::builder().store(memory()).max_payload(100).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).max_payload(100).serve(&flow).open().await.unwrap();
     assert_eq!(engine.start(&flow, "x".repeat(99)).await.unwrap_err().kind(), ErrorKind::TooLarge);
     assert!(engine.runs().list(RunQuery::default()).await.unwrap().runs.is_empty());
 }
 
 #[test]
 fn an_engine_outside_a_runtime_is_an_error_and_no_panic() {
-    let future = Engine::builder().open();
+    let future = builder().open();
     let mut future = std::pin::pin!(future);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = future.as_mut().poll(&mut cx) else { panic!("it should fail at once") };
@@ -95,7 +95,7 @@ fn an_engine_outside_a_runtime_is_an_error_and_no_panic() {
 async fn runs_are_listed_and_inspected() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let mut ids = Vec::new();
     for n in 0..5 {
         let run = engine.start(&flow, n).await.unwrap();
@@ -131,7 +131,7 @@ async fn what_happens_can_be_watched() {
         }
     };
     let flow = workflow("w").define(|flow, n| flow.step("tells", tells, n)).unwrap();
-    let engine = Engine::builder().serve(&flow).open().await.unwrap();
+    let engine = builder().serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     let mut events = run.events();
     go.notify_one();
@@ -151,7 +151,7 @@ async fn what_happens_can_be_watched() {
 async fn who_listens_to_a_run_that_is_over_is_told_so() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let engine = Engine::builder().store(memory()).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).key("over").await.unwrap();
     run.output().await.unwrap();
     assert_eq!(run.events().next().await, None);
@@ -173,7 +173,7 @@ async fn who_listens_to_a_run_that_is_over_is_told_so() {
 async fn an_ephemeral_engine_forgets_runs_that_are_over() {
     let log = Log::default();
     let flow = once(&log, 1);
-    let engine = Engine::builder().serve(&flow).open().await.unwrap();
+    let engine = builder().serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 1).await.unwrap();
     run.output().await.unwrap();
     let again = engine.runs().handle::<u64>(run.tenant(), run.id());

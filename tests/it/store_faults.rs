@@ -7,7 +7,8 @@ use fastn::prelude::*;
 use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
 use fastn_testkit::{Fault, FaultStore};
 
-use crate::world::{Log, memory, noted};
+use crate::slow_store::SlowStore;
+use crate::world::{Log, builder, memory, noted};
 
 fn three(log: &Log) -> Workflow<u64, u64> {
     workflow("three")
@@ -26,7 +27,7 @@ async fn a_store_that_recovers_in_time_is_not_noticed() {
         let flow = three(&log);
         // Every commit fails twice before it succeeds.
         let store = FaultStore::new(memory(), move |n, _| (n % 3 != 2).then_some(fault));
-        let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+        let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
         assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
         assert_eq!(log.take(), ["a", "b", "c"], "lost answers ran nothing twice");
         engine.shutdown().await.unwrap();
@@ -40,13 +41,8 @@ async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
         let flow = three(&log);
         let inner = memory();
         let store = FaultStore::new(inner.clone(), move |n, _| (n >= at).then_some(Fault::Refused(kind)));
-        let engine = Engine::builder()
-            .store(Arc::new(store) as Arc<dyn Store>)
-            .patience(millis(20))
-            .serve(&flow)
-            .open()
-            .await
-            .unwrap();
+        let engine =
+            builder().store(Arc::new(store) as Arc<dyn Store>).patience(millis(20)).serve(&flow).open().await.unwrap();
         let run = engine.start(&flow, 7).await.unwrap();
         let error = run.output().await.unwrap_err();
         assert_eq!(error.kind(), kind);
@@ -57,7 +53,7 @@ async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
         assert!(format!("{refused:?}").contains("halted"), "{refused:?}");
         let _ = engine.shutdown().await;
 
-        let engine = Engine::builder().store(inner).serve(&flow).open().await.unwrap();
+        let engine = builder().store(inner).serve(&flow).open().await.unwrap();
         assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 7);
         assert_eq!(log.take(), ["a", "b", "c"][at as usize - 1..], "only what was not written ran again");
     }
@@ -69,13 +65,8 @@ async fn a_start_that_was_not_written_is_not_acknowledged() {
     let flow = three(&log);
     let inner = memory();
     let store = FaultStore::new(inner.clone(), |_, _| Some(Fault::Refused(ErrorKind::Unavailable)));
-    let engine = Engine::builder()
-        .store(Arc::new(store) as Arc<dyn Store>)
-        .patience(millis(10))
-        .serve(&flow)
-        .open()
-        .await
-        .unwrap();
+    let engine =
+        builder().store(Arc::new(store) as Arc<dyn Store>).patience(millis(10)).serve(&flow).open().await.unwrap();
     assert_eq!(engine.start(&flow, 7).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(log.take().is_empty());
     assert!(inner.list(RunQuery::default()).await.unwrap().runs.is_empty());
@@ -90,7 +81,7 @@ async fn one_runs_bad_write_fails_that_run_alone() {
         let bad = |write: &Write| matches!(write, Write::Turn(turn) if turn.run.0 == 2);
         batch.writes.iter().any(bad).then_some(Fault::Refused(ErrorKind::Invalid))
     });
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let mut runs = Vec::new();
     for n in 0..4 {
         runs.push(engine.start(&flow, n).await.unwrap());
@@ -120,7 +111,7 @@ async fn a_full_database_surfaces_and_with_room_again_nothing_recorded_runs_twic
 
     let full = SqliteStore::open(&path, SqliteOptions::default().max_bytes(600_000)).await.unwrap();
     let full: Arc<dyn Store> = Arc::new(full);
-    let engine = Engine::builder().store(full.clone()).patience(millis(20)).serve(&flow).open().await.unwrap();
+    let engine = builder().store(full.clone()).patience(millis(20)).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, String::new()).await.unwrap();
     let error = run.output().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -132,7 +123,7 @@ async fn a_full_database_surfaces_and_with_room_again_nothing_recorded_runs_twic
     let before = log.take();
     assert!((1..names.len()).contains(&before.len()), "{before:?}");
 
-    let engine = Engine::builder().store(format!("sqlite:{}", path.display())).serve(&flow).open().await.unwrap();
+    let engine = builder().store(format!("sqlite:{}", path.display())).serve(&flow).open().await.unwrap();
     assert_eq!(engine.runs().handle::<String>(&tenant, id).output().await.unwrap().len(), 480_000);
     // The last step that was made is the one whose result found no room.
     assert_eq!(log.take(), names[before.len() - 1..]);
@@ -150,7 +141,7 @@ async fn a_store_that_works_again_in_the_middle_lets_the_run_go_on() {
         let refuse = note.count("a") > 0 && !seen.swap(true, Ordering::SeqCst);
         refuse.then_some(Fault::Refused(ErrorKind::Unavailable))
     });
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
     assert!(refused.load(Ordering::SeqCst), "it was refused once");
     assert_eq!(log.take(), ["a", "b", "c"]);
@@ -167,7 +158,7 @@ async fn steps_that_chose_so_do_not_wait_for_the_disk() {
         .unwrap();
     let store = FaultStore::new(memory(), |_, _| None);
     let commits = store.clone();
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
     assert!(commits.commits() < 10, "{} commits for 10 steps", commits.commits());
     assert_eq!(log.count("s"), 10);
@@ -179,7 +170,7 @@ async fn a_store_that_panics_halts_the_engine_and_everybody_is_told() {
     let flow = three(&log);
     let inner = memory();
     let store = FaultStore::new(inner.clone(), |n, _| if n < 2 { None } else { panic!("a defect of the store") });
-    let engine = Engine::builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     let error = run.output().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
@@ -187,6 +178,90 @@ async fn a_store_that_panics_halts_the_engine_and_everybody_is_told() {
     assert_eq!(engine.start(&flow, 8).await.unwrap_err().kind(), ErrorKind::Closed);
     let _ = engine.shutdown().await;
 
-    let engine = Engine::builder().store(inner).serve(&flow).open().await.unwrap();
+    let engine = builder().store(inner).serve(&flow).open().await.unwrap();
     assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_and_whose_run_cannot_be_read_is_begun_all_the_same() {
+    let log = Log::default();
+    let flow = three(&log);
+    let store = FaultStore::new(memory(), |n, _| (n == 0).then_some(Fault::AnswerLost)).refuse_reads(1);
+    let engine = builder().store(Arc::new(store) as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let error = engine.start(&flow, 7).key("order").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let run = engine.runs().handle::<u64>(&TenantId::default(), RunId::named("order"));
+    assert_eq!(run.output().await.unwrap(), 7, "nobody else would have begun it");
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn runs_whose_claim_lost_its_answer_go_on() {
+    let log = Log::default();
+    let flow = three(&log);
+    let inner = memory();
+    let engine = builder().store(inner.clone()).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).key("order").await.unwrap().id();
+    engine.shutdown().await.unwrap();
+    log.take();
+
+    let store = Arc::new(FaultStore::new(inner, |_, _| None).lose_claims(1)) as Arc<dyn Store>;
+    let engine = builder().store(store).serve(&flow).open().await.unwrap();
+    let run = engine.runs().handle::<u64>(&TenantId::default(), run);
+    assert_eq!(run.output().await.unwrap(), 7);
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_beside_it() {
+    let log = Log::default();
+    let noted_late = log.clone();
+    let late = move |n: u64| {
+        let log = noted_late.clone();
+        async move {
+            // The last of the two that the next step waits for.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            log.note("relaxed");
+            Ok::<_, StepError>(n)
+        }
+    };
+    let joined = log.clone();
+    let join = move |a: u64, b: u64| {
+        joined.note("join");
+        async move { Ok::<_, StepError>(a + b) }
+    };
+    let flow = workflow("beside")
+        .define(|flow, n| {
+            let strict = flow.step("strict", noted(&log, "strict"), n);
+            let relaxed = flow.step("relaxed", late.durability(Durability::Relaxed), n);
+            flow.step("join", join, (strict, relaxed))
+        })
+        .unwrap();
+    // The creation is written, and nothing after it.
+    let store = SlowStore::new(memory(), 10, 1);
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.take(), ["strict", "relaxed"], "the result of `strict` is not written");
+    store.commits.add_permits(10);
+    assert_eq!(run.output().await.unwrap(), 14);
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_that_could_not_record_what_steps_gave_says_so() {
+    let (log, clock) = (Log::default(), fastn_testkit::ManualClock::at(Timestamp::from_millis(0)));
+    let flow = three(&log);
+    let store = FaultStore::new(memory(), |n, _| (n == 1).then_some(Fault::Refused(ErrorKind::Corrupt)));
+    let store = Arc::new(store) as Arc<dyn Store>;
+    // Time stands still: nothing is waited for in vain.
+    let engine = builder().store(store).clock(Arc::new(clock)).serve(&flow).open().await.unwrap();
+    engine.start(&flow, 7).await.unwrap();
+    let error = engine.shutdown().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(format!("{error:?}").contains("halted"), "{error:?}");
 }

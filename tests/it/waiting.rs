@@ -7,7 +7,7 @@ use fastn::core::Timestamp;
 use fastn::prelude::*;
 use fastn_testkit::ManualClock;
 
-use crate::world::{Log, fails, memory, noted};
+use crate::world::{Log, builder, fails, memory, noted};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -32,7 +32,7 @@ async fn a_sleep_of_years_survives_engines_and_costs_no_memory_meanwhile() {
             flow.step("after", noted(&log, "after"), rested)
         })
         .unwrap();
-    let open = || Engine::builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
+    let open = || builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
 
     let engine = open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
@@ -63,7 +63,7 @@ async fn runs_that_wait_at_once_wake_in_order() {
             .unwrap()
     };
     let flows = [naps("c", secs(30)), naps("a", secs(10)), naps("b", secs(20))];
-    let builder = Engine::builder().store(memory()).clock(Arc::new(clock.clone()));
+    let builder = builder().store(memory()).clock(Arc::new(clock.clone()));
     let engine = flows.iter().fold(builder, |builder, flow| builder.serve(flow)).open().await.unwrap();
     let mut runs = Vec::new();
     for flow in &flows {
@@ -96,7 +96,7 @@ async fn a_wait_for_a_retry_is_durable() {
     let flow = workflow("flaky")
         .define(|flow, n| flow.step("flaky", flaky.retry(Retry::fixed(hours(1)).attempts(2)), n))
         .unwrap();
-    let open = || Engine::builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
+    let open = || builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
     let engine = open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until_waiting(&run).await;
@@ -122,7 +122,7 @@ async fn a_clock_that_is_set_back_delays_but_loses_nothing() {
             flow.step("after", noted(&log, "after"), rested)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).clock(Arc::new(clock.clone())).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).clock(Arc::new(clock.clone())).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until_waiting(&run).await;
     clock.set(Timestamp::EPOCH);
@@ -140,7 +140,7 @@ async fn a_run_that_waits_can_be_cancelled() {
             flow.step("fails", fails, rested)
         })
         .unwrap();
-    let engine = Engine::builder().store(memory()).clock(Arc::new(clock)).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).clock(Arc::new(clock)).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until_waiting(&run).await;
     assert!(run.cancel("never mind").await.unwrap());

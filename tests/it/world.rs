@@ -26,6 +26,11 @@ impl Log {
     }
 }
 
+/// What engines are made with. The suite that unloads every run after every turn is the same tests under another name.
+pub(crate) fn builder() -> fastn::runtime::EngineBuilder {
+    Engine::builder().always_suspend(env!("CARGO_CRATE_NAME") == "suspended")
+}
+
 pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
 }

@@ -233,6 +233,7 @@ impl StepLink for Link {
                 }
             };
             tokio::select! {
+                biased;
                 () = aborted => {}
                 () = core.stopping() => {}
             }

@@ -78,7 +78,12 @@ impl Default for EngineBuilder {
             spawner: None,
             seed: None,
             patience: Duration::from_secs(20),
-            limits: Limits { payload: 4 << 20, grace: Duration::from_secs(5), park_after: Duration::from_secs(5) },
+            limits: Limits {
+                payload: 4 << 20,
+                grace: Duration::from_secs(5),
+                park_after: Duration::from_secs(5),
+                suspends: false,
+            },
         }
     }
 }
@@ -149,6 +154,14 @@ impl EngineBuilder {
     /// A run that waits longer than this leaves memory until its time has come; by default 5 s.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.limits.park_after = wait;
+        self
+    }
+
+    /// Whether a run leaves memory after every turn, and goes on from what the store has of it; by default not. Slow, for
+    /// tests: whatever a run needs must be recorded. A run stays while attempts are under way beside those that follow,
+    /// and so does one that is about to make an attempt that is made at most once.
+    pub fn always_suspend(mut self, always: bool) -> Self {
+        self.limits.suspends = always;
         self
     }
 

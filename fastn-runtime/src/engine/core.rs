@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Timestamp};
 use fastn_store::{DefinitionKey, RunKey};
 use foldhash::HashMap;
 
@@ -14,6 +14,7 @@ use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::clock::within;
 use crate::flag::Flag;
+use crate::machine::Action;
 use crate::tasks::{Owned, Spawner, Tasks};
 
 /// How many runs are brought into memory at a time, at most.
@@ -165,17 +166,31 @@ impl Core {
 
     /// A run that waits leaves memory for a while; those who wait for it go on waiting.
     pub(super) fn park(&self, run: &Arc<Run>) {
-        let mut runs = self.runs();
-        if let Some(entry) = runs.get_mut(&run.key)
-            && entry.is_of(run)
-            && run.leave()
-        {
-            entry.run = None;
-            // The run itself and this entry have one each; more means that somebody waits.
-            if Arc::strong_count(&entry.watch) <= 2 {
-                runs.remove(&run.key);
-            }
+        self.unload(run, Run::leave);
+    }
+
+    /// A run leaves memory before it does what its last turn asks for, to be loaded at once: the store must have all that
+    /// is needed to go on. Whether it did.
+    pub(super) fn suspend(&self, run: &Arc<Run>, actions: &[Action]) -> bool {
+        let left = self.unload(run, |run| run.leave_before(actions));
+        if left {
+            self.services.alarms.set(Timestamp::EPOCH, run.key.clone());
         }
+        left
+    }
+
+    fn unload(&self, run: &Arc<Run>, leave: impl FnOnce(&Run) -> bool) -> bool {
+        let mut runs = self.runs();
+        let Some(entry) = runs.get_mut(&run.key).filter(|entry| entry.is_of(run)) else { return false };
+        if !leave(run) {
+            return false;
+        }
+        entry.run = None;
+        // The run itself and this entry have one each; more means that somebody waits.
+        if Arc::strong_count(&entry.watch) <= 2 {
+            runs.remove(&run.key);
+        }
+        true
     }
 
     /// Nobody waits any more for a run that is not in memory.
@@ -284,8 +299,7 @@ impl Core {
     fn end_all(&self, error: &Arc<Error>) {
         self.stopping.raise();
         self.tasks.kill();
-        let entries = std::mem::take(&mut *self.runs());
-        for entry in entries.into_values() {
+        for entry in in_order(std::mem::take(&mut *self.runs())) {
             // What was written is told, even where the task that would have told it is gone.
             let end = entry.run.and_then(|run| run.recorded_end());
             entry.watch.end(end.ok_or_else(|| error.clone()));
@@ -303,14 +317,32 @@ impl Core {
                 run.idle().await;
             }
         };
+        // What halts has nothing to drain.
+        let halted = async {
+            match &self.services.keeper {
+                Keeper::Durable { journal, .. } => journal.ended().await,
+                Keeper::Ephemeral { .. } => std::future::pending().await,
+            }
+        };
+        let done = async {
+            tokio::select! {
+                biased;
+                () = drained => {}
+                () = halted => {}
+            }
+        };
         let (clock, grace) = (&*self.services.clock, self.services.limits.grace);
-        let _ = within(clock, grace, drained).await;
+        let _ = within(clock, grace, done).await;
         if let Keeper::Durable { journal, .. } = &self.services.keeper {
             journal.close();
             let _ = within(clock, grace, journal.ended()).await;
         }
         self.kill();
-        self.give_back().await
+        let given_back = self.give_back().await;
+        match &self.services.keeper {
+            Keeper::Durable { journal, .. } if journal.halted().is_some() => Err(self.gone("shut down")),
+            _ => given_back,
+        }
     }
 
     /// Waits for the tasks, which were told to end, and lets go of the store.
@@ -328,8 +360,16 @@ impl Core {
     }
 
     fn in_memory(&self) -> Vec<Arc<Run>> {
-        self.runs().values().filter_map(|entry| entry.run.clone()).collect()
+        let entries = self.runs().iter().filter_map(|(key, entry)| Some((key.clone(), entry.run.clone()?))).collect();
+        in_order(entries).collect()
     }
+}
+
+/// What is told of all runs is told in their order, so that a simulation goes the same way each time.
+fn in_order<T>(runs: HashMap<RunKey, T>) -> impl Iterator<Item = T> {
+    let mut runs: Vec<_> = runs.into_iter().collect();
+    runs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    runs.into_iter().map(|(_, run)| run)
 }
 
 impl fmt::Debug for Core {

@@ -1,9 +1,10 @@
 //! Runs that are in the store but not in memory: those under way when a process died, and those that wait for long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastn_core::{Definition, Error, ErrorKind, Result};
-use fastn_store::{ClaimAsk, History, RunKey, RunSummary};
+use fastn_store::{ClaimAsk, History, RunKey, RunQuery, RunStatus, RunSummary};
 
 use super::core::{Core, Served};
 use super::run::{Pending, Run};
@@ -16,7 +17,10 @@ use crate::machine::Machine;
 const PAGE: u32 = 512;
 
 /// How long after nothing was found to claim it is looked again.
-const AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How long after the store was unavailable it is asked again.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Takes over every unfinished run that this engine serves and nobody holds, and looks again from time to time: another
 /// engine may have died. Runs beside everything else; a run that cannot be read keeps no other from being taken over.
@@ -24,6 +28,8 @@ pub(super) async fn run(core: Arc<Core>) {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
     let serves: Vec<_> = core.definitions.keys().cloned().collect();
     let _recovered = core.recovered.raise_at_end();
+    // Whether a claim failed: it may have taken effect all the same.
+    let mut unsure = false;
     while !core.is_stopping() {
         let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
@@ -31,14 +37,16 @@ pub(super) async fn run(core: Arc<Core>) {
             Ok(claimed) if claimed.is_empty() => {
                 drop(claiming);
                 core.recovered.raise();
+                unsure = unsure && load_all_own(&core).await.is_err();
                 core.services.clock.sleep(AGAIN).await;
                 continue;
             }
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
                 drop(claiming);
+                unsure = true;
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
-                core.services.clock.sleep(std::time::Duration::from_millis(200)).await;
+                core.services.clock.sleep(SOON).await;
                 continue;
             }
             // Without its lease the engine is none.
@@ -47,6 +55,7 @@ pub(super) async fn run(core: Arc<Core>) {
             }
             Err(error) => {
                 drop(claiming);
+                unsure = true;
                 tracing::error!(error = ?error, "runs could not be claimed; trying again later");
                 core.services.clock.sleep(AGAIN).await;
                 continue;
@@ -85,9 +94,42 @@ pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Option<Arc<Ru
     }
 }
 
-/// Brings a run into memory if it is this engine's.
+/// Brings a run into memory if it is this engine's. While the store is unavailable this is tried again beside, whatever
+/// becomes of the caller: nobody else would.
 pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
-    find(core, key).await.map(drop)
+    let found = find(core, key).await.map(drop);
+    if found.as_ref().is_err_and(Error::is_transient) {
+        let (owner, key) = (core.clone(), key.clone());
+        core.spawn(Box::pin(async move {
+            while !owner.is_stopping() {
+                owner.services.clock.sleep(SOON).await;
+                match find(&owner, &key).await {
+                    Err(error) if error.is_transient() => {}
+                    Err(error) => return tracing::error!(run = %key.run, error = ?error, "a run could not be loaded"),
+                    Ok(_) => return,
+                }
+            }
+        }));
+    }
+    found
+}
+
+/// Brings every run that this engine holds into memory: some may have been claimed by a call whose answer was lost, and
+/// no claim gives them again.
+async fn load_all_own(core: &Arc<Core>) -> Result<()> {
+    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(()) };
+    let status = RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect();
+    let mut query = RunQuery { status, limit: PAGE, ..RunQuery::default() };
+    loop {
+        let page = store.list(query.clone()).await?;
+        for run in page.runs.iter().filter(|run| run.holder == Some(lease.token)) {
+            load_own(core, &run.key).await?;
+        }
+        query.before = page.next;
+        if page.next.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 enum Found {
@@ -125,8 +167,9 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
 /// Reads a run and brings it into memory; `None` if what was read is out of date.
 async fn read(core: &Arc<Core>, key: &RunKey, watch: &Watch) -> Result<Option<Found>> {
     let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Some(Found::Over)) };
-    let _loading = core.loading(key).await;
+    // In this order, so that who waits for the loading of a run does not wait for claims.
     let _claiming = core.claiming.read().await;
+    let _loading = core.loading(key).await;
     let seen = watch.times_begun();
     if let Some(run) = core.find(key) {
         return Ok(Some(Found::Here(run)));
@@ -155,7 +198,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
         tracing::error!(run = %key.run, error = ?error, "a run that waited could not be loaded");
         if error.is_transient() {
             // Its time has come, so it must not be forgotten.
-            core.services.alarms.set(core.services.clock.now().plus(std::time::Duration::from_secs(1)), key.clone());
+            core.services.alarms.set(core.services.clock.now().plus(Duration::from_secs(1)), key.clone());
         } else {
             core.refuse(key, error);
         }

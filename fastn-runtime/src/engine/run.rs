@@ -42,6 +42,9 @@ struct State {
     in_work: u32,
     /// The last write. When it is durable, all of the run is.
     last: Option<Ticket>,
+    /// If the last write may become durable later, the one before it that what follows has to wait for all the same: it
+    /// may follow from others as well.
+    relaxed: Option<Option<Ticket>>,
     /// It is no longer in this engine's memory, or was lost to it: whoever still has it must not go on with it, since
     /// it may have been loaded again.
     left: bool,
@@ -91,7 +94,7 @@ impl Run {
             abort: Flag::default(),
             span,
             deadline,
-            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, left: false }),
+            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, relaxed: None, left: false }),
             idle: Notify::new(),
             definition,
         }
@@ -110,13 +113,26 @@ impl Run {
         }
         let event = state.machine.judge(task, result, now, services.chance.next());
         state.in_work = state.in_work.saturating_sub(1);
-        let pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
+        let relaxed = self.is_relaxed(task).then(|| state.relaxed.clone().unwrap_or_else(|| state.last.clone()));
+        let mut pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
+        if let (Ok(pending), Some(before)) = (&mut pending, relaxed)
+            && pending.may_relax(self.definition.plan())
+        {
+            pending.ticket.clone_from(&before);
+            state.relaxed = Some(before);
+        }
         let idle = state.in_work == 0;
         drop(state);
         if idle {
             self.idle.notify_waiters();
         }
         pending
+    }
+
+    /// Whether a task's result may become durable later.
+    fn is_relaxed(&self, task: &Task) -> bool {
+        let node = self.definition.plan().get(task.at.node);
+        task.part == Part::Work && node.is_some_and(|node| node.policy.durability == Durability::Relaxed)
     }
 
     /// Takes an event from outside, if it means anything to the run as it stands.
@@ -186,6 +202,7 @@ impl Run {
             // What it leads to follows from what was recorded before, which may be on its way still.
             _ => state.last.clone(),
         };
+        state.relaxed = None;
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
         self.set_alarm(services, state);
@@ -219,6 +236,29 @@ impl Run {
         let waits = matches!(state.machine.then(), Then::Wait(_)) && state.in_work == 0;
         let leaves = waits && state.last.as_ref().is_none_or(Ticket::is_durable);
         state.left |= leaves;
+        leaves
+    }
+
+    /// Leaves memory before these actions are done, if nothing else is under way, all that happened is durable, and the
+    /// actions follow from it once more when the run is loaded.
+    pub(super) fn leave_before(&self, actions: &[Action]) -> bool {
+        let again = |task: &Task| {
+            let node = self.definition.plan().get(task.at.node);
+            task.part != Part::Work || node.is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
+        };
+        let tasks =
+            || actions.iter().filter_map(|action| if let Action::Run(task) = action { Some(task) } else { None });
+        let mut state = self.state();
+        let leaves = state.machine.outcome().is_none()
+            && usize::try_from(state.in_work) == Ok(tasks().count())
+            && tasks().all(again)
+            && state.last.as_ref().is_none_or(Ticket::is_durable);
+        if leaves {
+            state.left = true;
+            state.in_work = 0;
+            drop(state);
+            self.idle.notify_waiters();
+        }
         leaves
     }
 
@@ -287,19 +327,21 @@ impl Pending {
         self.then == Then::Run && self.actions.iter().all(ahead)
     }
 
-    /// Leaves the turn to become durable with a later group, if all that follows is steps that may be made again. An
+    /// Whether the turn may become durable with a later group: if all that follows is steps that may be made again. An
     /// at-most-once step may not, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
     /// may leave memory, and then the store must have all of it.
-    pub(super) fn relax(&mut self, plan: &Plan) {
+    fn may_relax(&self, plan: &Plan) -> bool {
         let again = |action: &Action| match action {
             Action::Run(task) if task.part != Part::Undo => {
                 plan.get(task.at.node).is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
             }
             _ => false,
         };
-        if self.then == Then::Run && self.actions.iter().all(again) {
-            self.ticket = None;
-        }
+        self.then == Then::Run && self.actions.iter().all(again)
+    }
+
+    pub(super) fn actions(&self) -> &[Action] {
+        &self.actions
     }
 
     pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Box<Outcome>>) {

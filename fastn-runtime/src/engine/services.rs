@@ -36,6 +36,8 @@ pub(super) struct Limits {
     pub(super) grace: Duration,
     /// A run that waits longer than this leaves memory.
     pub(super) park_after: Duration,
+    /// A run leaves memory after every turn.
+    pub(super) suspends: bool,
 }
 
 impl Services {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fastn_core::{Durability, Error, ErrorKind, Failure, Part, Payload, Result};
+use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{Then, Written};
 
 use super::attempt::attempt;
@@ -34,29 +34,18 @@ pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
             return run.forgo();
         }
         let result = attempt(core, run, &mut task).await;
-        let mut pending = match answer(core, run, &task, result) {
+        let mut pending = match run.answer(&core.services, &task, result) {
             Ok(pending) => pending,
             Err(error) => return lose(core, run, error),
         };
-        if let Some(ticket) = unwritten.wait_for(&mut pending)
-            && let Err(error) = durable(ticket).await
-        {
-            return lose(core, run, error);
+        match ready(core, run, &mut pending, Some(&mut unwritten)).await {
+            Ok(true) => next = perform(core, run, pending),
+            Ok(false) => return,
+            Err(error) => return lose(core, run, error),
         }
-        next = perform(core, run, pending);
         // A strand of steps that are always ready must let others have their turn.
         tokio::task::consume_budget().await;
     }
-}
-
-fn answer(core: &Core, run: &Run, task: &Task, result: std::result::Result<Payload, Failure>) -> Result<Pending> {
-    let mut pending = run.answer(&core.services, task, result)?;
-    let plan = run.definition.plan();
-    let policy = plan.get(task.at.node).map(|node| node.policy.durability);
-    if policy == Some(Durability::Relaxed) && task.part == Part::Work {
-        pending.relax(plan);
-    }
-    Ok(pending)
 }
 
 /// The turns of a strand from which nothing that it did since follows, and which are on their way to the store.
@@ -64,15 +53,25 @@ fn answer(core: &Core, run: &Run, task: &Task, result: std::result::Result<Paylo
 struct Unwritten(VecDeque<Ticket>);
 
 impl Unwritten {
-    /// What to wait for before anything is done of a turn.
-    fn wait_for(&mut self, pending: &mut Pending) -> Option<Ticket> {
-        let ticket = pending.take_ticket()?;
-        if !pending.is_ahead() {
-            return Some(ticket);
-        }
+    /// One more; what to wait for if there are too many.
+    fn push(&mut self, ticket: Ticket) -> Option<Ticket> {
         self.0.push_back(ticket);
         if self.0.len() > AHEAD { self.0.pop_front() } else { None }
     }
+}
+
+/// Waits until what a turn asks for may be done. Not if the run has left memory instead, to be loaded again.
+async fn ready(core: &Core, run: &Arc<Run>, pending: &mut Pending, unwritten: Option<&mut Unwritten>) -> Result<bool> {
+    let Some(ticket) = pending.take_ticket() else { return Ok(true) };
+    let suspends = core.services.limits.suspends;
+    let waits_for = match unwritten {
+        Some(unwritten) if pending.is_ahead() && !suspends => unwritten.push(ticket),
+        _ => Some(ticket),
+    };
+    if let Some(ticket) = waits_for {
+        durable(ticket).await?;
+    }
+    Ok(!(suspends && core.suspend(run, pending.actions())))
 }
 
 async fn durable(ticket: Ticket) -> Result<()> {
@@ -129,11 +128,11 @@ pub(super) async fn carry_out(core: &Arc<Core>, run: &Arc<Run>, pending: Pending
 
 /// Does what a turn asks for once it is durable, and goes on as a strand.
 pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) {
-    if let Some(ticket) = pending.take_ticket()
-        && let Err(error) = durable(ticket).await
-    {
+    match ready(core, run, &mut pending, None).await {
+        Ok(true) => {}
+        Ok(false) => return,
         // Whoever waits for the run is told.
-        return lose(core, run, error);
+        Err(error) => return lose(core, run, error),
     }
     if let Some(task) = perform(core, run, pending) {
         strand(core, run, task).await;

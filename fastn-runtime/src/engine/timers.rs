@@ -32,6 +32,7 @@ pub(super) async fn run(core: Arc<Core>) {
         match next {
             None => earlier.await,
             Some(time) => tokio::select! {
+                biased;
                 () = earlier => {}
                 () = core.services.clock.sleep(time.since(core.services.clock.now()).min(STRETCH)) => {}
             },

@@ -15,7 +15,7 @@ pub(super) struct Parent {
 }
 
 /// A scope that is being worked on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ScopeState {
     pub(super) plan: ScopeIx,
     pub(super) parent: Option<Parent>,
@@ -27,7 +27,7 @@ pub(super) struct ScopeState {
 }
 
 /// A node that is being worked on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cell {
     /// How many nodes it still waits for.
     pub(super) waits_for: u32,
@@ -37,7 +37,7 @@ pub(super) struct Cell {
     pub(super) output: Option<Payload>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     /// For the nodes before it, or dropped because the run is ending.
     Idle,
@@ -76,7 +76,7 @@ impl Try {
 }
 
 /// The open scopes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scopes {
     open: Vec<Option<ScopeState>>,
     free: Vec<ScopeId>,

@@ -9,7 +9,7 @@ use super::slot::ScopeId;
 
 /// Items in work and results so far. Memory is bounded by the items in work and by the results themselves: finished
 /// results at the front are joined to the output's text at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Items {
     list: List,
     /// The output as far as it is complete: `[` and results with commas between.
@@ -22,7 +22,7 @@ pub(super) struct Items {
     pub(super) open: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Item {
     Open(ScopeId),
     Done(Payload),

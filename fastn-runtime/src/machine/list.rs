@@ -5,7 +5,7 @@ use fastn_core::{ContentType, Failure, FailureKind, Payload};
 use serde::de::IgnoredAny;
 
 /// The items of a JSON array that are still to come. Takes no memory beyond the array's own bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct List {
     bytes: Bytes,
     /// Where the next item begins, or the closing bracket stands.

@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::undo::Undo;
 
 /// One run of a plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
     pub(super) plan: Arc<Plan>,
     pub(super) scopes: Scopes,
@@ -26,7 +26,7 @@ pub struct Machine {
     pub(super) undo: Undo,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// Work is being done.
     Going,

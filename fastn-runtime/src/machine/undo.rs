@@ -5,7 +5,7 @@ use fastn_core::{Address, Payload, Timestamp};
 use super::cell::Try;
 
 /// What there is to undo, and how far it got.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Undo {
     /// Work that was done and can be undone, in order of completion.
     pub(super) done: Vec<(Address, Payload)>,
@@ -15,7 +15,7 @@ pub(super) struct Undo {
     pub(super) stuck: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Current {
     Running(Try),
     Backoff(Try, Timestamp),

@@ -23,6 +23,7 @@ pub(crate) enum Flaw {
     ExpiresWhatWasRenewed,
     DropsTheLastRecordOfATurn,
     CommitsHalfABatch,
+    TearsBatches,
     WritesNothingOfLargeBatches,
     WritesTurnsWithTheNextOnes,
     CommitsARepeatedTurnAgain,
@@ -228,6 +229,13 @@ impl Store for BrokenStore {
                     all.extend(self.inner.commit(Batch { lease, now: batch.now, writes: vec![write] }).await?);
                 }
                 all
+            }
+            Flaw::TearsBatches
+                if batch.writes.len() > 1 && self.memory().claims.insert(batch.now.as_micros().unsigned_abs()) =>
+            {
+                let first = batch.writes.first().cloned().into_iter().collect();
+                self.inner.commit(Batch { lease, now: batch.now, writes: first }).await?;
+                return Err(Error::new(ErrorKind::Unavailable, "commit"));
             }
             Flaw::WritesNothingOfLargeBatches
                 if batch.writes.len() > 2 && batch.writes.iter().all(|write| matches!(write, Write::Turn(_))) =>

@@ -3,6 +3,7 @@
 
 mod broken;
 mod differential;
+mod simulation;
 mod suite;
 mod sweep;
 mod teeth;

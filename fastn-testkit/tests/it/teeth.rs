@@ -48,6 +48,7 @@ teeth! {
     a_lease_that_expires_though_renewed: ExpiresWhatWasRenewed => a_renewed_lease_is_no_less_in_force;
     a_record_that_is_dropped: DropsTheLastRecordOfATurn =>
         records_come_back_in_order_without_gaps, a_turn_of_many_records_comes_back_whole;
+    a_batch_that_is_torn: TearsBatches => there_is_one_answer_for_each_write_in_their_order;
     half_a_batch: CommitsHalfABatch => a_batch_with_one_bad_write_leaves_nothing;
     an_early_acknowledgement: WritesNothingOfLargeBatches => records_come_back_in_order_without_gaps;
     turns_that_are_written_late: WritesTurnsWithTheNextOnes => records_come_back_in_order_without_gaps;

@@ -1,0 +1,104 @@
+//! Simulated worlds, and that they find what they are there to find.
+
+use std::sync::Arc;
+
+use fastn_core::StepError;
+use fastn_store::Store;
+use fastn_testkit::simulation::{Invariant, Simulation};
+use fastn_workflow::{Work as _, workflow};
+
+use crate::broken::{BrokenStore, Flaw};
+
+/// A number that can be set from outside, for longer runs.
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+#[test]
+fn whatever_goes_wrong_what_is_promised_is_kept() {
+    let (first, worlds) = (number("FASTN_FIRST_WORLD", 0), number("FASTN_WORLDS", 1_000));
+    let simulation = Simulation::new().seeds(first..first + worlds);
+    let simulated = simulation.run().unwrap_or_else(|broken| panic!("{broken}"));
+    println!("{simulated:?}");
+    assert!(simulated.lives > worlds * 2 && simulated.runs > worlds, "{simulated:?}");
+}
+
+#[test]
+fn it_is_kept_as_well_when_every_run_is_unloaded_after_every_turn() {
+    let worlds = number("FASTN_WORLDS", 400);
+    Simulation::new().always_suspend().seeds(0..worlds).run().unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+#[test]
+fn a_seed_is_a_world_to_the_letter() {
+    let simulation = Simulation::new();
+    for seed in 0..30 {
+        let (world, again) = (simulation.seed(seed), simulation.seed(seed));
+        assert_eq!(world.trace, again.trace, "seed {seed}");
+        assert_eq!(world, again);
+    }
+    assert_ne!(simulation.seed(0), simulation.seed(1));
+}
+
+#[test]
+fn a_workflow_of_a_host_is_simulated_with_its_own_steps() {
+    async fn reserve(n: u64) -> Result<u64, StepError> {
+        Ok(n + 1)
+    }
+    async fn release(_: u64) -> Result<(), StepError> {
+        Ok(())
+    }
+    async fn charge(n: u64) -> Result<u64, StepError> {
+        if n.is_multiple_of(2) { Err(StepError::permanent("no money")) } else { Ok(n) }
+    }
+    let flow = workflow("shop")
+        .define(|flow, n| {
+            let hold = flow.step("reserve", reserve.undo(release), n);
+            flow.step("charge", charge.retry(3), hold)
+        })
+        .unwrap();
+    let simulated = Simulation::of(&flow, |number| number).seeds(0..100).run().unwrap();
+    assert!(simulated.runs > 100, "{simulated:?}");
+}
+
+#[track_caller]
+fn finds(flaw: Flaw, invariants: &[Invariant]) {
+    let simulation = Simulation::new().on(move || Arc::new(BrokenStore::new(flaw)) as Arc<dyn Store>);
+    let broken = simulation.seeds(0..3_000).run().expect_err("nothing was found");
+    assert!(invariants.contains(&broken.invariant), "{broken}");
+    let again = simulation_of(flaw).seed(broken.seed);
+    assert_eq!(again.broken.as_ref(), Some(&*broken), "the seed finds it again");
+}
+
+fn simulation_of(flaw: Flaw) -> Simulation {
+    Simulation::new().on(move || Arc::new(BrokenStore::new(flaw)) as Arc<dyn Store>)
+}
+
+macro_rules! teeth {
+    ($($test:ident: $flaw:ident => $($invariant:ident),+;)*) => {
+        $(#[test] fn $test() { finds(Flaw::$flaw, &[$(Invariant::$invariant),+]); })*
+    };
+}
+
+teeth! {
+    fencing_that_is_forgotten_is_found: ForgetsToFenceCommits => FencedWritesNothing, OneExecutor, NoErrorWithoutTrouble;
+    fencing_that_claims_forget_is_found: ForgetsToFenceClaims => FencedWritesNothing, OneExecutor;
+    a_dead_lease_that_is_renewed_is_found: RenewsWhatHasEnded => FencedWritesNothing;
+    tokens_that_are_given_again_are_found: GivesTokensAgain => StoreKeepsItsWord;
+    a_lease_that_expires_though_renewed_is_found: ExpiresWhatWasRenewed => NoErrorWithoutTrouble, OneExecutor;
+    a_record_that_is_dropped_is_found: DropsTheLastRecordOfATurn => StoreKeepsItsWord;
+    a_batch_that_is_torn_is_found: TearsBatches => StoreKeepsItsWord;
+    a_turn_that_is_lost_is_found: WritesNothingOfLargeBatches => StoreKeepsItsWord;
+    an_early_acknowledgement_is_found: WritesTurnsWithTheNextOnes => StoreKeepsItsWord;
+    a_turn_that_is_written_twice_is_found: CommitsARepeatedTurnAgain => StoreKeepsItsWord;
+    answers_in_another_order_are_found: AnswersInAnotherOrder => StoreKeepsItsWord;
+    records_that_are_swapped_are_found: SwapsRecords => StoreKeepsItsWord;
+    a_run_that_is_overwritten_is_found: OverwritesARunOnCreate => CreatedOnce;
+    a_run_that_is_created_twice_is_found: CreatesTwiceWhenRaced => CreatedOnce;
+    a_run_in_two_hands_is_found: SharesARunBetweenClaimers => OneExecutor;
+    claims_without_records_are_found: ClaimsWithoutRecords => StoreKeepsItsWord;
+    claims_that_leave_sleepers_are_found: ClaimsNothingThatWaits => EveryRunEnds, OneExecutor;
+    a_list_without_end_is_found: ListsTheFirstPageForEver => GetsSomewhere, StoreKeepsItsWord;
+    claims_that_are_not_answered_are_found: NeverAnswersClaims => EveryRunEnds;
+    an_engine_that_panics_is_found: Panics => NoErrorWithoutTrouble, NoPanic, EveryRunEnds;
+}

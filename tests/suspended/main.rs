@@ -1,0 +1,26 @@
+//! What fastn promises, once more, with every run unloaded after every turn: whatever it needs to go on is in the store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+#![allow(dead_code, reason = "what only the others use")]
+
+#[path = "../it/crash_sweep.rs"]
+mod crash_sweep;
+#[path = "../it/ending.rs"]
+mod ending;
+#[path = "../it/engine.rs"]
+mod engine;
+#[path = "../it/failures.rs"]
+mod failures;
+#[path = "../it/hazards.rs"]
+mod hazards;
+#[path = "../it/recovery.rs"]
+mod recovery;
+#[path = "../it/slow_store.rs"]
+mod slow_store;
+#[path = "../it/starting.rs"]
+mod starting;
+#[path = "../it/store_faults.rs"]
+mod store_faults;
+#[path = "../it/waiting.rs"]
+mod waiting;
+#[path = "../it/world.rs"]
+mod world;
