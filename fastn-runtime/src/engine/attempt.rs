@@ -22,7 +22,14 @@ use crate::machine::Task;
 use crate::panics::Caught;
 
 /// Makes an attempt; takes the arguments out of the task.
-pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -> Result<Payload, Failure> {
+///
+/// `aborted` completes when the run's work under way is to stop; once that is so it is not polled again.
+pub(super) async fn attempt(
+    core: &Arc<Core>,
+    run: &Arc<Run>,
+    task: &mut Task,
+    aborted: Aborted<'_>,
+) -> Result<Payload, Failure> {
     let plan = run.definition.plan();
     // Written out only for those who look.
     let path = || plan.path_at(&task.at);
@@ -42,9 +49,9 @@ pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -
     let args = std::mem::take(&mut task.args);
     // A span that nobody listens to is not worth entering at every poll.
     let result = if span.is_disabled() {
-        make(core, run, task, args).await
+        make(core, run, task, args, aborted).await
     } else {
-        Box::pin(make(core, run, task, args).instrument(span.clone())).await
+        Box::pin(make(core, run, task, args, aborted).instrument(span.clone())).await
     };
     let result = result.and_then(|output| match output.len() {
         size if size > core.services.limits.payload => {
@@ -66,7 +73,13 @@ pub(super) async fn attempt(core: &Arc<Core>, run: &Arc<Run>, task: &mut Task) -
     result
 }
 
-async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>) -> Result<Payload, Failure> {
+async fn make(
+    core: &Arc<Core>,
+    run: &Arc<Run>,
+    task: &Task,
+    args: Vec<Payload>,
+    aborted: Aborted<'_>,
+) -> Result<Payload, Failure> {
     let plan = run.definition.plan();
     let Some(node) = plan.get(task.at.node) else {
         return Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent());
@@ -91,29 +104,45 @@ async fn make(core: &Arc<Core>, run: &Arc<Run>, task: &Task, args: Vec<Payload>)
     let cx = StepCx::new(link.clone());
     let future = Caught::new(|| call(core, run, node, task.part, cx, args));
     match time_left {
-        None => Cancellable { future, link, cut_off: None }.await,
+        None => Cancellable { future, link, aborted, grace: None }.await,
         // Boxed, so that the others need no room for it.
         Some(left) => Box::pin(limit(core, link, left, future)).await,
     }
 }
 
-/// An attempt that a cancellation cuts off. Only if it is not done at once does anything wait for a cancellation.
-struct Cancellable {
+/// Completes when the work of a run that is under way is to stop.
+pub(super) type Aborted<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+
+/// An attempt that a cancellation cuts off: at once, or after the engine's grace if the step listens. Only if the step is
+/// not done at once does anything wait for a cancellation.
+struct Cancellable<'a> {
     future: Caught<Payload>,
     link: Arc<Link>,
-    cut_off: Option<BoxFuture<'static, ()>>,
+    aborted: Aborted<'a>,
+    grace: Option<BoxFuture<'static, ()>>,
 }
 
-impl Future for Cancellable {
+impl Future for Cancellable<'_> {
     type Output = Result<Payload, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { future, link, cut_off: cut } = &mut *self;
+        let Self { future, link, aborted, grace } = &mut *self;
         if let Poll::Ready(result) = Pin::new(future).poll(cx) {
             return Poll::Ready(result);
         }
-        let cut = cut.get_or_insert_with(|| Box::pin(cut_off(link.clone())));
-        cut.as_mut().poll(cx).map(|()| Err(cancelled()))
+        if !link.can_be_cancelled() || (!link.run.abort.is_raised() && aborted.as_mut().poll(cx).is_pending()) {
+            return Poll::Pending;
+        }
+        let grace = grace.get_or_insert_with(|| Box::pin(grace_of(link.clone())));
+        grace.as_mut().poll(cx).map(|()| Err(cancelled()))
+    }
+}
+
+/// How long an attempt goes on that was cancelled.
+async fn grace_of(link: Arc<Link>) {
+    if link.listens.load(Ordering::Acquire) {
+        let services = &link.core.services;
+        pause(&*services.clock, services.limits.grace).await;
     }
 }
 
@@ -166,10 +195,7 @@ async fn cut_off(link: Arc<Link>) {
         return pending().await;
     }
     link.run.abort.raised().await;
-    if link.listens.load(Ordering::Acquire) {
-        let services = &link.core.services;
-        pause(&*services.clock, services.limits.grace).await;
-    }
+    grace_of(link).await;
 }
 
 fn cancelled() -> Failure {

@@ -4,6 +4,7 @@
 //! get strands of their own. So a chain of steps never goes through a queue.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, Result};
@@ -28,12 +29,14 @@ fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
 pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
     let mut next = Some(task);
     let mut unwritten = Unwritten::default();
+    // One for all attempts: waiting costs something only where one is not done at once.
+    let mut aborted = pin!(run.abort.raised());
     while let Some(mut task) = next.take() {
         if core.is_stopping() {
             // Not begun, not recorded: whoever opens the store next makes it.
             return run.forgo();
         }
-        let result = attempt(core, run, &mut task).await;
+        let result = attempt(core, run, &mut task, aborted.as_mut()).await;
         let mut pending = match run.answer(&core.services, &task, result) {
             Ok(pending) => pending,
             Err(error) => return lose(core, run, error),

@@ -56,6 +56,8 @@ impl Machine {
 
     fn record(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
         self.apply(&event, turn)?;
+        // One is what most turns have.
+        turn.records.reserve_exact(usize::from(turn.records.capacity() == 0));
         turn.records.push(Record { time: turn.time, event });
         Ok(())
     }
@@ -212,6 +214,7 @@ impl Machine {
     }
 
     fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
+        turn.actions.reserve_exact(usize::from(turn.actions.capacity() == 0));
         turn.actions.push(Action::Run(Task { ahead, ..self.task(slot, &attempt)? }));
         self.scopes.cell_mut(slot)?.state = State::Running(attempt);
         self.running += 1;
