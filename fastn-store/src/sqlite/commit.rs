@@ -18,6 +18,9 @@ use crate::{Batch, RunNo, RunStatus, Then, Turn, Write, Written};
 
 const OP: &str = "commit";
 
+/// The most that is remembered of a run's records, in bytes.
+const MOST_TAIL: usize = 1 << 20;
+
 /// About what it costs to change a row and its indexes, in bytes.
 const ROW: usize = 256;
 
@@ -154,7 +157,7 @@ fn write(
     for (no, change) in &draft.changes {
         // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
         let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
-        if done.folded || change.then != Then::Run {
+        if done.folded || is_settled(run, change) {
             settled.push((*no, run, change));
         } else {
             if change.count > 0 {
@@ -167,15 +170,23 @@ fn write(
     settled.sort_unstable_by_key(|(no, ..)| *no);
     let mut whole = Vec::new();
     for (no, run, change) in settled {
-        let count = run.tail_count + change.count;
-        if count > 0 {
-            whole.clear();
-            whole.extend_from_slice(&run.tail);
-            change.records().for_each(|records| whole.extend_from_slice(records));
-            write_history(hand, no, run.tail_first(), count, &whole)?;
+        let mut first = run.tail_first();
+        whole.clear();
+        whole.extend_from_slice(&run.tail);
+        let mut count = run.tail_count;
+        if whole.len() + change.size() > MOST_TAIL && count > 0 {
+            // Two pieces rather than both in memory once more.
+            write_history(hand, no, first, count, &whole)?;
             done.bytes += whole.len();
+            (first, count) = (change.first, 0);
+            whole.clear();
         }
-        done.bytes += ROW;
+        change.records().for_each(|records| whole.extend_from_slice(records));
+        count += change.count;
+        if count > 0 {
+            write_history(hand, no, first, count, &whole)?;
+        }
+        done.bytes += whole.len() + ROW;
         write_row(hand, no, run, change)?;
     }
     if done.folded {
@@ -186,6 +197,12 @@ fn write(
         done.bytes += entries.len();
     }
     Ok(())
+}
+
+/// Whether what the journal has of a run is moved to where it stays: when it ends or waits, and when it has become so much
+/// that it should not be remembered.
+fn is_settled(run: &RunState, change: &Change) -> bool {
+    change.then != Then::Run || run.tail.len() + change.size() > MOST_TAIL
 }
 
 /// Moves the tails of the runs that the draft does not touch, and clears the journal.
@@ -235,8 +252,13 @@ fn remember(state: &mut State, draft: Draft, done: &Done) {
             run.next = change.next();
             run.status = status_after(change.then);
             run.wake_at = wake_after(change.then);
-            run.tail_count += change.count;
-            change.records().for_each(|records| run.tail.extend_from_slice(records));
+            if is_settled(run, &change) {
+                run.tail = Vec::new();
+                run.tail_count = 0;
+            } else {
+                run.tail_count += change.count;
+                change.records().for_each(|records| run.tail.extend_from_slice(records));
+            }
         }
     }
     if done.folded {

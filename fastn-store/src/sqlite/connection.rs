@@ -22,6 +22,10 @@ const PAGE_SIZE: i64 = 8192;
 /// `checkpoint.rs`.
 const LOG_PAGES: i64 = 16_384;
 
+/// What the writer keeps of the database in memory, in KiB, negative as SQLite takes it. Enough for where runs are added;
+/// what is read again after long the system has.
+const CACHE_KIB: i64 = -8192;
+
 /// Opens the connection that writes; creates the database and brings its schema up to date.
 ///
 /// # Errors
@@ -107,7 +111,7 @@ fn prepare_writer(conn: &Connection, options: &SqliteOptions) -> Result<()> {
     set("synchronous", options.synchronous.code())?;
     set("foreign_keys", 1)?;
     set("wal_autocheckpoint", LOG_PAGES)?;
-    set("cache_size", -16_384)?;
+    set("cache_size", CACHE_KIB)?;
     check_setting(conn, "synchronous", options.synchronous.code())?;
     check_setting(conn, "foreign_keys", 1)?;
     transact(conn, OP, migrate)?;

@@ -106,6 +106,11 @@ impl Draft {
 }
 
 impl Change {
+    /// The size of its records.
+    pub(super) fn size(&self) -> usize {
+        self.records().map(Bytes::len).sum()
+    }
+
     /// The records of its turns, in their order.
     pub(super) fn records(&self) -> impl Iterator<Item = &Bytes> + Clone {
         std::iter::once(&self.records).chain(&self.more)

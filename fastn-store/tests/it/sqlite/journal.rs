@@ -40,6 +40,35 @@ async fn the_journal_stays_within_its_budget_and_histories_whole() {
 }
 
 #[tokio::test]
+async fn a_long_run_is_moved_out_of_the_journal_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = open(&path).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let long = create(&store, Some(&lease), new_run("t", "long", "w")).await;
+    let other = create(&store, Some(&lease), new_run("t", "other", "w")).await;
+    // Each turn has some hundred kilobytes; one is larger than what is remembered of a run.
+    let many = |n: u64| if n == 7 { 60_000 } else { 6_000 };
+    let (looks, mut next) = (behind(&path), 0);
+    for n in 0..20 {
+        commit(&store, &lease, vec![turn(long, next, many(n), Then::Run), turn(other, n, 1, Then::Run)]).await.unwrap();
+        next += many(n);
+        let read = store.read(&key("t", "long")).await.unwrap().unwrap().records;
+        assert_eq!(read.len() as u64, next, "after turn {n}");
+    }
+    let pieces: i64 = looks.query_row("SELECT count(*) FROM flow_history", [], |row| row.get(0)).unwrap();
+    assert!(pieces > 2, "{pieces} pieces");
+    drop((store, looks));
+    let store = open(&path).await;
+    let lease = acquire(&store, "b", 0).await.unwrap();
+    assert_eq!(claim(&store, &lease, 0, &["w"], 9).await.unwrap(), [long, other]);
+    commit(&store, &lease, vec![turn(long, next, 1, Then::End(RunStatus::Succeeded))]).await.unwrap();
+    let read = store.read(&key("t", "long")).await.unwrap().unwrap().records;
+    assert_eq!(read.len() as u64, next + 1);
+    assert!(read.iter().zip(0..next).all(|(read, n)| *read == record(n)));
+}
+
+#[tokio::test]
 async fn one_damaged_run_does_not_keep_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
