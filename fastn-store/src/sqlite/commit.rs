@@ -170,23 +170,8 @@ fn write(
     settled.sort_unstable_by_key(|(no, ..)| *no);
     let mut whole = Vec::new();
     for (no, run, change) in settled {
-        let mut first = run.tail_first();
-        whole.clear();
-        whole.extend_from_slice(&run.tail);
-        let mut count = run.tail_count;
-        if whole.len() + change.size() > MOST_TAIL && count > 0 {
-            // Two pieces rather than both in memory once more.
-            write_history(hand, no, first, count, &whole)?;
-            done.bytes += whole.len();
-            (first, count) = (change.first, 0);
-            whole.clear();
-        }
-        change.records().for_each(|records| whole.extend_from_slice(records));
-        count += change.count;
-        if count > 0 {
-            write_history(hand, no, first, count, &whole)?;
-        }
-        done.bytes += whole.len() + ROW;
+        done.bytes += run.tail.len() + change.size() + ROW;
+        settle(hand, no, run, change, &mut whole)?;
         write_row(hand, no, run, change)?;
     }
     if done.folded {
@@ -197,6 +182,29 @@ fn write(
         done.bytes += entries.len();
     }
     Ok(())
+}
+
+/// Writes all of a run that is not there yet to where it stays: in one piece, or in two rather than put together what is
+/// large. `whole` is memory to put it together in.
+fn settle(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change, whole: &mut Vec<u8>) -> Result<()> {
+    let (first, count) = (run.tail_first(), run.tail_count);
+    if run.tail.len() + change.size() > MOST_TAIL && count > 0 {
+        write_history(hand, no, first, count, &run.tail)?;
+    } else if count > 0 {
+        whole.clear();
+        whole.extend_from_slice(&run.tail);
+        change.records().for_each(|records| whole.extend_from_slice(records));
+        return write_history(hand, no, first, count + change.count, whole);
+    }
+    match change.only() {
+        _ if change.count == 0 => Ok(()),
+        Some(records) => write_history(hand, no, change.first, change.count, records),
+        None => {
+            whole.clear();
+            change.records().for_each(|records| whole.extend_from_slice(records));
+            write_history(hand, no, change.first, change.count, whole)
+        }
+    }
 }
 
 /// Whether what the journal has of a run is moved to where it stays: when it ends or waits, and when it has become so much

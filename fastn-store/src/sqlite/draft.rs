@@ -106,6 +106,11 @@ impl Draft {
 }
 
 impl Change {
+    /// The records of its only turn; `None` if there were several.
+    pub(super) const fn only(&self) -> Option<&Bytes> {
+        if self.more.is_empty() { Some(&self.records) } else { None }
+    }
+
     /// The size of its records.
     pub(super) fn size(&self) -> usize {
         self.records().map(Bytes::len).sum()
