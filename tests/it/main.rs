@@ -9,7 +9,7 @@ mod engine;
 mod failures;
 mod hazards;
 mod house;
-
+mod killed;
 mod old_formats;
 mod recovery;
 mod slow_store;

@@ -1,0 +1,233 @@
+//! A process under load that is killed at any moment, again and again: what was acknowledged is there, what was recorded is
+//! never done again, and what may be done once is done once at most.
+//!
+//! `FASTN_KILL_SECONDS` says for how long; a few seconds unless set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastn::core::{Event, Part};
+use fastn::prelude::*;
+use fastn::store::{History, SqliteOptions, SqliteStore, Store};
+use tokio::task::JoinSet;
+
+use crate::world::Res;
+
+/// Set for a copy of this program that is to be killed: its folder, the number of its life, and whether it is to be the last.
+const VICTIM: &str = "FASTN_TEST_KILLED";
+
+/// One function of one instance of one node of one run.
+type Deed = (String, String, String);
+
+/// Notes that it is done, then passes its value on; fails for every fifth order if it is told to.
+fn noting(
+    log: &Arc<PathBuf>,
+    fails: bool,
+) -> impl Fn(StepCx, u64) -> crate::world::StepFuture + Clone + Send + Sync + 'static {
+    let log = log.clone();
+    move |cx, n| {
+        let log = log.clone();
+        Box::pin(async move {
+            let info = cx.info();
+            let line = format!("{}\t{}\t{}\n", info.run, info.node, info.part.as_str());
+            std::fs::OpenOptions::new().append(true).create(true).open(&*log)?.write_all(line.as_bytes())?;
+            if fails && n % 5 == 0 { Err(StepError::permanent("out of stock")) } else { Ok(n) }
+        })
+    }
+}
+
+/// An order: something to undo, items, something that happens at most once, a rest, and for some a failure at the end.
+fn order(log: &Arc<PathBuf>) -> Workflow<u64, u64> {
+    let undo = noting(log, false);
+    let undo = move |cx: StepCx, n: u64| {
+        let undo = undo.clone();
+        async move { undo(cx, n).await.map(drop) }
+    };
+    let unknown = |_: Failure, n: u64| async move { Res::Ok(n) };
+    let lines = |n: u64| async move { Res::Ok(vec![n; 6]) };
+    let count = |n: u64, lines: Vec<u64>| async move { Res::Ok(if lines.len() == 6 { n } else { 0 }) };
+    workflow("order")
+        .define(|flow, n| {
+            let held = flow.step("reserve", noting(log, false).undo(undo), n);
+            let list = flow.step("lines", lines, held);
+            let done = flow.each("each", list.at_most(3), |flow, line| {
+                let label = flow.step("label", noting(log, false), line);
+                flow.step("pack", noting(log, false), label)
+            });
+            let counted = flow.step("count", count, (held, done));
+            let charge = noting(log, false).durability(Durability::AtMostOnce).on_error(unknown);
+            let charged = flow.step("charge", charge, counted);
+            let rested = flow.sleep("rest", millis(3), charged);
+            flow.step("ship", noting(log, true), rested)
+        })
+        .unwrap()
+}
+
+/// Not a test of its own: what the killed copy does. Without the variable it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn victim() {
+    let Ok(told) = std::env::var(VICTIM) else { return };
+    let mut told = told.split('|');
+    let (folder, life, last) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap() == "true");
+    let flow = order(&Arc::new(log_of(Path::new(folder), life)));
+    let url = format!("sqlite:{folder}/runs.db");
+    let engine = Engine::builder().store(url).park_after(millis(1)).serve(&flow).open().await.unwrap();
+    if last {
+        let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
+        for run in engine.runs().list(query).await.unwrap().runs {
+            engine.runs().handle::<u64>(&run.key.tenant, run.key.run).outcome().await.unwrap();
+        }
+        println!("\nfinished");
+        return engine.shutdown().await.unwrap();
+    }
+    let mut at_once = JoinSet::new();
+    for n in 0.. {
+        let (engine, flow) = (engine.clone(), flow.clone());
+        at_once.spawn(async move {
+            let run = engine.start(&flow, n).await.unwrap();
+            // From here on the parent relies on the run.
+            println!("\nstarted {}", run.id());
+            run.outcome().await.unwrap();
+        });
+        if at_once.len() == 32 {
+            at_once.join_next().await.unwrap().unwrap();
+        }
+    }
+}
+
+fn log_of(folder: &Path, life: &str) -> PathBuf {
+    folder.join(format!("log {life}"))
+}
+
+fn unfinished() -> Vec<RunStatus> {
+    RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect()
+}
+
+struct Lives {
+    folder: tempfile::TempDir,
+    life: usize,
+    acknowledged: BTreeSet<String>,
+    /// What is done according to the store.
+    recorded: BTreeSet<Deed>,
+    /// How often each was done.
+    done: BTreeMap<Deed, usize>,
+}
+
+impl Lives {
+    fn begin(&self, last: bool) -> Child {
+        let told = format!("{}|{}|{last}", self.folder.path().display(), self.life);
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killed::victim", "--nocapture", "--test-threads=1"])
+            .env(VICTIM, told)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Lets a copy live until it has started so many runs, or to its end.
+    fn live(&mut self, starts: Option<usize>) {
+        let mut child = self.begin(starts.is_none());
+        let (mut seen, mut finished) = (0, false);
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            finished |= line == "finished";
+            if let Some(run) = line.strip_prefix("started ") {
+                self.acknowledged.insert(run.to_owned());
+                seen += 1;
+            }
+            if starts == Some(seen) {
+                child.kill().unwrap();
+                break;
+            }
+        }
+        child.wait().unwrap();
+        assert!(finished || starts == Some(seen), "life {} ended by itself", self.life);
+        self.judge();
+        self.life += 1;
+    }
+
+    /// Holds what was done in this life against what was recorded before it.
+    fn judge(&mut self) {
+        let log = std::fs::read_to_string(log_of(self.folder.path(), &self.life.to_string())).unwrap_or_default();
+        let mut of_this_life = BTreeSet::new();
+        for line in log.lines() {
+            let mut parts = line.split('\t').map(str::to_owned);
+            let deed = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+            assert!(!self.recorded.contains(&deed), "{deed:?} was recorded and was done again in life {}", self.life);
+            assert!(of_this_life.insert(deed.clone()), "{deed:?} was done twice in life {}", self.life);
+            *self.done.entry(deed).or_default() += 1;
+        }
+    }
+
+    /// Reads what is recorded; gives the runs that have not ended.
+    fn look(&mut self) -> usize {
+        let runs = histories(self.folder.path());
+        let plan = order(&Arc::default()).plan().clone();
+        let known: BTreeSet<String> = runs.iter().map(|run| run.run.key.run.to_string()).collect();
+        assert!(self.acknowledged.is_subset(&known), "a run that was acknowledged is gone");
+        for History { run, records, .. } in &runs {
+            for record in records {
+                if let Event::Succeeded { at, part, .. } = &record.event {
+                    let deed = (run.key.run.to_string(), plan.path_at(at), part.as_str().to_owned());
+                    let notes = !["lines", "count"].contains(&deed.1.as_str()) && *part != Part::OnError;
+                    assert!(!notes || self.done.contains_key(&deed), "{deed:?} is recorded and was never done");
+                    self.recorded.insert(deed);
+                }
+            }
+        }
+        runs.iter().filter(|run| run.outcome().is_none()).count()
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn histories(folder: &Path) -> Vec<History> {
+    let store = SqliteStore::open(folder.join("runs.db"), SqliteOptions::default()).await.unwrap();
+    let (mut histories, mut query) = (Vec::new(), RunQuery { limit: 500, ..RunQuery::default() });
+    loop {
+        let page = store.list(query.clone()).await.unwrap();
+        for run in &page.runs {
+            histories.push(store.read(&run.key).await.unwrap().unwrap());
+        }
+        query.before = page.next;
+        if page.next.is_none() {
+            store.close().await.unwrap();
+            return histories;
+        }
+    }
+}
+
+#[test]
+fn killed_under_load_again_and_again_nothing_is_lost_and_nothing_recorded_is_done_again() {
+    let seconds = std::env::var("FASTN_KILL_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
+    let (began, mut seed) = (Instant::now(), 1_u64);
+    let mut lives = Lives {
+        folder: tempfile::tempdir().unwrap(),
+        life: 0,
+        acknowledged: BTreeSet::new(),
+        recorded: BTreeSet::new(),
+        done: BTreeMap::new(),
+    };
+    while began.elapsed() < Duration::from_secs(seconds) || lives.life < 3 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        lives.live(Some(1 + usize::try_from(seed >> 57).unwrap()));
+        lives.look();
+    }
+    let kills = lives.life;
+    lives.live(None);
+    assert_eq!(lives.look(), 0, "every run has ended");
+    let again: usize = lives.done.values().map(|times| times - 1).sum();
+    println!("{kills} kills, {} runs, {} deeds, {again} done again", lives.acknowledged.len(), lives.done.len());
+    for ((run, node, part), times) in &lives.done {
+        assert!(*times == 1 || node != "charge", "{node} of {run} was done {times} times");
+        // Whatever was reserved is undone or shipped.
+        let deed = |node: &str, part: &str| lives.recorded.contains(&(run.clone(), node.to_owned(), part.to_owned()));
+        if node == "reserve" && part == "work" {
+            assert!(deed("ship", "work") != deed("reserve", "undo"), "run {run} is neither done nor undone");
+        }
+    }
+}
