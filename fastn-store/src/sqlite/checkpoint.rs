@@ -22,10 +22,18 @@ const LOG_BYTES: usize = 16 << 20;
 /// What a commit writes at least: the page that it changes last is written whole.
 const PAGE: usize = 8 << 10;
 
+#[derive(Default)]
 pub(super) struct Checkpointer {
     /// How much was written since the log was last copied, about.
     written: usize,
-    state: State,
+    /// There from the first time that there is enough to copy.
+    copier: Option<Copier>,
+}
+
+/// A thread that copies when it is asked to.
+struct Copier {
+    /// Whether it was asked and has not been found done.
+    asked: bool,
     /// What was asked for is done.
     done: Arc<AtomicBool>,
     /// `None` once it is to end.
@@ -33,16 +41,43 @@ pub(super) struct Checkpointer {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Resting,
-    Copying,
+impl Checkpointer {
+    /// Something was committed, of this many bytes.
+    pub(super) fn committed(&mut self, bytes: usize, database: &Path, options: &SqliteOptions) {
+        self.written = self.written.saturating_add(bytes).saturating_add(PAGE);
+        if self.written < LOG_BYTES || self.copier.as_ref().is_some_and(|copier| copier.asked) {
+            return;
+        }
+        self.written = 0;
+        if self.copier.is_none() {
+            match Copier::start(database, options) {
+                Ok(copier) => self.copier = Some(copier),
+                // A commit does it when the log is long enough.
+                Err(error) => tracing::warn!(%error, "the write-ahead log is not copied beside the commits"),
+            }
+        }
+        if let Some(copier) = &mut self.copier {
+            // It takes one ask at a time, and has none.
+            copier.asked = copier.asks.as_ref().is_some_and(|asks| asks.try_send(()).is_ok());
+        }
+    }
+
+    /// To be called before a transaction: copies what came while most was copied.
+    pub(super) fn finish(&mut self, conn: &Connection) {
+        if let Some(copier) = &mut self.copier
+            && copier.asked
+            && copier.done.swap(false, Ordering::AcqRel)
+        {
+            copier.asked = false;
+            copy(conn);
+        }
+    }
 }
 
-impl Checkpointer {
+impl Copier {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if the system gives no thread, and those of opening the database.
-    pub(super) fn start(database: &Path, options: &SqliteOptions) -> Result<Self> {
+    fn start(database: &Path, options: &SqliteOptions) -> Result<Self> {
         let conn = open_copier(database, options)?;
         let (asks, to_do) = sync_channel(1);
         let done = Arc::new(AtomicBool::new(false));
@@ -51,30 +86,11 @@ impl Checkpointer {
             .name("fastn-sqlite-checkpoint".to_owned())
             .spawn(move || work(&conn, &to_do, &said))
             .map_err(|e| Error::new(ErrorKind::Unavailable, "start thread").caused_by(e))?;
-        Ok(Self { written: 0, state: State::Resting, done, asks: Some(asks), thread: Some(thread) })
-    }
-
-    /// Something was committed, of this many bytes.
-    pub(super) fn committed(&mut self, bytes: usize) {
-        self.written = self.written.saturating_add(bytes).saturating_add(PAGE);
-        if self.state == State::Resting && self.written >= LOG_BYTES {
-            self.written = 0;
-            // The one who takes it is there until the end of this.
-            let asked = self.asks.as_ref().is_some_and(|asks| asks.try_send(()).is_ok());
-            self.state = if asked { State::Copying } else { State::Resting };
-        }
-    }
-
-    /// To be called before a transaction: copies what came while most was copied.
-    pub(super) fn finish(&mut self, conn: &Connection) {
-        if self.state == State::Copying && self.done.swap(false, Ordering::AcqRel) {
-            self.state = State::Resting;
-            copy(conn);
-        }
+        Ok(Self { asked: false, done, asks: Some(asks), thread: Some(thread) })
     }
 }
 
-impl Drop for Checkpointer {
+impl Drop for Copier {
     fn drop(&mut self) {
         self.asks = None;
         if let Some(thread) = self.thread.take() {

@@ -13,7 +13,7 @@ use super::commit::{Answer, commit};
 use super::connection::{open_writer, transact};
 use super::draft::size_of;
 use super::fault::fault;
-use super::options::SqliteOptions;
+use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
 use super::{claim, lease};
 use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk};
@@ -33,11 +33,10 @@ pub(super) struct Request {
 pub(super) struct Writer {
     conn: Connection,
     database: PathBuf,
-    budget: usize,
     queue: Arc<Queue>,
     state: State,
-    /// `None` once the writer goes.
-    checkpointer: Option<Checkpointer>,
+    options: SqliteOptions,
+    checkpointer: Checkpointer,
 }
 
 impl Writer {
@@ -46,8 +45,8 @@ impl Writer {
         let conn = open_writer(database, options)?;
         // One database has one lock, by whatever links it is reached.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-        let checkpointer = Some(Checkpointer::start(&database, options)?);
-        Ok(Self { checkpointer, conn, database, budget: options.journal_budget, queue, state: State::default() })
+        let (options, checkpointer) = (options.clone(), Checkpointer::default());
+        Ok(Self { conn, database, queue, state: State::default(), options, checkpointer })
     }
 
     /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier
@@ -58,17 +57,13 @@ impl Writer {
         if batches.is_empty() {
             return;
         }
-        if let Some(checkpointer) = &mut self.checkpointer {
-            checkpointer.finish(&self.conn);
-        }
-        let (answers, bytes) = commit(&self.conn, &mut self.state, &batches, self.budget);
+        self.checkpointer.finish(&self.conn);
+        let (answers, bytes) = commit(&self.conn, &mut self.state, &batches, self.options.journal_budget);
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Who no longer waits need not know.
             let _ = reply.send(answer);
         }
-        if let Some(checkpointer) = &mut self.checkpointer {
-            checkpointer.committed(bytes);
-        }
+        self.checkpointer.committed(bytes, &self.database, &self.options);
     }
 
     fn take_waiting(&self) -> Vec<Request> {
@@ -93,7 +88,17 @@ impl Writer {
     }
 
     pub(super) fn release(&mut self, lease: &Lease) -> Result<()> {
-        lease::release(&self.conn, &mut self.state, lease.token)
+        self.end_lease(lease.token)
+    }
+
+    /// Without waiting for the disk: were it forgotten, the next executor would do without.
+    fn end_lease(&mut self, token: u64) -> Result<()> {
+        let set = |synchronous: Synchronous| {
+            self.conn.pragma_update(None, "synchronous", synchronous.code()).map_err(fault("release lease"))
+        };
+        set(Synchronous::Normal)?;
+        let ended = lease::release(&self.conn, &mut self.state, token);
+        set(self.options.synchronous).and(ended)
     }
 
     pub(super) fn claim(&mut self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
@@ -131,11 +136,11 @@ impl Drop for Writer {
     /// crash the next executor does without.
     fn drop(&mut self) {
         if let Some(token) = self.state.held.as_ref().map(|held| held.lease.token)
-            && let Err(error) = lease::release(&self.conn, &mut self.state, token)
+            && let Err(error) = self.end_lease(token)
         {
             tracing::warn!(%error, "the lease could not be ended");
         }
-        self.checkpointer = None;
+        self.checkpointer = Checkpointer::default();
         // It answers with a row, which is of no interest.
         let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = checkpoint {
