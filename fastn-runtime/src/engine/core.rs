@@ -9,7 +9,8 @@ use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Times
 use fastn_store::{DefinitionKey, RunKey};
 use foldhash::HashMap;
 
-use super::run::{Pending, Run};
+use super::pending::Pending;
+use super::run::Run;
 use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::clock::within;

@@ -7,6 +7,7 @@
 //! | `services` | what runs need of their engine: the journal, time, chance |
 //! | `alarms` | when to look at which run |
 //! | `run` | one run in memory: its machine, and how events become turns |
+//! | `pending` | what a turn leaves to be done once it is durable |
 //! | `strand` | a task that makes attempts one after the other |
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
@@ -20,6 +21,7 @@ mod builder;
 mod core;
 mod handle;
 mod owner;
+mod pending;
 mod recovery;
 mod run;
 mod runs;

@@ -7,7 +7,8 @@ use fastn_core::{Definition, Error, ErrorKind, Result};
 use fastn_store::{ClaimAsk, History, RunKey, RunQuery, RunStatus, RunSummary};
 
 use super::core::{Core, Served};
-use super::run::{Pending, Run};
+use super::pending::Pending;
+use super::run::Run;
 use super::services::Keeper;
 use super::strand;
 use super::watch::Watch;

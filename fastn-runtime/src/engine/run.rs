@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fastn_core::{
-    Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Plan, Result, Timestamp,
-    WorkflowName,
+    Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Result, Timestamp, WorkflowName,
 };
 use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn};
 use tokio::sync::Notify;
 use tracing::Span;
 
+use super::pending::Pending;
 use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::flag::Flag;
@@ -48,14 +48,6 @@ struct State {
     /// It is no longer in this engine's memory, or was lost to it: whoever still has it must not go on with it, since
     /// it may have been loaded again.
     left: bool,
-}
-
-/// What a turn leaves to be done once it is durable.
-pub(super) struct Pending {
-    ticket: Option<Ticket>,
-    actions: Vec<Action>,
-    then: Then,
-    outcome: Option<Box<Outcome>>,
 }
 
 /// What became of something that a run was told.
@@ -310,41 +302,60 @@ impl Run {
     }
 }
 
-impl Pending {
-    /// What it waits for before anything is done of it, if for anything: its turn, or one before it that it follows from.
-    pub(super) const fn take_ticket(&mut self) -> Option<Ticket> {
-        self.ticket.take()
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::time::Duration;
+
+    use fastn_core::{ExecutorId, RunId, TenantId};
+    use fastn_store::{LeaseAsk, MemoryStore, Store};
+    use fastn_testkit::sketch;
+
+    use super::super::alarms::Alarms;
+    use super::super::services::Limits;
+    use super::*;
+    use crate::chance::Chance;
+    use crate::clock::SystemClock;
+    use crate::journal::Journal;
+
+    fn services(keeper: Keeper) -> Services {
+        let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, suspends: false };
+        let (clock, chance) = (Arc::new(SystemClock), Chance::seeded(1));
+        Services { keeper, clock, chance, alarms: Alarms::default(), limits }
     }
 
-    /// As [`Pending::take_ticket`], without taking it.
-    pub(super) const fn ticket(&self) -> Option<&Ticket> {
-        self.ticket.as_ref()
+    /// A run that begins with a long sleep.
+    fn asleep(services: &Services) -> Run {
+        let plan = sketch::draft("rest(input) sleep 1000\n -> rest").check().expect("a faultless draft");
+        let (definition, now) = (Definition::new(plan, Vec::new()), services.clock.now());
+        let (machine, turn) =
+            Machine::start(definition.plan().clone(), Payload::null(), now).expect("a plan can be started");
+        let key = RunKey { tenant: TenantId::default(), run: RunId::named("one") };
+        let run = Run::new(key, RunNo(1), definition, now, Arc::default(), (machine, 0));
+        run.begin(services, turn).expect("it begins");
+        run
     }
 
-    /// Whether the run goes on and nothing of what is to be done follows from what this turn records.
-    pub(super) fn is_ahead(&self) -> bool {
-        let ahead = |action: &Action| matches!(action, Action::Run(task) if task.ahead);
-        self.then == Then::Run && self.actions.iter().all(ahead)
+    #[test]
+    fn nobody_goes_on_with_a_run_that_has_left() {
+        let services = services(Keeper::Ephemeral { next: AtomicU64::new(1) });
+        let run = asleep(&services);
+        assert!(run.leave(), "it waits");
+        let cancel = run.tell(&services, |machine| machine.cancel("no"));
+        assert!(matches!(cancel, Ok(Told::Left)), "whoever has it still is sent to load it again");
+        assert!(matches!(run.wake(&services), Ok(Told::Left)));
+        assert!(matches!(run.then(), Then::Wait(_)), "it is as it was");
     }
 
-    /// Whether the turn may become durable with a later group: if all that follows is steps that may be made again. An
-    /// at-most-once step may not, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
-    /// may leave memory, and then the store must have all of it.
-    fn may_relax(&self, plan: &Plan) -> bool {
-        let again = |action: &Action| match action {
-            Action::Run(task) if task.part != Part::Undo => {
-                plan.get(task.at.node).is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
-            }
-            _ => false,
-        };
-        self.then == Then::Run && self.actions.iter().all(again)
-    }
-
-    pub(super) fn actions(&self) -> &[Action] {
-        &self.actions
-    }
-
-    pub(super) fn into_parts(self) -> (Vec<Action>, Then, Option<Box<Outcome>>) {
-        (self.actions, self.then, self.outcome)
+    #[tokio::test]
+    async fn a_run_stays_as_long_as_something_of_it_is_on_its_way_to_the_store() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let executor = ExecutorId::new("test").expect("a name");
+        let ask = LeaseAsk { executor, now: Timestamp::EPOCH, ttl: Duration::MAX };
+        let lease = store.acquire(ask).await.expect("memory gives leases");
+        // Nobody commits what it takes.
+        let journal = Journal::new(store.clone(), lease.clone(), Arc::new(SystemClock), Duration::ZERO);
+        let services = services(Keeper::Durable { store, lease, journal: Arc::new(journal), close_store: false });
+        assert!(!asleep(&services).leave());
     }
 }

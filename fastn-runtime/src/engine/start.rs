@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
+use super::pending::Pending;
 use super::recovery;
-use super::run::{Pending, Run};
+use super::run::Run;
 use super::services::Keeper;
 use super::strand;
 use super::watch::Watch;

@@ -12,7 +12,8 @@ use fastn_store::{Then, Written};
 
 use super::attempt::attempt;
 use super::core::Core;
-use super::run::{Pending, Run};
+use super::pending::Pending;
+use super::run::Run;
 use crate::journal::Ticket;
 use crate::machine::{Action, Task};
 
