@@ -307,16 +307,19 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::time::Duration;
 
+    use fastn_connectors::Registry;
     use fastn_core::{ExecutorId, RunId, TenantId};
     use fastn_store::{LeaseAsk, MemoryStore, Store};
     use fastn_testkit::sketch;
 
     use super::super::alarms::Alarms;
+    use super::super::core::Core;
     use super::super::services::Limits;
     use super::*;
     use crate::chance::Chance;
     use crate::clock::SystemClock;
     use crate::journal::Journal;
+    use crate::tasks::TokioSpawner;
 
     fn services(keeper: Keeper) -> Services {
         let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, suspends: false };
@@ -334,6 +337,25 @@ mod tests {
         let run = Run::new(key, RunNo(1), definition, now, Arc::default(), (machine, 0));
         run.begin(services, turn).expect("it begins");
         run
+    }
+
+    #[tokio::test]
+    async fn a_run_that_came_and_went_is_not_begun_from_what_was_read_before() {
+        let spawner = Arc::new(TokioSpawner(tokio::runtime::Handle::current()));
+        let services = services(Keeper::Ephemeral { next: AtomicU64::new(1) });
+        let core = Core::new(services, Registry::default(), foldhash::HashMap::default(), spawner);
+        let run = Arc::new(asleep(&core.services));
+        let begin = |_| Ok((run.clone(), run.resume(&core.services)?));
+
+        let watch = core.watch(&run.key);
+        let seen = watch.times_begun();
+        assert!(matches!(core.admit(&run.key, begin), Ok((_, Some(_)))), "one brings it into memory");
+        let found = core.admit_since(&run.key, &watch, seen, begin);
+        assert!(matches!(found, Ok(Some((_, None)))), "another, who read it before, finds it there");
+        core.dismiss(&run, Ok(Outcome::Succeeded(Payload::null())));
+        let late = core.admit_since(&run.key, &watch, seen, begin);
+        assert!(matches!(late, Ok(None)), "a third, who is late, is sent to read it again");
+        assert!(core.find(&run.key).is_none());
     }
 
     #[test]
