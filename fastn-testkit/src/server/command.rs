@@ -22,11 +22,15 @@ pub(super) fn program(path: &Path) -> Command {
 ///
 /// It cannot be started, or it did not end well: then what it said on standard error.
 pub(super) fn output(command: &mut Command) -> io::Result<String> {
-    let output = command.output()?;
+    let output = command.output();
+    let name = command.get_program().to_string_lossy();
+    let output = output.map_err(|why| match command.get_current_dir() {
+        Some(folder) => io::Error::new(why.kind(), format!("start {name} in {}: {why}", folder.display())),
+        None => io::Error::new(why.kind(), format!("start {name}: {why}")),
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let name = command.get_program().to_string_lossy();
     Err(io::Error::other(format!("{name} ended with {}: {}", output.status, said.trim())))
 }

@@ -6,21 +6,20 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Reads the server's process id, and on until its input ends, which it does in whatever way this process ends. `QUIT` is
-/// PostgreSQL's immediate shutdown: nothing of the data is kept. A server whose parent is gone may be left unreaped by the
-/// first process of a container, so its end is waited for with a limit.
+/// PostgreSQL's immediate shutdown: nothing of the data is kept. The server's last deed is to remove its file; a process
+/// whose parent is gone may be there longer, since not every container has somebody who reaps it.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 server=
 while read -r line; do server=$line; done
 if [ -n "$server" ]; then
     kill -QUIT "$server"
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        for j in 1 2 3 4 5 6 7 8 9 10; do
-            kill -0 "$server" || break 2
-            sleep 0.05
-        done
+    left=100
+    while [ $left -gt 0 ] && kill -0 "$server" && [ -e "$1/data/postmaster.pid" ]; do
+        left=$((left - 1))
+        sleep 0.05
     done
-    kill -KILL "$server"
+    [ $left -gt 0 ] || kill -KILL "$server"
 fi
 rm -rf -- "$1"
 "#;
