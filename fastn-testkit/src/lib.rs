@@ -10,6 +10,7 @@
 //! * [`ManualClock`] is time that passes when the test says so.
 //! * [`MeterStore`] wraps a store and counts what it is asked to do.
 //! * [`FaultStore`] wraps a store and fails as the test says.
+//! * `server`, behind the feature `postgres-server`, starts a PostgreSQL server for a test or a bench, and stops it.
 
 mod clock;
 pub mod conformance;
@@ -19,6 +20,8 @@ mod effects;
 mod fault;
 mod meter;
 pub mod sample;
+#[cfg(all(feature = "postgres-server", unix))]
+pub mod server;
 pub mod simulation;
 pub mod sketch;
 pub mod sweep;

@@ -8,7 +8,7 @@ const USAGE: &str = "usage: versus [--case NAME]... [--store sqlite|postgres|mem
               [--rounds N] [--json FILE] [--folder DIR]
 
 --case NAME    only this case, or all whose names begin with NAME and a dash; --case list names them
---store NAME   only cases on this store
+--store NAME   only cases on this store; postgres needs a server, which is found or installed and started for the run
 --system NAME  only this system; ratios need fastn among them
 --quick        less work and one round: a look, not a figure to quote
 --rounds N     how often each system is measured, in turns; 3 unless set, and the median is shown; once if

@@ -1,7 +1,7 @@
 //! What there is to measure.
 
-use versus_measure::Durability::{self, Full, None, Normal};
-use versus_measure::Store::{self, Memory, Sqlite};
+use versus_measure::Durability::{self, Full, None, Normal, On};
+use versus_measure::Store::{self, Memory, Postgres, Sqlite};
 
 use crate::args::Args;
 
@@ -21,8 +21,7 @@ const fn case(name: &'static str, store: Store, durability: Durability, quick: b
     Case { name, store, durability, quick, on_demand: false }
 }
 
-/// All cases. Those on Postgres belong here as soon as fastn has a Postgres store; `raw` will be tokio-postgres with
-/// `INSERT … SELECT FROM unnest(…)`.
+/// All cases. A quick look has none on Postgres, so it needs no server, unless it is a look at that store.
 const ALL: &[Case] = &[
     case("dag-chain", Memory, None, true),
     case("dag-independent", Memory, None, true),
@@ -46,6 +45,10 @@ const ALL: &[Case] = &[
     case("parked-100000", Sqlite, Full, true),
     Case { on_demand: true, ..case("parked-1000000", Sqlite, Full, false) },
     case("timers", Sqlite, Full, true),
+    case("jobs", Postgres, On, false),
+    case("chain10-1000", Postgres, On, false),
+    case("chain10-10000", Postgres, On, false),
+    case("seq", Postgres, On, false),
 ];
 
 /// The cases that were asked for.
@@ -56,7 +59,8 @@ pub fn chosen(args: &Args) -> Vec<Case> {
     let wanted = |case: &&Case| {
         let by_name = if args.cases.is_empty() { true } else { named(case) };
         let by_store = args.stores.is_empty() || args.stores.contains(&case.store);
-        let by_size = exactly(case) || !case.on_demand && (case.quick || !quick);
+        let quick_enough = case.quick || case.store == Postgres && args.stores.contains(&Postgres);
+        let by_size = exactly(case) || !case.on_demand && (quick_enough || !quick);
         by_name && by_store && by_size
     };
     ALL.iter().filter(wanted).copied().collect()
@@ -64,8 +68,12 @@ pub fn chosen(args: &Args) -> Vec<Case> {
 
 /// The names of all cases.
 pub fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> = ALL.iter().map(|case| case.name).collect();
-    names.dedup();
+    let mut names = Vec::new();
+    for case in ALL {
+        if !names.contains(&case.name) {
+            names.push(case.name);
+        }
+    }
     names
 }
 
@@ -97,5 +105,16 @@ mod tests {
         assert_eq!(names_of("--case parked-1000000"), ["parked-1000000"]);
         assert!(!names_of("").contains(&"parked-1000000"));
         assert!(!names_of("--quick").contains(&"chain10-10000"));
+    }
+
+    #[test]
+    fn a_quick_look_needs_no_server_unless_it_is_at_postgres() {
+        let stores_of = |line: &str| {
+            let args = Args::parse(line.split_whitespace().map(str::to_owned)).expect("arguments");
+            chosen(&args).iter().map(|case| case.store).collect::<Vec<_>>()
+        };
+        assert!(!stores_of("--quick").contains(&Postgres));
+        assert!(stores_of("").contains(&Postgres));
+        assert_eq!(stores_of("--quick --store postgres"), [Postgres; 4]);
     }
 }

@@ -8,6 +8,7 @@ mod killed;
 mod lateness;
 mod progress;
 mod raw;
+mod server;
 mod systems;
 mod table;
 
@@ -33,7 +34,7 @@ fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match ask.system.as_str() {
         "fastn" => runtime.block_on(fastn::measure(ask)),
-        "raw" => runtime.block_on(raw::measure(ask)),
+        "raw" | "raw-2" => runtime.block_on(raw::measure(ask)),
         other => Err(format!("this program does not measure {other}").into()),
     }
 }

@@ -106,17 +106,17 @@ impl Row {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "| case              | system   | store    | durability |        value | unit     | ÷ fastn |"
+            "| case              | system          | store    | durability |        value | unit     | ÷ fastn |"
         );
         let _ = writeln!(
             text,
-            "|-------------------|----------|----------|------------|-------------:|----------|--------:|"
+            "|-------------------|-----------------|----------|------------|-------------:|----------|--------:|"
         );
         for row in rows {
             let ratio = row.ratio_to_fastn.map_or_else(|| "-".to_owned(), short);
             let _ = writeln!(
                 text,
-                "| {:<17} | {:<8} | {:<8} | {:<10} | {:>12} | {:<8} | {ratio:>7} |",
+                "| {:<17} | {:<15} | {:<8} | {:<10} | {:>12} | {:<8} | {ratio:>7} |",
                 row.case,
                 row.system,
                 row.store,

@@ -3,6 +3,8 @@
 
 mod broken;
 mod differential;
+#[cfg(unix)]
+mod server;
 mod simulation;
 mod suite;
 mod sweep;

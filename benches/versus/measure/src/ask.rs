@@ -17,8 +17,10 @@ pub enum Store {
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// It survives a power cut: `synchronous=FULL`, `synchronous_commit=on`.
+    /// On SQLite: it survives a power cut, by `synchronous=FULL`.
     Full,
+    /// On Postgres: it survives a power cut, by `fsync=on` and `synchronous_commit=on`.
+    On,
     /// It survives the death of the process: `synchronous=NORMAL`.
     Normal,
     /// Nothing.
@@ -44,6 +46,8 @@ pub struct Ask {
     pub size: Size,
     /// An empty folder on a real disk.
     pub folder: PathBuf,
+    /// On Postgres, the URL of an empty database.
+    pub url: Option<String>,
 }
 
 impl Ask {
@@ -55,13 +59,15 @@ impl Ask {
         };
         let folder = self.folder.to_string_lossy().into_owned();
         let (store, durability) = (self.store.to_string(), self.durability.to_string());
-        vec!["measure".to_owned(), self.case.clone(), self.system.clone(), store, durability, size.to_owned(), folder]
+        let measure = ["measure".to_owned(), self.case.clone(), self.system.clone()];
+        let rest = [store, durability, size.to_owned(), folder];
+        measure.into_iter().chain(rest).chain(self.url.clone()).collect()
     }
 
     /// The inverse of [`Ask::arguments`].
     pub fn parse(arguments: &[String]) -> Fallible<Self> {
-        let [verb, case, system, store, durability, size, folder] = arguments else {
-            return Err("usage: measure CASE SYSTEM STORE DURABILITY SIZE FOLDER".into());
+        let [verb, case, system, store, durability, size, folder, url @ ..] = arguments else {
+            return Err("usage: measure CASE SYSTEM STORE DURABILITY SIZE FOLDER [URL]".into());
         };
         let size = match (verb.as_str(), size.as_str()) {
             ("measure", "whole") => Size::Whole,
@@ -75,12 +81,18 @@ impl Ask {
             durability: durability.parse()?,
             size,
             folder: PathBuf::from(folder),
+            url: url.first().cloned(),
         })
     }
 
     /// The database file to use.
     pub fn file(&self) -> PathBuf {
         self.folder.join("versus.db")
+    }
+
+    /// The database to use on Postgres.
+    pub fn url(&self) -> Fallible<&str> {
+        self.url.as_deref().ok_or_else(|| format!("no URL of a database for {} on {}", self.case, self.store).into())
     }
 
     /// The whole number, or the one for a quick look.
@@ -135,6 +147,7 @@ impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Full => "FULL",
+            Self::On => "on",
             Self::Normal => "NORMAL",
             Self::None => "none",
         })
@@ -147,9 +160,10 @@ impl FromStr for Durability {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "FULL" => Ok(Self::Full),
+            "on" => Ok(Self::On),
             "NORMAL" => Ok(Self::Normal),
             "none" => Ok(Self::None),
-            _ => Err(format!("`{name}` is no durability; known are FULL, NORMAL and none")),
+            _ => Err(format!("`{name}` is no durability; known are FULL, NORMAL, on and none")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a measurement is asked for and what it answers, the same for all systems.
 //!
-//! A measurement is one process: `PROGRAM measure CASE SYSTEM STORE DURABILITY SIZE FOLDER`. It prints its figures as
-//! JSON, one a line, and exits with 0; or says on standard error why not, and exits with something else.
+//! A measurement is one process: `PROGRAM measure CASE SYSTEM STORE DURABILITY SIZE FOLDER [URL]`. It prints its
+//! figures as JSON, one a line, and exits with 0; or says on standard error why not, and exits with something else.
 
 mod ask;
 mod dag;

@@ -3,6 +3,7 @@
 mod chain;
 mod dag;
 mod parked;
+mod postgres;
 mod recover;
 mod seq;
 mod sqlite;
@@ -11,9 +12,12 @@ mod timers;
 mod wide;
 mod writer;
 
-use versus_measure::{Ask, Fallible, Figure};
+use versus_measure::{Ask, Fallible, Figure, Store};
 
 pub async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
+    if ask.store == Store::Postgres {
+        return postgres::measure(ask).await;
+    }
     match ask.kind() {
         "dag" => dag::measure(ask).await,
         "chain10" => chain::chain10(ask).await,

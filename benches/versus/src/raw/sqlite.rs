@@ -11,7 +11,7 @@ pub fn open(ask: &Ask) -> Fallible<Connection> {
     let (name, number) = match ask.durability {
         Durability::Full => ("FULL", 2),
         Durability::Normal => ("NORMAL", 1),
-        Durability::None => return ask.unknown(),
+        Durability::On | Durability::None => return ask.unknown(),
     };
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", name)?;

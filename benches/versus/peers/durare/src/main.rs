@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use durare::{DurableContext, DurableEngine, Result, SqliteProvider, WorkflowOptions};
+use durare::{DurableContext, DurableEngine, PostgresProvider, Result, SqliteProvider, WorkflowDef, WorkflowOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::task::JoinSet;
-use versus_measure::{Ask, Durability, Fallible, Figure, Marks, Size, VALUE, percentile, rate, resident};
+use versus_measure::{Ask, Durability, Fallible, Figure, Marks, Size, Store, VALUE, percentile, rate, resident};
 
 const NAP: Duration = Duration::from_millis(200);
 
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
 }
 
 async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
+    if ask.store == Store::Postgres {
+        return on_postgres(ask).await;
+    }
     let pool = open(ask).await?;
     let provider = Arc::new(SqliteProvider::from_pool(pool.clone()));
     let engine = Arc::new(DurableEngine::new(provider).await?);
@@ -37,13 +41,29 @@ async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
     Ok(figures)
 }
 
+/// With as many connections as `PostgresProvider::connect` takes, but more patience for getting one.
+async fn on_postgres(ask: &Ask) -> Fallible<Vec<Figure>> {
+    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(600));
+    let provider = Arc::new(PostgresProvider::from_pool(pool.connect(ask.url()?).await?));
+    let engine = Arc::new(DurableEngine::new(provider).await?);
+    engine.launch().await?;
+    let figures = match ask.kind() {
+        "chain10" => chain10(ask, &engine).await?,
+        "jobs" => jobs(ask, &engine).await?,
+        "seq" => seq(&engine).await?,
+        _ => return ask.unknown(),
+    };
+    engine.shutdown(Duration::from_secs(10)).await?;
+    Ok(figures)
+}
+
 /// The pool as `SqliteProvider::connect` makes it, but for the durability, and for patience: ten thousand runs wait
 /// longer for a connection than sqlx lets them by default.
 async fn open(ask: &Ask) -> Fallible<SqlitePool> {
     let (synchronous, number) = match ask.durability {
         Durability::Full => (SqliteSynchronous::Full, 2),
         Durability::Normal => (SqliteSynchronous::Normal, 1),
-        Durability::None => return ask.unknown(),
+        Durability::On | Durability::None => return ask.unknown(),
     };
     let options = SqliteConnectOptions::new()
         .filename(ask.file())
@@ -64,6 +84,11 @@ async fn pass(ctx: &DurableContext, value: String) -> Result<String> {
         marks.note();
     }
     Ok(value)
+}
+
+#[durare::workflow]
+async fn one(ctx: DurableContext, value: String) -> Result<String> {
+    steps(&ctx, 1, value).await
 }
 
 #[durare::workflow]
@@ -98,20 +123,35 @@ async fn napper(ctx: DurableContext, value: String) -> Result<String> {
 
 async fn chain10(ask: &Ask, engine: &Arc<DurableEngine>) -> Fallible<Vec<Figure>> {
     let runs = ask.number()?;
-    engine.start_with(Ten, VALUE.to_owned(), WorkflowOptions::default()).await?.await?;
+    let took = all_at_once::<Ten>(engine, runs).await?;
+    Ok(vec![Figure::new(&ask.case, rate(runs * 10, took), "steps/s")])
+}
+
+async fn jobs(ask: &Ask, engine: &Arc<DurableEngine>) -> Fallible<Vec<Figure>> {
+    let jobs = ask.pick(20_000, 2_000);
+    Ok(vec![Figure::new("jobs", rate(jobs, all_at_once::<One>(engine, jobs).await?), "jobs/s")])
+}
+
+/// From the start of the first run to the output of the last. What `start_with` takes is a workflow's name and types.
+async fn all_at_once<W>(engine: &Arc<DurableEngine>, runs: usize) -> Fallible<Duration>
+where
+    W: WorkflowDef<Input = String, Output = String>,
+{
+    let start = |engine: Arc<DurableEngine>| async move {
+        let run = engine.start::<String, String>(W::NAME, VALUE.to_owned(), WorkflowOptions::default()).await?;
+        if run.await? == VALUE { Ok(()) } else { Err("a value was lost on its way".into()) }
+    };
+    let warm: Fallible<()> = start(engine.clone()).await;
+    warm?;
     let began = Instant::now();
     let mut tasks: JoinSet<Fallible<()>> = JoinSet::new();
     for _ in 0..runs {
-        let engine = engine.clone();
-        tasks.spawn(async move {
-            let output = engine.start_with(Ten, VALUE.to_owned(), WorkflowOptions::default()).await?.await?;
-            if output == VALUE { Ok(()) } else { Err("a value was lost on its way".into()) }
-        });
+        tasks.spawn(start(engine.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    Ok(vec![Figure::new(&ask.case, rate(runs * 10, began.elapsed()), "steps/s")])
+    Ok(began.elapsed())
 }
 
 async fn seq(engine: &Arc<DurableEngine>) -> Fallible<Vec<Figure>> {

@@ -1,0 +1,56 @@
+//! What can be chosen of a server.
+
+use std::path::PathBuf;
+
+/// How a private server is started. What is not said is as PostgreSQL comes: durable.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresSettings {
+    pub(super) values: Vec<(String, String)>,
+    pub(super) folder: Option<PathBuf>,
+}
+
+impl PostgresSettings {
+    /// Whether a commit waits for the disk itself. Without, the server survives the death of its processes, but not a
+    /// power cut, and makes databases faster.
+    #[must_use]
+    pub fn fsync(self, on: bool) -> Self {
+        self.set("fsync", switch(on))
+    }
+
+    /// Whether a commit is acknowledged only when it is on disk.
+    #[must_use]
+    pub fn synchronous_commit(self, on: bool) -> Self {
+        self.set("synchronous_commit", switch(on))
+    }
+
+    /// How many connections there may be at a time.
+    #[must_use]
+    pub fn max_connections(self, count: u32) -> Self {
+        self.set("max_connections", count.to_string())
+    }
+
+    /// How much memory pages are kept in, with a unit: `256MB`.
+    #[must_use]
+    pub fn shared_buffers(self, size: &str) -> Self {
+        self.set("shared_buffers", size)
+    }
+
+    /// Any other setting of `postgresql.conf`. The last value of a name counts.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.values.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Where the server gets its own folder; the system's folder for temporary files unless said. The user the server
+    /// runs as must be able to pass through it.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
