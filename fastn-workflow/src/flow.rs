@@ -86,6 +86,11 @@ impl<'f> Flow<'f> {
     ///
     /// At most 16 items are worked on at a time unless the list says otherwise: `lines.at_most(4)`. The body is a
     /// function or closure of a flow of its own, as an arm of [`when`](Flow::when) is.
+    ///
+    /// An item begins when another one is done, without waiting until what that one gave is on disk, since it does not
+    /// follow from it. So if the process dies, not only the items in work may be made again, but also some that were
+    /// done just before: at most 16 for each of those worked on at a time. Inside an item, and after all of them, every
+    /// step waits for what it follows from, as everywhere.
     pub fn each<L, U>(
         self,
         name: &str,

@@ -1,6 +1,7 @@
 //! What fastn-runtime promises, seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
+mod ahead;
 mod exhaustive;
 mod machine;
 mod random;
