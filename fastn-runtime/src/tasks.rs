@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -29,6 +30,8 @@ impl Spawner for TokioSpawner {
 pub(crate) struct Tasks {
     spawner: Arc<dyn Spawner>,
     live: Mutex<Live>,
+    /// Every task is to be dropped. One moment for all of them: none goes on after another was dropped.
+    killed: AtomicBool,
     /// A task has ended, and there are no more.
     none_left: Notify,
 }
@@ -37,7 +40,6 @@ pub(crate) struct Tasks {
 struct Live {
     tasks: Vec<Option<Arc<Stop>>>,
     free: Vec<usize>,
-    killed: bool,
 }
 
 impl Live {
@@ -84,7 +86,7 @@ impl Stop {
 
 impl Tasks {
     pub(crate) fn new(spawner: Arc<dyn Spawner>) -> Self {
-        Self { spawner, live: Mutex::default(), none_left: Notify::new() }
+        Self { spawner, live: Mutex::default(), killed: AtomicBool::new(false), none_left: Notify::new() }
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -110,7 +112,7 @@ impl Tasks {
     fn start(self: &Arc<Self>, future: BoxFuture<'static, ()>) -> Option<Arc<Stop>> {
         let stop = Arc::new(Stop::default());
         let mut live = self.live();
-        if live.killed {
+        if self.is_killed() {
             return None;
         }
         let place = match live.free.pop() {
@@ -136,8 +138,8 @@ impl Tasks {
 
     /// Every task is dropped, now or when it next yields, and no more are started.
     pub(crate) fn kill(&self) {
-        let mut live = self.live();
-        live.killed = true;
+        self.killed.store(true, Ordering::SeqCst);
+        let live = self.live();
         let tasks: Vec<_> = live.tasks.iter().flatten().cloned().collect();
         drop(live);
         for task in tasks {
@@ -146,7 +148,7 @@ impl Tasks {
     }
 
     pub(crate) fn is_killed(&self) -> bool {
-        self.live().killed
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// How many there are.
@@ -195,7 +197,8 @@ impl Future for EngineTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.stop.goes_on(cx) {
+        // Looked at after the waker was left: an order that comes later wakes.
+        if !self.stop.goes_on(cx) || self.tasks.is_killed() {
             self.future = None;
             return Poll::Ready(());
         }

@@ -428,3 +428,50 @@ async fn the_runs_of_an_engine_that_died_are_taken_over_by_one_that_was_there_be
     };
     assert_eq!(soon("the run", output).await.unwrap(), 7);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_engine_that_is_dropped_records_nothing_of_the_steps_it_stops() {
+    let endless = |_: u64| std::future::pending::<Res<u64>>();
+    let flow = workflow("w").define(|flow, n| flow.step("endless", endless.within(hours(1)), n)).unwrap();
+    for _ in 0..5 {
+        let store = memory();
+        let engine = open_on(&store).serve(&flow).open().await.unwrap();
+        for n in 0..400 {
+            drop(engine.start(&flow, n).await.unwrap());
+        }
+        drop(engine);
+        let all = RunQuery { limit: 1_000, ..RunQuery::default() };
+        let given_back = async {
+            loop {
+                let runs = store.list(all.clone()).await.unwrap().runs;
+                if runs.iter().all(|run| run.holder.is_none()) {
+                    break runs;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let runs = soon("giving the store back", given_back).await;
+        assert_eq!(runs.len(), 400);
+        for run in runs {
+            let records = store.read(&run.key).await.unwrap().unwrap().records;
+            assert!(!run.status.is_final() && records.is_empty(), "{run:?}: {records:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_run_that_was_lost_is_told_why_as_the_first_was() {
+    let flow = workflow("w").define(|flow, n| flow.step("a", noted(&Log::default(), "a"), n)).unwrap();
+    // Whatever turn the run takes is refused.
+    let refuse = |_: u64, batch: &fastn::store::Batch| {
+        let turns = batch.writes.iter().any(|write| matches!(write, fastn::store::Write::Turn(_)));
+        turns.then_some(Fault::Refused(ErrorKind::Invalid))
+    };
+    let store: Arc<dyn Store> = Arc::new(FaultStore::new(memory(), refuse));
+    let engine = open_on(&store).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 1).await.unwrap();
+    assert_eq!(soon("the first", run.outcome()).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let again = engine.runs().handle::<u64>(run.tenant(), run.id());
+    assert_eq!(soon("the second", again.outcome()).await.unwrap_err().kind(), ErrorKind::Invalid);
+    engine.shutdown().await.unwrap();
+}

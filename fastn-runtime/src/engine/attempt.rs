@@ -23,13 +23,14 @@ use crate::panics::Caught;
 
 /// Makes an attempt; takes the arguments out of the task.
 ///
-/// `aborted` completes when the run's work under way is to stop; once that is so it is not polled again.
+/// `aborted` completes when the run's work under way is to stop; once that is so it is not polled again. `None` if the
+/// engine is being dropped: then there is no result, and nothing may be recorded.
 pub(super) async fn attempt(
     core: &Arc<Core>,
     run: &Arc<Run>,
     task: &mut Task,
     aborted: Aborted<'_>,
-) -> Result<Payload, Failure> {
+) -> Option<Result<Payload, Failure>> {
     let plan = run.definition.plan();
     // Written out only for those who look.
     let path = || plan.path_at(&task.at);
@@ -53,7 +54,7 @@ pub(super) async fn attempt(
     } else {
         Box::pin(make(core, run, task, args, aborted).instrument(span.clone())).await
     };
-    let result = result.and_then(|output| match output.len() {
+    let result = result?.and_then(|output| match output.len() {
         size if size > core.services.limits.payload => {
             let what = format!("gave {size} bytes, and {} are allowed", core.services.limits.payload);
             Err(Failure::new(FailureKind::TOO_LARGE, what).permanent())
@@ -70,7 +71,7 @@ pub(super) async fn attempt(
             run.watch.tell(|| RunEvent::Failed { node: plan.path_at(&task.at), part, failure: failure.clone() });
         }
     }
-    result
+    Some(result)
 }
 
 async fn make(
@@ -79,10 +80,10 @@ async fn make(
     task: &Task,
     args: Vec<Payload>,
     aborted: Aborted<'_>,
-) -> Result<Payload, Failure> {
+) -> Option<Result<Payload, Failure>> {
     let plan = run.definition.plan();
     let Some(node) = plan.get(task.at.node) else {
-        return Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent());
+        return Some(Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent()));
     };
     let policy = &node.policy;
     let limited = policy.within.is_some() || policy.deadline.is_some();
@@ -104,7 +105,7 @@ async fn make(
     let cx = StepCx::new(link.clone());
     let future = Caught::new(|| call(core, run, node, task.part, cx, args));
     match time_left {
-        None => Cancellable { future, link, aborted, grace: None }.await,
+        None => Some(Cancellable { future, link, aborted, grace: None }.await),
         // Boxed, so that the others need no room for it.
         Some(left) => Box::pin(limit(core, link, left, future)).await,
     }
@@ -148,16 +149,22 @@ async fn grace_of(link: Arc<Link>) {
 
 /// An attempt that may take this long. On a task of its own, so that a step that blocks its thread cannot hold up its own
 /// deadline.
-async fn limit(core: &Core, link: Arc<Link>, left: Duration, future: Caught<Payload>) -> Result<Payload, Failure> {
-    let mut attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
-    let result = tokio::select! {
+async fn limit(
+    core: &Core,
+    link: Arc<Link>,
+    left: Duration,
+    future: Caught<Payload>,
+) -> Option<Result<Payload, Failure>> {
+    let attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
+    tokio::select! {
         biased;
-        result = &mut attempt => Some(result.unwrap_or_else(|| Err(cancelled()))),
-        () = pause(&*core.services.clock, left) => None,
+        // A task that was dropped gave no result: everything is being dropped.
+        result = attempt => result,
+        () = pause(&*core.services.clock, left) => {
+            Some(Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
+        }
         () = cut_off(link) => Some(Err(cancelled())),
-    };
-    drop(attempt);
-    result.unwrap_or_else(|| Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
+    }
 }
 
 /// Calls the function that the attempt is for.

@@ -1,6 +1,7 @@
 //! What all rooms of the engine share.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(super) struct Core {
     tasks: Arc<Tasks>,
     /// No new runs and attempts.
     stopping: Flag,
+    /// Somebody gives the store back, or has.
+    given_back: AtomicBool,
 }
 
 /// A definition that this engine runs.
@@ -79,6 +82,7 @@ impl Core {
             recovered: Flag::default(),
             tasks: Arc::new(Tasks::new(spawner)),
             stopping: Flag::default(),
+            given_back: AtomicBool::new(false),
         }
     }
 
@@ -285,10 +289,10 @@ impl Core {
 
     /// Everything stops at once, and the store is given back as soon as all tasks have ended.
     pub(super) fn abandon(self: &Arc<Self>) {
-        if self.tasks.is_killed() {
+        self.kill();
+        if self.given_back.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.kill();
         let core = self.clone();
         self.tasks.spawn_beside(Box::pin(async move {
             if let Err(error) = core.give_back().await {
@@ -298,8 +302,13 @@ impl Core {
     }
 
     fn end_all(&self, error: &Arc<Error>) {
-        self.stopping.raise();
+        // In this order: nothing that comes of being stopped is recorded.
+        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+            journal.close();
+        }
         self.tasks.kill();
+        self.stopping.raise();
+        self.recovered.raise();
         for entry in in_order(std::mem::take(&mut *self.runs())) {
             // What was written is told, even where the task that would have told it is gone.
             let end = entry.run.and_then(|run| run.recorded_end());
@@ -339,6 +348,7 @@ impl Core {
             let _ = within(clock, grace, journal.ended()).await;
         }
         self.kill();
+        self.given_back.store(true, Ordering::SeqCst);
         let given_back = self.give_back().await;
         match &self.services.keeper {
             Keeper::Durable { journal, .. } if journal.halted().is_some() => Err(self.gone("shut down")),

@@ -70,7 +70,11 @@ impl<O> RunHandle<O> {
             let tells = tells
                 || match self.recorded().await? {
                     Recorded::Over(outcome) => return Ok(outcome),
-                    Recorded::Here => true,
+                    // It waits, or was lost to this engine: it comes back, or the reason is told.
+                    Recorded::Here => match recovery::load(&self.core, &self.key).await? {
+                        Some(_) => true,
+                        None => continue,
+                    },
                     Recorded::Elsewhere => false,
                 };
             // Whoever comes after everything was dropped is told by nobody.

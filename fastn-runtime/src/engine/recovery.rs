@@ -38,7 +38,13 @@ pub(super) async fn run(core: Arc<Core>) {
             Ok(claimed) if claimed.is_empty() => {
                 drop(claiming);
                 core.recovered.raise();
-                unsure = unsure && load_all_own(&core).await.is_err();
+                if unsure {
+                    let loaded = load_all_own(&core).await;
+                    unsure = loaded.is_err();
+                    if let Err(error) = loaded {
+                        tracing::warn!(error = ?error, "runs of this engine could not be looked for; trying again");
+                    }
+                }
                 core.services.clock.sleep(AGAIN).await;
                 continue;
             }
@@ -124,7 +130,13 @@ async fn load_all_own(core: &Arc<Core>) -> Result<()> {
     loop {
         let page = store.list(query.clone()).await?;
         for run in page.runs.iter().filter(|run| run.holder == Some(lease.token)) {
-            load_own(core, &run.key).await?;
+            match load_own(core, &run.key).await {
+                Err(error) if !error.is_transient() => {
+                    tracing::error!(run = %run.key.run, error = ?error, "a run of this engine could not be loaded");
+                    core.refuse(&run.key, error);
+                }
+                loaded => loaded?,
+            }
         }
         query.before = page.next;
         if page.next.is_none() {

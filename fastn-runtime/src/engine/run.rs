@@ -262,7 +262,12 @@ impl Run {
 
     /// Nobody goes on with this run as it is in memory.
     pub(super) fn give_up(&self) {
-        self.state().left = true;
+        let mut state = self.state();
+        state.left = true;
+        // What comes of the attempts under way is heeded no more.
+        state.in_work = 0;
+        drop(state);
+        self.idle.notify_waiters();
     }
 
     /// Whether it is a run of this workflow.

@@ -37,7 +37,7 @@ pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
             // Not begun, not recorded: whoever opens the store next makes it.
             return run.forgo();
         }
-        let result = attempt(core, run, &mut task, aborted.as_mut()).await;
+        let Some(result) = attempt(core, run, &mut task, aborted.as_mut()).await else { return run.forgo() };
         let mut pending = match run.answer(&core.services, &task, result) {
             Ok(pending) => pending,
             Err(error) => return lose(core, run, error),
@@ -62,18 +62,31 @@ impl Unwritten {
         self.0.push_back(ticket);
         if self.0.len() > AHEAD { self.0.pop_front() } else { None }
     }
+
+    /// Why the first of them was refused that was.
+    fn failure(&self) -> Option<Error> {
+        self.0.iter().find_map(Ticket::failure)
+    }
 }
 
 /// Waits until what a turn asks for may be done. Not if the run has left memory instead, to be loaded again.
-async fn ready(core: &Core, run: &Arc<Run>, pending: &mut Pending, unwritten: Option<&mut Unwritten>) -> Result<bool> {
+async fn ready(
+    core: &Core,
+    run: &Arc<Run>,
+    pending: &mut Pending,
+    mut unwritten: Option<&mut Unwritten>,
+) -> Result<bool> {
     let Some(ticket) = pending.take_ticket() else { return Ok(true) };
     let suspends = core.services.limits.suspends;
-    let waits_for = match unwritten {
+    let waits_for = match unwritten.as_deref_mut() {
         Some(unwritten) if pending.is_ahead() && !suspends => unwritten.push(ticket),
         _ => Some(ticket),
     };
-    if let Some(ticket) = waits_for {
-        durable(ticket).await?;
+    if let Some(ticket) = waits_for
+        && let Err(error) = durable(ticket).await
+    {
+        // What was refused first is the reason; what came after it is refused for the gap.
+        return Err(unwritten.and_then(|unwritten| unwritten.failure()).unwrap_or(error));
     }
     Ok(!(suspends && core.suspend(run, pending.actions())))
 }

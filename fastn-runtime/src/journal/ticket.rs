@@ -69,6 +69,11 @@ impl Ticket {
         matches!(self.fate.of(self.place), Some(Ok(_)))
     }
 
+    /// Why the write will never be durable, if that is known.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.fate.of(self.place).and_then(Result::err)
+    }
+
     /// Completes when the write is durable, or will never be.
     pub(crate) const fn durable(self) -> Durable {
         Durable { ticket: self, seat: None }

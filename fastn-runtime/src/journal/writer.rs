@@ -22,8 +22,6 @@ pub(crate) struct Journal {
     /// How long a commit is tried again while the store is unavailable.
     patience: Duration,
     queue: Mutex<Queue>,
-    /// The group that is being committed.
-    in_hand: Mutex<Option<Arc<Fate>>>,
     /// Something was queued, or the journal was closed.
     queued: Notify,
     halted: OnceLock<Arc<Error>>,
@@ -34,6 +32,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Queue {
     groups: VecDeque<Group>,
+    /// What will become of the group that is being committed.
+    in_hand: Option<Arc<Fate>>,
     closed: bool,
     /// The size of the group that was last taken, from which the next will not differ much.
     last: Size,
@@ -47,7 +47,6 @@ impl Journal {
             clock,
             patience,
             queue: Mutex::default(),
-            in_hand: Mutex::default(),
             queued: Notify::new(),
             halted: OnceLock::new(),
             ended: Flag::default(),
@@ -124,6 +123,8 @@ impl Journal {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 let group = queue.groups.pop_front();
                 queue.last = group.as_ref().map_or(queue.last, Group::size);
+                // At once, so that there is no moment in which nobody would decide its fate.
+                queue.in_hand = group.as_ref().map(|group| group.fate.clone());
                 (group, queue.closed)
             };
             let Some(group) = group else {
@@ -134,22 +135,16 @@ impl Journal {
                 continue;
             };
             let fate = group.fate.clone();
-            self.set_in_hand(Some(fate.clone()));
             let results = match self.commit(group.into_writes()).await {
                 Ok(results) => Ok(results),
                 Err(error) => Err(self.halt(Arc::new(error))),
             };
-            self.set_in_hand(None);
             let failed = results.as_ref().err().cloned();
             fate.decide(results);
             if let Some(error) = failed {
                 return Err(error);
             }
         }
-    }
-
-    fn set_in_hand(&self, fate: Option<Arc<Fate>>) -> Option<Arc<Fate>> {
-        std::mem::replace(&mut *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner), fate)
     }
 
     /// Takes no more writes and fails those that are queued or were being committed.
@@ -161,12 +156,12 @@ impl Journal {
 
     /// Takes no more writes and tells everybody who waits for one that it is not known to be durable.
     pub(crate) fn abandon(&self, error: &Arc<Error>) {
-        let groups = {
+        let (in_hand, groups) = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.closed = true;
-            std::mem::take(&mut queue.groups)
+            (queue.in_hand.take(), std::mem::take(&mut queue.groups))
         };
-        for fate in self.set_in_hand(None).into_iter().chain(groups.into_iter().map(|group| group.fate)) {
+        for fate in in_hand.into_iter().chain(groups.into_iter().map(|group| group.fate)) {
             fate.decide(Err(error.clone()));
         }
     }
@@ -196,7 +191,10 @@ impl Journal {
         for write in writes {
             results.push(match self.commit_patiently(&[write]).await {
                 Ok(mut written) => Ok(written.pop().unwrap_or(Written::Turned)),
-                Err(error) if is_of_one_write(&error) => Err(Arc::new(error)),
+                Err(error) if is_of_one_write(&error) => {
+                    tracing::error!(error = ?error, "the store refuses a write");
+                    Err(Arc::new(error))
+                }
                 Err(error) => return Err(error),
             });
         }

@@ -176,6 +176,7 @@ fn write(
     }
     if done.folded {
         fold_others(conn, hand, state, draft)?;
+        done.bytes += state.journal_bytes;
     } else if !entries.is_empty() {
         journal::write(conn, &entries)?;
         done.appended = entries.len();

@@ -56,6 +56,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
 pub(super) fn open_copier(path: &Path, options: &SqliteOptions) -> Result<Connection> {
     let conn = connect(path)?;
     conn.pragma_update(None, "synchronous", options.synchronous.code()).map_err(fault(OP))?;
+    check_setting(&conn, "synchronous", options.synchronous.code())?;
     Ok(conn)
 }
 
@@ -146,7 +147,7 @@ fn use_log(conn: &Connection) -> Result<()> {
 }
 
 /// A setting that SQLite does not know or cannot take is silently ignored by it, and durability with it.
-fn check_setting(conn: &Connection, name: &str, wanted: i64) -> Result<()> {
+pub(super) fn check_setting(conn: &Connection, name: &str, wanted: i64) -> Result<()> {
     let real: i64 = conn.pragma_query_value(None, name, |row| row.get(0)).map_err(fault(OP))?;
     if real == wanted {
         return Ok(());

@@ -60,6 +60,25 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
+/// Tells the writer that something waits to be committed. Where there is no writer any more, nothing waits for it.
+struct Reminder(Option<Arc<Queue>>);
+
+impl Reminder {
+    fn heed(mut self, writer: &mut Writer) {
+        self.0 = None;
+        writer.commit_waiting();
+    }
+}
+
+impl Drop for Reminder {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.0 {
+            // Whoever waits for an answer learns that there will be none.
+            queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     fn name(&self) -> String {
@@ -83,7 +102,8 @@ impl Store for SqliteStore {
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
         let (reply, answer) = oneshot::channel();
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Request { batch, reply });
-        self.writer.send(Box::new(Writer::commit_waiting))?;
+        let reminder = Reminder(Some(Arc::clone(&self.queue)));
+        self.writer.send(Box::new(move |writer| reminder.heed(writer)))?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::commit::{Answer, commit};
-use super::connection::{open_writer, transact};
+use super::connection::{check_setting, open_writer, transact};
 use super::draft::size_of;
 use super::fault::fault;
 use super::options::{SqliteOptions, Synchronous};
@@ -93,12 +93,17 @@ impl Writer {
 
     /// Without waiting for the disk: were it forgotten, the next executor would do without.
     fn end_lease(&mut self, token: u64) -> Result<()> {
+        if self.state.held.as_ref().is_none_or(|held| held.lease.token != token) {
+            return Ok(());
+        }
         let set = |synchronous: Synchronous| {
             self.conn.pragma_update(None, "synchronous", synchronous.code()).map_err(fault("release lease"))
         };
         set(Synchronous::Normal)?;
         let ended = lease::release(&self.conn, &mut self.state, token);
-        set(self.options.synchronous).and(ended)
+        set(self.options.synchronous)?;
+        check_setting(&self.conn, "synchronous", self.options.synchronous.code())?;
+        ended
     }
 
     pub(super) fn claim(&mut self, ask: ClaimAsk) -> Result<Vec<Claimed>> {

@@ -45,16 +45,9 @@ impl Rules<'_> {
             }
             Event::Failed { at, part, attempt, failure, retry_at } => {
                 self.answers(at, *part, *attempt)?;
-                let own = [
-                    FailureKind::TIMEOUT,
-                    FailureKind::CANCELLED,
-                    FailureKind::OUTCOME_UNKNOWN,
-                    FailureKind::PANIC,
-                    FailureKind::TOO_LARGE,
-                    FailureKind::INVALID,
-                ];
-                let real =
-                    own.contains(&failure.kind) || self.calls.failed(at, *part, *attempt) || self.is_call(at, *part);
+                let real = self.is_the_engines(at, *part, failure)
+                    || self.calls.failed(at, *part, *attempt)
+                    || self.is_call(at, *part);
                 hold(real, ResultsAreReal, || format!("nothing failed as is recorded of {}", self.path(at)))?;
                 self.retry(at, *part, *attempt, failure, *retry_at, record.time)
             }
@@ -79,6 +72,20 @@ impl Rules<'_> {
             }
             Event::Finished { outcome } => self.end(outcome),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a failure is one that the engine may have found by itself.
+    fn is_the_engines(&self, at: &Address, part: Part, failure: &Failure) -> bool {
+        let policy = self.plan.get(at.node).map(|node| &node.policy);
+        let stops = matches!(self.facts.cause, Some((_, Cause::Cancelled | Cause::Expired)));
+        match &failure.kind {
+            kind if *kind == FailureKind::CANCELLED => stops && part != Part::Undo,
+            kind if *kind == FailureKind::TIMEOUT => {
+                policy.is_some_and(|policy| policy.within.is_some() || policy.deadline.is_some())
+            }
+            kind if *kind == FailureKind::OUTCOME_UNKNOWN => part == Part::Work && self.facts.started.contains_key(at),
+            kind => [FailureKind::PANIC, FailureKind::TOO_LARGE, FailureKind::INVALID].contains(kind),
         }
     }
 
