@@ -146,16 +146,12 @@ where
     F: Handler<A, K>,
     F::Returns: StepFuture,
 {
-    let function = Arc::new(function);
     Arc::new(move |cx: StepCx, args: Vec<Payload>| -> BoxFuture<'static, Result<Payload, StepError>> {
-        let function = function.clone();
-        // Nothing of the author's runs before the future is polled: whoever catches panics there catches all of them.
-        Box::pin(async move {
-            let whose = Whose { role, cx };
-            let args = Arguments { whose: whose.clone(), count: args.len(), rest: args.into_iter() };
-            let value = function.start(args)?.finish().await?;
-            encode(&whose, &value)
-        })
+        let whose = Whose { role, cx };
+        let args = Arguments { whose: whose.clone(), count: args.len(), rest: args.into_iter() };
+        // Called at once: a future that called it later would count on the function, which all runs share.
+        let started = function.start(args);
+        Box::pin(async move { encode(&whose, &started?.finish().await?) })
     })
 }
 

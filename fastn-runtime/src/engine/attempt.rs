@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fastn_core::plan::{Node, NodeKind};
+use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{
     Address, Attempt, BoxFuture, Failure, FailureKind, NodePath, Part, Payload, StepCx, StepError, StepInfo, StepLink,
     Timestamp,
@@ -21,16 +21,22 @@ use crate::clock::pause;
 use crate::machine::Task;
 use crate::panics::Caught;
 
+/// Where attempts are made. A strand has one, so that its attempts count on nothing that all strands share.
+pub(super) struct Home {
+    pub(super) core: Arc<Core>,
+    pub(super) run: Arc<Run>,
+}
+
 /// Makes an attempt; takes the arguments out of the task.
 ///
 /// `aborted` completes when the run's work under way is to stop; once that is so it is not polled again. `None` if the
 /// engine is being dropped: then there is no result, and nothing may be recorded.
 pub(super) async fn attempt(
-    core: &Arc<Core>,
-    run: &Arc<Run>,
+    home: &Arc<Home>,
     task: &mut Task,
     aborted: Aborted<'_>,
 ) -> Option<Result<Payload, Failure>> {
+    let Home { core, run } = &**home;
     let plan = run.definition.plan();
     // Written out only for those who look.
     let path = || plan.path_at(&task.at);
@@ -50,9 +56,9 @@ pub(super) async fn attempt(
     let args = std::mem::take(&mut task.args);
     // A span that nobody listens to is not worth entering at every poll.
     let result = if span.is_disabled() {
-        make(core, run, task, args, aborted).await
+        make(home, task, args, aborted).await
     } else {
-        Box::pin(make(core, run, task, args, aborted).instrument(span.clone())).await
+        Box::pin(make(home, task, args, aborted).instrument(span.clone())).await
     };
     let result = result?.and_then(|output| match output.len() {
         size if size > core.services.limits.payload => {
@@ -75,12 +81,12 @@ pub(super) async fn attempt(
 }
 
 async fn make(
-    core: &Arc<Core>,
-    run: &Arc<Run>,
+    home: &Arc<Home>,
     task: &Task,
     args: Vec<Payload>,
     aborted: Aborted<'_>,
 ) -> Option<Result<Payload, Failure>> {
+    let Home { core, run } = &**home;
     let plan = run.definition.plan();
     let Some(node) = plan.get(task.at.node) else {
         return Some(Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent()));
@@ -93,8 +99,7 @@ async fn make(
     });
     let time_left = time_left.flatten();
     let link = Arc::new(Link {
-        core: core.clone(),
-        run: run.clone(),
+        home: home.clone(),
         at: task.at.clone(),
         part: task.part,
         attempt: task.attempt,
@@ -103,11 +108,19 @@ async fn make(
         listens: AtomicBool::new(false),
     });
     let cx = StepCx::new(link.clone());
-    let future = Caught::new(|| call(core, run, node, task.part, cx, args));
+    let (at, part) = (task.at.node, task.part);
     match time_left {
-        None => Some(Cancellable { future, link, aborted, grace: None }.await),
-        // Boxed, so that the others need no room for it.
-        Some(left) => Box::pin(limit(core, link, left, future)).await,
+        None => {
+            let future = Caught::new(|| call(home, at, part, cx, args));
+            Some(Cancellable { future, link, aborted, grace: None }.await)
+        }
+        // Boxed, so that the others need no room for it. Called on a task of its own, so that a step that blocks its thread
+        // cannot hold up its own deadline.
+        Some(left) => {
+            let owner = home.clone();
+            let future = async move { Caught::new(|| call(&owner, at, part, cx, args)).await };
+            Box::pin(limit(core, link, left, future)).await
+        }
     }
 }
 
@@ -131,7 +144,7 @@ impl Future for Cancellable<'_> {
         if let Poll::Ready(result) = Pin::new(future).poll(cx) {
             return Poll::Ready(result);
         }
-        if !link.can_be_cancelled() || (!link.run.abort.is_raised() && aborted.as_mut().poll(cx).is_pending()) {
+        if !link.can_be_cancelled() || (!link.home.run.abort.is_raised() && aborted.as_mut().poll(cx).is_pending()) {
             return Poll::Pending;
         }
         let grace = grace.get_or_insert_with(|| Box::pin(grace_of(link.clone())));
@@ -142,18 +155,17 @@ impl Future for Cancellable<'_> {
 /// How long an attempt goes on that was cancelled.
 async fn grace_of(link: Arc<Link>) {
     if link.listens.load(Ordering::Acquire) {
-        let services = &link.core.services;
+        let services = &link.home.core.services;
         pause(&*services.clock, services.limits.grace).await;
     }
 }
 
-/// An attempt that may take this long. On a task of its own, so that a step that blocks its thread cannot hold up its own
-/// deadline.
+/// An attempt that may take this long, on a task of its own.
 async fn limit(
     core: &Core,
     link: Arc<Link>,
     left: Duration,
-    future: Caught<Payload>,
+    future: impl Future<Output = Result<Payload, Failure>> + Send + 'static,
 ) -> Option<Result<Payload, Failure>> {
     let attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
     tokio::select! {
@@ -169,13 +181,17 @@ async fn limit(
 
 /// Calls the function that the attempt is for.
 fn call(
-    core: &Arc<Core>,
-    run: &Run,
-    node: &Node,
+    home: &Home,
+    at: NodeIx,
     part: Part,
     cx: StepCx,
     args: Vec<Payload>,
 ) -> BoxFuture<'static, Result<Payload, StepError>> {
+    let Home { core, run } = home;
+    let missing = |what: String| -> BoxFuture<'static, Result<Payload, StepError>> {
+        Box::pin(ready(Err(StepError::permanent(what).of_kind(FailureKind::INVALID))))
+    };
+    let Some(node) = run.definition.plan().get(at) else { return missing("there is no such node".to_owned()) };
     if let (NodeKind::Call(action), Part::Work) = (&node.kind, part) {
         let (core, action) = (core.clone(), action.clone());
         let input = args.into_iter().next().unwrap_or_else(Payload::null);
@@ -189,10 +205,7 @@ fn call(
     });
     match function {
         Some(function) => function.call(cx, args),
-        None => {
-            let what = format!("node {} has no function for {}", cx.info().node, part.as_str());
-            Box::pin(ready(Err(StepError::permanent(what).of_kind(FailureKind::INVALID))))
-        }
+        None => missing(format!("node {} has no function for {}", cx.info().node, part.as_str())),
     }
 }
 
@@ -201,7 +214,7 @@ async fn cut_off(link: Arc<Link>) {
     if !link.can_be_cancelled() {
         return pending().await;
     }
-    link.run.abort.raised().await;
+    link.home.run.abort.raised().await;
     grace_of(link).await;
 }
 
@@ -211,8 +224,7 @@ fn cancelled() -> Failure {
 
 /// The engine's side of a running step.
 struct Link {
-    core: Arc<Core>,
-    run: Arc<Run>,
+    home: Arc<Home>,
     at: Address,
     part: Part,
     attempt: Attempt,
@@ -233,10 +245,11 @@ impl Link {
 impl StepLink for Link {
     fn info(&self) -> &StepInfo {
         self.info.get_or_init(|| {
-            let plan = self.run.definition.plan();
+            let run = &self.home.run;
+            let plan = run.definition.plan();
             let path = NodePath::new(plan.clone(), self.at.clone());
-            let (tenant, workflow) = (self.run.key.tenant.clone(), plan.name().clone());
-            let mut info = StepInfo::new(tenant, self.run.key.run, workflow, plan.version(), path, self.attempt);
+            let (tenant, workflow) = (run.key.tenant.clone(), plan.name().clone());
+            let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, self.attempt);
             info.part = self.part;
             info.deadline = self.deadline;
             info
@@ -244,31 +257,26 @@ impl StepLink for Link {
     }
 
     fn progress(&self, data: Payload) {
-        self.run.watch.tell(|| RunEvent::Progress { node: self.run.definition.plan().path_at(&self.at), data });
+        let run = &self.home.run;
+        run.watch.tell(|| RunEvent::Progress { node: run.definition.plan().path_at(&self.at), data });
     }
 
     fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.since(self.core.services.clock.now()))
+        self.deadline.map(|deadline| deadline.since(self.home.core.services.clock.now()))
     }
 
     fn is_cancelled(&self) -> bool {
-        (self.can_be_cancelled() && self.run.abort.is_raised()) || self.core.is_stopping()
+        (self.can_be_cancelled() && self.home.run.abort.is_raised()) || self.home.core.is_stopping()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         self.listens.store(true, Ordering::Release);
-        let (core, run) = (self.core.clone(), self.can_be_cancelled().then(|| self.run.clone()));
+        let (home, can_be_cancelled) = (self.home.clone(), self.can_be_cancelled());
         Box::pin(async move {
-            let aborted = async {
-                match &run {
-                    Some(run) => run.abort.raised().await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 biased;
-                () = aborted => {}
-                () = core.stopping() => {}
+                () = home.run.abort.raised(), if can_be_cancelled => {}
+                () = home.core.stopping() => {}
             }
         })
     }

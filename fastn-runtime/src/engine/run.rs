@@ -103,7 +103,9 @@ impl Run {
         if state.left {
             return Err(Error::new(ErrorKind::Closed, "answer attempt").with("run", self.key.run));
         }
-        let event = state.machine.judge(task, result, now, services.chance.next());
+        // A number that all runs share is drawn only where it is needed.
+        let chance = if result.is_err() { services.chance.next() } else { 0 };
+        let event = state.machine.judge(task, result, now, chance);
         state.in_work = state.in_work.saturating_sub(1);
         let relaxed = self.is_relaxed(task).then(|| state.relaxed.clone().unwrap_or_else(|| state.last.clone()));
         let mut pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{Then, Written};
 
-use super::attempt::attempt;
+use super::attempt::{Home, attempt};
 use super::core::Core;
 use super::pending::Pending;
 use super::run::Run;
@@ -30,6 +30,7 @@ fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
 pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
     let mut next = Some(task);
     let mut unwritten = Unwritten::default();
+    let home = Arc::new(Home { core: core.clone(), run: run.clone() });
     // One for all attempts: waiting costs something only where one is not done at once.
     let mut aborted = pin!(run.abort.raised());
     while let Some(mut task) = next.take() {
@@ -37,7 +38,7 @@ pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
             // Not begun, not recorded: whoever opens the store next makes it.
             return run.forgo();
         }
-        let Some(result) = attempt(core, run, &mut task, aborted.as_mut()).await else { return run.forgo() };
+        let Some(result) = attempt(&home, &mut task, aborted.as_mut()).await else { return run.forgo() };
         let mut pending = match run.answer(&core.services, &task, result) {
             Ok(pending) => pending,
             Err(error) => return lose(core, run, error),

@@ -35,6 +35,8 @@ struct Queue {
     /// What will become of the group that is being committed.
     in_hand: Option<Arc<Fate>>,
     closed: bool,
+    /// Nobody takes groups until there is news.
+    idle: bool,
     /// The size of the group that was last taken, from which the next will not differ much.
     last: Size,
 }
@@ -94,8 +96,11 @@ impl Journal {
         let entry = entry(group)?;
         group.entries.push(entry);
         let ticket = Ticket { fate: group.fate.clone(), place: group.entries.len() - 1 };
+        let idle = std::mem::take(&mut queue.idle);
         drop(queue);
-        self.queued.notify_one();
+        if idle {
+            self.queued.notify_one();
+        }
         Ok(ticket)
     }
 
@@ -125,6 +130,7 @@ impl Journal {
                 queue.last = group.as_ref().map_or(queue.last, Group::size);
                 // At once, so that there is no moment in which nobody would decide its fate.
                 queue.in_hand = group.as_ref().map(|group| group.fate.clone());
+                queue.idle = group.is_none();
                 (group, queue.closed)
             };
             let Some(group) = group else {

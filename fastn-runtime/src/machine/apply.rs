@@ -309,10 +309,12 @@ impl Machine {
 
     /// A node is done: those that waited for it may go on.
     fn complete(&mut self, slot: Slot, output: Payload, todo: &mut Vec<Todo>) -> Result<()> {
-        let plan = self.plan.clone();
+        // Borrowed and not cloned: all runs of the plan share the count.
+        let plan = &*self.plan;
         let node = plan.node(slot.node);
         if node.policy.undo.is_some() {
-            self.undo.remember(self.address(slot)?, output.clone());
+            let at = self.address(slot)?;
+            self.undo.remember(at, output.clone());
         }
         let scope = self.scopes.get_mut(slot.scope)?;
         for source in &node.inputs {
