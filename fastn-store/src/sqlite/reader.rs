@@ -1,7 +1,7 @@
 //! The thing on the reader's thread: what only looks.
 
 use fastn_core::{Result, TenantId};
-use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
 use super::connection::open_reader;
 use super::fault::fault;
@@ -22,22 +22,23 @@ impl Reader {
     /// Reads a run as of one moment.
     pub(super) fn read(&mut self, key: &RunKey) -> Result<Option<History>> {
         const OP: &str = "read run";
-        let conn = Transaction::new_unchecked(&self.conn, TransactionBehavior::Deferred).map_err(fault(OP))?;
+        let conn = &self.conn;
         let mut select = conn
             .prepare_cached(select_runs!(
                 "WHERE e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND e.run_id = ?2"
             ))
             .map_err(fault(OP))?;
         let mut rows = select.query((key.tenant.as_str(), key.run.as_bytes())).map_err(fault(OP))?;
+        // As long as this row is not left, everything is read as of the moment at which it was found.
         let Some(row) = rows.next().map_err(fault(OP))? else {
             return Ok(None);
         };
         let (run, input) = (summary(row)?, input(row)?);
-        let mut pieces = Pieces::read(&conn, run.no)?;
+        let mut pieces = Pieces::read(conn, run.no)?;
         // What a run that ended or waits has in the journal was moved when it did. The journal may be long, and many runs
         // may be read because their time has come.
         if matches!(run.status, RunStatus::Pending | RunStatus::Running) {
-            journal::read_tail(&conn, run.no, &mut pieces)?;
+            journal::read_tail(conn, run.no, &mut pieces)?;
         }
         Ok(Some(History { run, input, records: pieces.records()? }))
     }
