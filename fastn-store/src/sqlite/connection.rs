@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::fault::{corrupt, fault};
@@ -94,6 +95,9 @@ fn connect(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags).map_err(fault(OP))?;
     conn.busy_timeout(BUSY).map_err(fault(OP))?;
     conn.set_prepared_statement_cache_capacity(64);
+    // Plans do not depend on the values that are bound. Without this, SQLite prepares a statement anew whenever one of them
+    // could decide whether a partial index serves, which is at every run that is read.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault(OP))?;
     Ok(conn)
 }
 

@@ -8,13 +8,14 @@ use fastn_core::plan::PlanHash;
 use fastn_core::{
     Event, ExecutorId, Outcome, Payload, Record, Result, RunId, TenantId, Timestamp, Version, WorkflowName,
 };
-use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
+use rusqlite::{Connection, OptionalExtension, StatementStatus};
 
 use super::commit::commit;
 use super::connection::open_writer;
 use super::lease;
 use super::options::SqliteOptions;
+use super::row::select_runs;
 use super::state::State;
 use crate::{Batch, DefinitionKey, LeaseAsk, NewRun, RunKey, RunNo, RunStatus, Then, Turn, Write, Written};
 
@@ -120,5 +121,24 @@ fn a_run_is_created_waits_and_ends_by_few_statements_each() {
         assert_eq!(waits, FRAME - 1 + 2 * many, "{many} runs wait, and the journal gets nothing");
         let ended = store.turn(&runs, 2, Then::End(RunStatus::Succeeded));
         assert_eq!(ended, FRAME - 1 + 4 * many, "{many} runs that waited are looked up and end");
+    }
+}
+
+#[test]
+fn no_statement_is_prepared_anew_because_other_values_are_bound() {
+    let mut store = Store::open();
+    store.create(0..20);
+    let ways = [
+        select_runs!("WHERE e.run_no = ?1"),
+        select_runs!("WHERE e.tenant_no = 1 AND e.run_id = ?1"),
+        "SELECT status, wake_at, holder FROM flow_executions WHERE run_no = ?1",
+        "SELECT run_no FROM flow_executions WHERE finished_at < ?1",
+    ];
+    for sql in ways {
+        let mut select = store.conn.prepare(sql).expect("it is SQL");
+        for value in 1..20 {
+            select.query_row([value], |_| Ok(())).optional().expect("it can be asked");
+        }
+        assert_eq!(select.get_status(StatementStatus::RePrepare), 0, "{sql}");
     }
 }
