@@ -27,14 +27,14 @@ async fn poll_once(future: impl Future) {
 
 /// Gives every task of the test its turn so often that whatever can happen has happened: they share one thread, and what
 /// they work on is in memory.
-async fn settled() {
+pub(crate) async fn settled() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
 }
 
 /// Waits for a future; panics if that takes too long.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let Ok(value) = tokio::time::timeout(Duration::from_secs(5), future).await else { panic!("{what} takes too long") };
     value
 }
@@ -182,51 +182,6 @@ async fn nothing_is_undone_before_the_failure_of_a_relaxed_step_is_written() {
     let engine = open_on(&store).serve(&flow).open().await.unwrap();
     engine.start(&flow, 1).key("k").await.unwrap().output().await.unwrap_err();
     assert_eq!(log.take(), ["a", "failure written: true"]);
-}
-
-/// The items that were begun, and the step after them, while no commit comes back.
-async fn begun_without_the_disk(durability: Durability) -> (Vec<String>, Vec<String>) {
-    let log = Log::default();
-    let items = |n: u64| async move { Res::Ok((0..n).collect::<Vec<_>>()) };
-    let sum = {
-        let log = log.clone();
-        move |items: Vec<u64>| {
-            log.note("sum");
-            async move { Res::Ok(items.into_iter().sum::<u64>()) }
-        }
-    };
-    let flow = workflow("w")
-        .define(|flow, n| {
-            let list = flow.step("items", items, n);
-            let done = flow.each("each", list.at_most(1), |flow, item| {
-                flow.step("item", noted(&log, "item").durability(durability), item)
-            });
-            flow.step("sum", sum, done)
-        })
-        .unwrap();
-    // The run is created and has its list.
-    let store = SlowStore::new(memory(), 9, 2);
-    let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
-    let run = engine.start(&flow, 5).await.unwrap();
-    settled().await;
-    let before = log.take();
-    store.commits.add_permits(100);
-    assert_eq!(soon("the run", run.output()).await.unwrap(), 10);
-    (before, log.take())
-}
-
-#[tokio::test]
-async fn an_item_does_not_wait_until_the_one_before_it_is_written_and_what_follows_all_does() {
-    let (before, after) = begun_without_the_disk(Durability::Strict).await;
-    assert_eq!(before, ["item"; 5]);
-    assert_eq!(after, ["sum"]);
-}
-
-#[tokio::test]
-async fn an_item_that_may_happen_only_once_waits_until_its_start_is_written() {
-    let (before, after) = begun_without_the_disk(Durability::AtMostOnce).await;
-    assert_eq!(before, ["item"]);
-    assert_eq!(after, ["item", "item", "item", "item", "sum"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What fastn promises, seen through its front door.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
+mod ahead;
 mod connectors;
 mod cost;
 mod crash_sweep;
