@@ -3,6 +3,7 @@
 //! A measurement is one process: `PROGRAM measure CASE SYSTEM STORE DURABILITY SIZE FOLDER [URL]`. It prints its
 //! figures as JSON, one a line, and exits with 0; or says on standard error why not, and exits with something else.
 
+mod allocator;
 mod ask;
 mod dag;
 mod figure;

@@ -1,0 +1,99 @@
+//! What becomes true together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fastn_core::{Payload, Timestamp};
+
+use super::{DefinitionKey, RunKey, RunNo, RunStatus};
+
+/// Writes that must become true together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The token of the lease under which turns are written and new runs are held. Without one, only runs can be
+    /// created, and nobody holds them.
+    pub lease: Option<u64>,
+    /// The present time.
+    pub now: Timestamp,
+    /// The writes.
+    pub writes: Vec<Write>,
+}
+
+/// One write of a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Write {
+    /// A new run.
+    Create(Arc<NewRun>),
+    /// Something happened in a run.
+    Turn(Turn),
+}
+
+/// A run that is to be.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its identity.
+    pub key: RunKey,
+    /// What it runs.
+    pub definition: DefinitionKey,
+    /// The plan of that definition for those who read the run without its program: see
+    /// [`Plan::to_editor_json`](fastn_core::Plan::to_editor_json). Kept once for each definition.
+    pub plan: Option<Arc<str>>,
+    /// What it is given.
+    pub input: Payload,
+    /// When it was started.
+    pub created_at: Timestamp,
+}
+
+/// Records that are added to a run, and what is to be next.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The run.
+    pub run: RunNo,
+    /// The sequence number of its first record here.
+    pub first: u64,
+    /// How many records there are.
+    pub count: u32,
+    /// The records: a CBOR sequence, see [`Record`].
+    pub records: Bytes,
+    /// What is next for the run.
+    pub then: Then,
+}
+
+/// What is next for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Then {
+    /// It goes on at once.
+    Run,
+    /// Nothing happens before this time, unless something comes from outside.
+    Wait(Timestamp),
+    /// It has ended in this way: nobody holds it any more. The last record is
+    /// [`Finished`](fastn_core::Event::Finished).
+    End(RunStatus),
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Written {
+    /// The run was created.
+    Created(RunNo),
+    /// There is a run of that id already; nothing was written. The caller compares.
+    Exists(Box<Existing>),
+    /// The turn was written, now or before.
+    Turned,
+}
+
+/// What was found instead of created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// Its number.
+    pub no: RunNo,
+    /// What it runs.
+    pub definition: DefinitionKey,
+    /// What it was given.
+    pub input: Payload,
+    /// How it stands.
+    pub status: RunStatus,
+}

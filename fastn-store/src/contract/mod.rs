@@ -1,0 +1,17 @@
+//! The contract between an engine and the place where its runs live.
+
+mod batch;
+mod claim;
+mod lease;
+mod query;
+mod run;
+mod status;
+mod store;
+
+pub use self::batch::{Batch, Existing, NewRun, Then, Turn, Write, Written};
+pub use self::claim::{ClaimAsk, Claimed};
+pub use self::lease::{Lease, LeaseAsk};
+pub use self::query::{Page, RunQuery};
+pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};
+pub use self::status::RunStatus;
+pub use self::store::Store;

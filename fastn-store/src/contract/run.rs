@@ -1,0 +1,72 @@
+//! A run, and what is known of it.
+
+use fastn_core::plan::PlanHash;
+use fastn_core::{Outcome, Payload, Record, RunId, TenantId, Timestamp, Version, WorkflowName};
+
+use super::RunStatus;
+
+/// A run's identity: its tenant and its id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunKey {
+    /// Whose run it is.
+    pub tenant: TenantId,
+    /// The run.
+    pub run: RunId,
+}
+
+/// A store's own short number for a run, growing with the order of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunNo(pub u64);
+
+/// What a run was started with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DefinitionKey {
+    /// The workflow.
+    pub workflow: WorkflowName,
+    /// Its version.
+    pub version: Version,
+    /// The shape of its plan: see [`fastn_core::Plan::shape`].
+    pub shape: PlanHash,
+}
+
+/// A run without its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Its identity.
+    pub key: RunKey,
+    /// Its number: where [`RunQuery::before`] continues.
+    pub no: RunNo,
+    /// What it runs.
+    pub definition: DefinitionKey,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Before when nothing happens, while it waits.
+    pub wake_at: Option<Timestamp>,
+    /// The token of the lease that holds it, if one does.
+    pub holder: Option<u64>,
+}
+
+/// A run and its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The run.
+    pub run: RunSummary,
+    /// What it was given.
+    pub input: Payload,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+}
+
+impl History {
+    /// How the run ended; `None` while it has not.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self.records.last().map(|record| &record.event) {
+            Some(fastn_core::Event::Finished { outcome }) => Some(outcome),
+            _ => None,
+        }
+    }
+}

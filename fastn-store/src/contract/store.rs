@@ -1,0 +1,81 @@
+//! What a store does.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use fastn_core::{Result, TenantId, Timestamp};
+
+use super::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Written};
+
+/// Where runs live between two turns.
+///
+/// # Contract
+/// * [`commit`](Store::commit) is atomic: all writes of a batch become durable together, or none does. When it returns
+///   `Ok`, they are on disk (as far as the store promises disks).
+/// * It is fenced: under a lease that has ended or was taken over, it writes nothing and returns
+///   [`ErrorKind::Fenced`](fastn_core::ErrorKind::Fenced).
+/// * It is idempotent by key: a batch that is committed again after an unknown outcome changes nothing. A run is known by
+///   its tenant and id, a turn by its run and its first sequence number.
+/// * The records of one run are read back in the order in which they were committed, without gaps; the first has
+///   sequence number 0.
+/// * A run is in the hands of one lease at a time.
+/// * Time is an argument. A store never asks the clock.
+///
+/// # Errors
+/// Of every method: [`Unavailable`](fastn_core::ErrorKind::Unavailable) if trying again may help,
+/// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if stored data cannot be read,
+/// [`Closed`](fastn_core::ErrorKind::Closed) after [`close`](Store::close); and what the method says itself.
+///
+/// # Cancel safety
+/// Of every method: dropping the future does not undo the call; it may still take effect.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// What this store is, for people: `memory`, `sqlite:/var/lib/shop.db`.
+    fn name(&self) -> String;
+
+    /// Takes a lease, under which runs are created, claimed and continued.
+    ///
+    /// # Errors
+    /// [`Locked`](fastn_core::ErrorKind::Locked) if the store allows one lease at a time and another live process
+    /// holds it.
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease>;
+
+    /// Extends a lease to `until`.
+    ///
+    /// # Errors
+    /// [`Fenced`](fastn_core::ErrorKind::Fenced) if it has ended.
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()>;
+
+    /// Ends a lease; its runs can be claimed by others at once. Ending it twice is no error.
+    async fn release(&self, lease: &Lease) -> Result<()>;
+
+    /// Makes a batch of writes true together. One result per write, in their order.
+    ///
+    /// # Errors
+    /// [`Fenced`](fastn_core::ErrorKind::Fenced) as above;
+    /// [`Invalid`](fastn_core::ErrorKind::Invalid) if a turn is for a run that the lease does not hold or leaves a gap.
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
+
+    /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.
+    /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone.
+    ///
+    /// # Errors
+    /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>>;
+
+    /// Gives a run, with its records; `None` if there is none of that id.
+    async fn read(&self, run: &RunKey) -> Result<Option<History>>;
+
+    /// Gives the plan of a definition as it was with the first run of it; `None` if there was none.
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>>;
+
+    /// Lists runs, newest first.
+    async fn list(&self, query: RunQuery) -> Result<Page>;
+
+    /// Deletes up to `limit` runs that finished before `before`; returns how many.
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Waits for what is under way, then frees every thread, file and connection. Every later call is
+    /// [`Closed`](fastn_core::ErrorKind::Closed).
+    async fn close(&self) -> Result<()>;
+}
