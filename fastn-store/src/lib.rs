@@ -7,6 +7,8 @@ mod contract;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "sqlite")]
+mod journal;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;

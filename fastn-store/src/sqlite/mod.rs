@@ -8,7 +8,6 @@ mod commit;
 mod connection;
 mod create;
 mod definitions;
-mod draft;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

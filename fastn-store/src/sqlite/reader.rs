@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
 use super::connection::open_reader;
 use super::fault::fault;
-use super::history::Pieces;
+use super::history::read_history;
 use super::journal;
 use super::row::{input, select_runs, stored, summary};
 use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunStatus, RunSummary};
@@ -34,7 +34,7 @@ impl Reader {
             return Ok(None);
         };
         let (run, input) = (summary(row)?, input(row)?);
-        let mut pieces = Pieces::read(conn, run.no)?;
+        let mut pieces = read_history(conn, run.no)?;
         // What a run that ended or waits has in the journal was moved when it did. The journal may be long, and many runs
         // may be read because their time has come.
         if matches!(run.status, RunStatus::Pending | RunStatus::Running) {

@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpointer;
 use super::commit::{Answer, commit};
 use super::connection::{check_setting, open_writer, transact};
-use super::draft::size_of;
 use super::fault::fault;
 use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
 use super::{claim, lease};
+use crate::journal::size_of;
 use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk};
 
 /// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
