@@ -7,9 +7,11 @@ mod contract;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod journal;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod standing;
@@ -20,6 +22,8 @@ pub use crate::contract::{
     RunStatus, RunSummary, Store, Then, Turn, Write, Written,
 };
 pub use crate::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use crate::postgres::{LeaseClock, PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use crate::url::open;

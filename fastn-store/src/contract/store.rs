@@ -57,7 +57,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
 
     /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.
-    /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone.
+    /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone. Fewer than asked for need not be all there
+    /// are: the store may leave some for other executors, for a while.
     ///
     /// # Errors
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.

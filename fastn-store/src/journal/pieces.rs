@@ -15,6 +15,18 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
+    /// The records from this one on.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn after(first: u64) -> Self {
+        Self { next: first, bytes: Vec::new() }
+    }
+
+    /// The sequence number of the record that comes next, and the records as they are stored.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn into_bytes(self) -> (u64, Vec<u8>) {
+        (self.next, self.bytes)
+    }
+
     /// Adds the piece that follows. One that is there already is passed over.
     ///
     /// # Errors
