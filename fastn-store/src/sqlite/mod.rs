@@ -1,6 +1,6 @@
 //! The SQLite store: one file, one executor at a time, many steps per commit.
 //!
-//! What is written when is told in `migrations/0001_runs.sql`.
+//! What is written when is told in `migrations`.
 
 mod checkpoint;
 mod claim;
@@ -9,6 +9,7 @@ mod connection;
 mod create;
 mod definitions;
 mod draft;
+mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
