@@ -19,7 +19,7 @@ pub enum ErrorKind {
     NotFound = 1,
     /// It exists already.
     AlreadyExists = 2,
-    /// The same id was used before for something different.
+    /// The same id was used before for something different, or it was changed since the caller looked.
     Conflict = 3,
     /// The lease was lost: another executor owns the runs now, and nothing was written.
     Fenced = 4,

@@ -131,6 +131,14 @@ name! {
     /// The name by which an executor is known to people.
     ExecutorId
 }
+name! {
+    /// What a value that is kept beside runs is, such as `schedule`.
+    EntryKind
+}
+name! {
+    /// The name of a value that is kept beside runs, unique inside its tenant and kind.
+    EntryName
+}
 
 impl Default for TenantId {
     /// The tenant of hosts that have only one: `default`.

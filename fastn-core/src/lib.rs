@@ -26,7 +26,9 @@ pub use crate::definition::{Definition, Functions, Workflow};
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
 pub use crate::event::{Address, Event, Outcome, Part, Record};
 pub use crate::failure::{Failure, FailureKind, StepError};
-pub use crate::id::{Attempt, ExecutorId, InvalidName, NodeName, RunId, TenantId, Version, WorkflowName};
+pub use crate::id::{
+    Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, RunId, TenantId, Version, WorkflowName,
+};
 pub use crate::op::{ActionRef, Op};
 pub use crate::payload::{ContentType, Payload};
 pub use crate::plan::{Draft, Plan, PlanFault, PlanFaults};

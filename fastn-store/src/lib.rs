@@ -4,6 +4,7 @@
 //! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
 mod contract;
+mod entries;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -18,8 +19,8 @@ mod standing;
 mod url;
 
 pub use crate::contract::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
-    RunStatus, RunSummary, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, Expect, History, Lease, LeaseAsk, NewRun, Page,
+    Put, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Store, Then, Turn, Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 
+use crate::entries::Entries;
 use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
 use crate::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
-    RunStatus, RunSummary, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, History, Lease, LeaseAsk, NewRun, Page, Put,
+    Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Store, Then, Turn, Write, Written,
 };
 
 /// Keeps runs in memory, for tests and for work that need not survive the process.
@@ -32,6 +33,7 @@ struct House {
     by_key: HashMap<RunKey, RunNo>,
     plans: HashMap<(TenantId, DefinitionKey), Arc<str>>,
     last_run: u64,
+    entries: Entries,
 }
 
 struct Run {
@@ -64,6 +66,25 @@ impl MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryStore")
+    }
+}
+
+#[async_trait]
+impl Repository for MemoryStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        self.with(|house| Ok(house.entries.get(key)))
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        self.with(|house| house.entries.put(put))
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        self.with(|house| Ok(house.entries.scan(&scan)))
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        self.with(|house| Ok(house.entries.latest(kind)))
     }
 }
 

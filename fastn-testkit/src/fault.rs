@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    RunQuery, Scan, Store, Written,
 };
 use tokio::sync::Semaphore;
 
@@ -24,7 +25,7 @@ pub enum Fault {
 /// Decides what goes wrong with which commit; they are counted from 0.
 type Decide = Box<dyn FnMut(u64, &Batch) -> Option<Fault> + Send>;
 
-/// A store whose commits, claims and reads fail as the test says; everything else goes through.
+/// A store whose commits, claims, reads and puts fail as the test says; everything else goes through.
 #[derive(Clone)]
 pub struct FaultStore {
     inner: Arc<dyn Store>,
@@ -35,14 +36,25 @@ pub struct FaultStore {
     /// How many claims are still to lose their answers, and how many reads to be refused.
     lost_claims: Arc<AtomicU64>,
     refused_reads: Arc<AtomicU64>,
+    /// How many puts are still to be refused, and how many to lose their answers.
+    refused_puts: Arc<AtomicU64>,
+    lost_puts: Arc<AtomicU64>,
 }
 
 impl FaultStore {
     /// Wraps a store. `decide` is asked before each commit what goes wrong with it, if anything.
     pub fn new(inner: Arc<dyn Store>, decide: impl FnMut(u64, &Batch) -> Option<Fault> + Send + 'static) -> Self {
         let (decide, claims) = (Arc::new(Mutex::new(Box::new(decide) as Decide)), Arc::new(Semaphore::new(1)));
-        let (lost_claims, refused_reads) = (Arc::default(), Arc::default());
-        Self { inner, decide, commits: Arc::default(), claims, lost_claims, refused_reads }
+        Self {
+            inner,
+            decide,
+            commits: Arc::default(),
+            claims,
+            lost_claims: Arc::default(),
+            refused_reads: Arc::default(),
+            refused_puts: Arc::default(),
+            lost_puts: Arc::default(),
+        }
     }
 
     /// Claims wait until [`FaultStore::let_claims`]: a store that is slow to say which runs there are.
@@ -71,6 +83,16 @@ impl FaultStore {
         self
     }
 
+    /// The next so many puts of entries are refused.
+    pub fn refuse_puts(&self, count: u64) {
+        self.refused_puts.store(count, Ordering::SeqCst);
+    }
+
+    /// The answers of the next so many puts of entries are lost, although they took effect.
+    pub fn lose_puts(&self, count: u64) {
+        self.lost_puts.store(count, Ordering::SeqCst);
+    }
+
     /// How many commits were asked for.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
@@ -80,6 +102,29 @@ impl FaultStore {
 impl fmt::Debug for FaultStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FaultStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Repository for FaultStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        if is_one_more(&self.refused_puts) {
+            return Err(asked_for(ErrorKind::Unavailable, "put entry"));
+        }
+        let version = self.inner.put(put).await?;
+        if is_one_more(&self.lost_puts) { Err(asked_for(ErrorKind::Unavailable, "put entry")) } else { Ok(version) }
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        self.inner.scan(scan).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        self.inner.latest(kind).await
     }
 }
 

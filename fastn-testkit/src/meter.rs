@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    RunQuery, Scan, Store, Write, Written,
 };
 
 /// What a store was asked to do.
@@ -19,8 +20,12 @@ pub struct Cost {
     pub writes: u64,
     /// Bytes of the records in those.
     pub record_bytes: u64,
-    /// Reads of any kind.
+    /// Reads of runs, of any kind.
     pub reads: u64,
+    /// Puts of entries.
+    pub puts: u64,
+    /// Looks at entries.
+    pub looks: u64,
 }
 
 /// Passes everything on and counts it, for tests that hold what a workflow costs. Clones count together.
@@ -45,6 +50,10 @@ impl MeterStore {
         count(&mut self.cost.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    fn count_look(&self) {
+        self.count(|cost| cost.looks = cost.looks.saturating_add(1));
+    }
+
     fn count_read(&self) {
         self.count(|cost| cost.reads = cost.reads.saturating_add(1));
     }
@@ -53,6 +62,29 @@ impl MeterStore {
 impl fmt::Debug for MeterStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MeterStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Repository for MeterStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        self.count_look();
+        self.inner.get(key).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        self.count(|cost| cost.puts = cost.puts.saturating_add(1));
+        self.inner.put(put).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        self.count_look();
+        self.inner.scan(scan).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        self.count_look();
+        self.inner.latest(kind).await
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use fastn::core::EntryKind;
 use fastn::prelude::*;
-use fastn::store::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, Store, Written};
+use fastn::store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    Scan, Store, Written,
+};
 use tokio::sync::Semaphore;
 
 /// A store that answers claims only when it may, although they take effect at once, and commits only when it may.
@@ -22,6 +26,25 @@ impl SlowStore {
 impl std::fmt::Debug for SlowStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SlowStore")
+    }
+}
+
+#[async_trait::async_trait]
+impl Repository for SlowStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>, Error> {
+        self.inner.get(key).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64, Error> {
+        self.inner.put(put).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>, Error> {
+        self.inner.scan(scan).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64, Error> {
+        self.inner.latest(kind).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The SQLite store: one file, one executor at a time, many steps per commit.
 //!
-//! What is written when is told in `migrations/0001_runs.sql`.
+//! What is written when is told in `migrations`.
 
 mod checkpoint;
 mod claim;
@@ -8,6 +8,7 @@ mod commit;
 mod connection;
 mod create;
 mod definitions;
+mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

@@ -59,6 +59,11 @@ impl Reader {
             .map_err(fault(OP))
     }
 
+    /// What is kept beside runs is read with this.
+    pub(super) const fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
     /// Lists runs, newest first.
     pub(super) fn list(&mut self, query: &RunQuery) -> Result<Page> {
         const OP: &str = "list runs";

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Result, TenantId, Timestamp};
 use tokio::sync::oneshot;
 
+use super::entries;
 use super::options::SqliteOptions;
 use super::reader::Reader;
 use super::worker::Worker;
 use super::writer::{Queue, Request, Writer};
 use crate::standing::closed;
 use crate::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    RunQuery, Scan, Store, Written,
 };
 
 /// Keeps runs in an SQLite database.
@@ -76,6 +78,27 @@ impl Drop for Reminder {
             // Whoever waits for an answer learns that there will be none.
             queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
+    }
+}
+
+#[async_trait]
+impl Repository for SqliteStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        let key = key.clone();
+        self.reader.ask(move |reader| entries::get(reader.conn(), &key)).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        self.writer.ask(move |writer| writer.put(&put)).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        self.reader.ask(move |reader| entries::scan(reader.conn(), &scan)).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        let kind = kind.clone();
+        self.reader.ask(move |reader| entries::latest(reader.conn(), &kind)).await
     }
 }
 

@@ -14,9 +14,9 @@ use super::connection::{check_setting, open_writer, transact};
 use super::fault::fault;
 use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
-use super::{claim, lease};
+use super::{claim, entries, lease};
 use crate::journal::size_of;
-use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk};
+use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put};
 
 /// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
 const ENOUGH: usize = 4 << 20;
@@ -108,6 +108,10 @@ impl Writer {
 
     pub(super) fn claim(&mut self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
         claim::claim(&self.conn, &mut self.state, ask)
+    }
+
+    pub(super) fn put(&mut self, put: &Put) -> Result<u64> {
+        entries::put(&self.conn, put)
     }
 
     /// Deletes runs that ended before a time, the oldest first.

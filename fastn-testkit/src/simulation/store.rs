@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use fastn_core::{BoxFuture, Error, ErrorKind, Result, TenantId, Timestamp};
+use fastn_core::{BoxFuture, EntryKind, Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    RunQuery, Scan, Store, Write, Written,
 };
 use tokio::sync::oneshot;
 
@@ -141,6 +142,29 @@ fn told(batch: &Batch) -> String {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wire({:?})", self.process)
+    }
+}
+
+#[async_trait]
+impl Repository for Wire {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        let (at, key) = (self.clone(), key.clone());
+        self.pass("get", Box::pin(async move { at.store.get(&key).await })).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        let at = self.clone();
+        self.pass("put", Box::pin(async move { at.store.put(put).await })).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        let at = self.clone();
+        self.pass("scan", Box::pin(async move { at.store.scan(scan).await })).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        let (at, kind) = (self.clone(), kind.clone());
+        self.pass("latest", Box::pin(async move { at.store.latest(&kind).await })).await
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use fastn_core::{Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
+    RunQuery, Scan, Store, Written,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +61,25 @@ impl MortalStore {
 impl fmt::Debug for MortalStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MortalStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Repository for MortalStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        self.pass(self.inner.get(key)).await
+    }
+
+    async fn put(&self, put: Put) -> Result<u64> {
+        self.pass(self.inner.put(put)).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
+        self.pass(self.inner.scan(scan)).await
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        self.pass(self.inner.latest(kind)).await
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use fastn_core::plan::PlanHash;
-use fastn_core::{ContentType, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
+use fastn_core::{ContentType, EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, MemoryStore, Page, RunKey, RunNo, RunQuery,
-    Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk, MemoryStore, Page, Put,
+    Repository, RunKey, RunNo, RunQuery, Scan, Store, Then, Turn, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -52,6 +52,15 @@ pub(crate) enum Flaw {
     RoundsNumbers,
     LosesEmptyValues,
     CutsHugeValues,
+    SwapsWithoutComparing,
+    ComparesBeforeItSwaps,
+    GivesVersionsAgain,
+    CountsVersionsOfEachEntry,
+    CutsEntriesAtNul,
+    ListsEntriesOfAllTenants,
+    ListsTheFirstEntriesForEver,
+    ListsEntriesByLength,
+    HidesDeletions,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -75,6 +84,9 @@ struct Memory {
     overwritten: HashMap<RunKey, Payload>,
     claims: BTreeSet<u64>,
     late: Option<Batch>,
+    /// How often each entry was put since it was created.
+    puts: HashMap<EntryKey, u64>,
+    deletions: u64,
 }
 
 impl BrokenStore {
@@ -174,11 +186,88 @@ impl BrokenStore {
         }
     }
 
+    fn damage_entry(&self, entry: &mut Entry) {
+        match self.flaw {
+            Flaw::CutsEntriesAtNul => {
+                let end = entry.value.iter().position(|byte| *byte == 0).unwrap_or(entry.value.len());
+                entry.value.truncate(end);
+            }
+            Flaw::GivesVersionsAgain | Flaw::CountsVersionsOfEachEntry => {
+                entry.version = self.memory().puts.get(&entry.key).copied().unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+
     async fn all(&self) -> Vec<fastn_store::RunSummary> {
         let mut runs =
             self.inner.list(RunQuery { limit: u32::MAX, ..RunQuery::default() }).await.map_or(vec![], |page| page.runs);
         runs.reverse();
         runs
+    }
+}
+
+#[async_trait]
+impl Repository for BrokenStore {
+    async fn get(&self, key: &EntryKey) -> Result<Option<Entry>> {
+        let mut entry = self.inner.get(key).await?;
+        if let Some(entry) = &mut entry {
+            self.damage_entry(entry);
+        }
+        Ok(entry)
+    }
+
+    async fn put(&self, mut put: Put) -> Result<u64> {
+        match self.flaw {
+            Flaw::SwapsWithoutComparing => put.expect = Expect::Any,
+            Flaw::ComparesBeforeItSwaps => {
+                let found = self.inner.get(&put.key).await?.map(|entry| entry.version);
+                if put.expect.admits(found) {
+                    put.expect = Expect::Any;
+                }
+                // Whoever else wants the same looks now.
+                tokio::task::yield_now().await;
+            }
+            // An entry that is created anew begins with its first version.
+            Flaw::GivesVersionsAgain | Flaw::CountsVersionsOfEachEntry => {
+                let found = self.get(&put.key).await?.map(|entry| entry.version);
+                if let Expect::Version(version) = put.expect
+                    && found == Some(version)
+                {
+                    put.expect = Expect::Any;
+                }
+            }
+            _ => {}
+        }
+        let (key, deletes) = (put.key.clone(), put.value.is_none());
+        let version = self.inner.put(put).await?;
+        let mut memory = self.memory();
+        memory.deletions += u64::from(deletes);
+        let puts = memory.puts.entry(key).or_default();
+        *puts = if deletes && self.is(Flaw::GivesVersionsAgain) { 0 } else { *puts + 1 };
+        match self.flaw {
+            Flaw::GivesVersionsAgain | Flaw::CountsVersionsOfEachEntry => Ok(*puts),
+            _ => Ok(version),
+        }
+    }
+
+    async fn scan(&self, mut scan: Scan) -> Result<Vec<Entry>> {
+        match self.flaw {
+            Flaw::ListsEntriesOfAllTenants => scan.tenant = None,
+            Flaw::ListsTheFirstEntriesForEver => scan.after = None,
+            _ => {}
+        }
+        let mut found = self.inner.scan(scan).await?;
+        if self.is(Flaw::ListsEntriesByLength) {
+            found.sort_by_key(|entry| (entry.key.tenant.clone(), entry.key.name.as_str().len()));
+        }
+        found.iter_mut().for_each(|entry| self.damage_entry(entry));
+        Ok(found)
+    }
+
+    async fn latest(&self, kind: &EntryKind) -> Result<u64> {
+        let latest = self.inner.latest(kind).await?;
+        Ok(if self.is(Flaw::HidesDeletions) { latest.saturating_sub(self.memory().deletions) } else { latest })
     }
 }
 

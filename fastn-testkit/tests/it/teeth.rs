@@ -81,6 +81,17 @@ teeth! {
     numbers_that_are_rounded: RoundsNumbers => numbers_beyond_doubles_come_back_unchanged;
     empty_values_that_are_lost: LosesEmptyValues => empty_values_come_back_unchanged;
     huge_values_that_are_cut: CutsHugeValues => huge_values_come_back_unchanged;
+    a_swap_without_comparing: SwapsWithoutComparing =>
+        an_entry_that_is_not_as_expected_is_left_alone, of_many_who_swap_at_once_one_wins;
+    a_swap_after_comparing: ComparesBeforeItSwaps =>
+        of_many_who_swap_at_once_one_wins, what_many_add_at_once_is_all_there, many_who_create_at_once_create_one;
+    versions_that_are_given_again: GivesVersionsAgain => no_version_comes_back;
+    versions_that_each_entry_counts: CountsVersionsOfEachEntry => the_latest_version_says_that_something_changed;
+    entries_that_end_at_nul: CutsEntriesAtNul => values_of_entries_come_back_unchanged;
+    a_list_of_everybodys_entries: ListsEntriesOfAllTenants => entries_are_listed_in_their_order_page_by_page;
+    a_list_of_entries_without_end: ListsTheFirstEntriesForEver => entries_are_listed_in_their_order_page_by_page;
+    entries_in_another_order: ListsEntriesByLength => entries_are_listed_in_their_order_page_by_page;
+    deletions_that_are_hidden: HidesDeletions => the_latest_version_says_that_something_changed;
     a_store_that_lives_on: LivesOnAfterClose => a_closed_store_says_so;
     a_store_that_panics: Panics => runs_are_claimed_oldest_first;
     a_store_that_does_not_answer: NeverAnswersClaims => runs_are_claimed_oldest_first;

@@ -7,5 +7,6 @@ pub(super) mod create;
 pub(super) mod fencing;
 pub(super) mod list;
 pub(super) mod race;
+pub(super) mod repository;
 pub(super) mod retention;
 pub(super) mod values;
