@@ -3,10 +3,12 @@
 //! [`Store`] is the contract; read it before you write one, and start from [`MemoryStore`], which is the reference. The
 //! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
+mod board;
 mod contract;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod mail;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -14,8 +16,9 @@ mod standing;
 mod url;
 
 pub use crate::contract::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, NewRun, Page, RunKey, RunNo, RunQuery,
-    RunStatus, RunSummary, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Existing, History, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun,
+    News, NewsAsk, Page, ReceiveAsk, Received, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Sent, Store, Then, Turn,
+    Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "sqlite")]

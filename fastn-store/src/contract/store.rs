@@ -5,7 +5,9 @@ use std::fmt;
 use async_trait::async_trait;
 use fastn_core::{Result, TenantId, Timestamp};
 
-use super::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Written};
+use super::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Page, RunKey, RunQuery, Written,
+};
 
 /// Where runs live between two turns.
 ///
@@ -29,7 +31,7 @@ use super::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, P
 /// # Cancel safety
 /// Of every method: dropping the future does not undo the call; it may still take effect.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync + 'static {
+pub trait Store: Mailbox + fmt::Debug + Send + Sync + 'static {
     /// What this store is, for people: `memory`, `sqlite:/var/lib/shop.db`.
     fn name(&self) -> String;
 

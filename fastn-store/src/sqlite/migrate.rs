@@ -15,7 +15,10 @@ struct Migration {
 
 /// In their order, the first being version 1. One that has been released is never changed: its checksum is in every
 /// database.
-const MIGRATIONS: &[Migration] = &[Migration { name: "runs", sql: include_str!("migrations/0001_runs.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "runs", sql: include_str!("migrations/0001_runs.sql") },
+    Migration { name: "messages", sql: include_str!("migrations/0002_messages.sql") },
+];
 
 const TABLE: &str = "CREATE TABLE migrations (
     version    INTEGER PRIMARY KEY,
