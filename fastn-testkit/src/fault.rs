@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo, News, NewsAsk,
+    Page, ReceiveAsk, Received, RunKey, RunQuery, RunSummary, Sent, Store, Written,
 };
 use tokio::sync::Semaphore;
 
@@ -80,6 +81,29 @@ impl FaultStore {
 impl fmt::Debug for FaultStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FaultStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Mailbox for FaultStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        self.inner.receive(ask).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        self.inner.acknowledge(lease, messages).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        self.inner.summaries(runs).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        self.inner.news(ask).await
     }
 }
 

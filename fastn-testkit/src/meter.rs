@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use fastn_core::{Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo, News, NewsAsk,
+    Page, ReceiveAsk, Received, RunKey, RunQuery, RunSummary, Sent, Store, Write, Written,
 };
 
 /// What a store was asked to do.
@@ -53,6 +54,31 @@ impl MeterStore {
 impl fmt::Debug for MeterStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MeterStore({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Mailbox for MeterStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        self.count_read();
+        self.inner.receive(ask).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        self.inner.acknowledge(lease, messages).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        self.count_read();
+        self.inner.summaries(runs).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        self.inner.news(ask).await
     }
 }
 

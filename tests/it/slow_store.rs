@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use fastn::prelude::*;
-use fastn::store::{Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, Store, Written};
+use fastn::store::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo, News, NewsAsk,
+    Page, ReceiveAsk, Received, RunKey, RunSummary, Sent, Store, Written,
+};
 use tokio::sync::Semaphore;
 
 /// A store that answers claims only when it may, although they take effect at once, and commits only when it may.
@@ -22,6 +25,29 @@ impl SlowStore {
 impl std::fmt::Debug for SlowStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SlowStore")
+    }
+}
+
+#[async_trait::async_trait]
+impl Mailbox for SlowStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>, Error> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>, Error> {
+        self.inner.receive(ask).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<(), Error> {
+        self.inner.acknowledge(lease, messages).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>, Error> {
+        self.inner.summaries(runs).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News, Error> {
+        self.inner.news(ask).await
     }
 }
 

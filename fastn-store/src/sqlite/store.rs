@@ -15,8 +15,8 @@ use super::writer::{Queue, Request, Writer};
 use crate::board::Board;
 use crate::standing::closed;
 use crate::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Then, Turn, Write,
-    Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Then, Turn,
+    Write, Written,
 };
 
 /// Keeps runs in an SQLite database.

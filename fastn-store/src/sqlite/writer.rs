@@ -14,8 +14,8 @@ use super::commit::{Answer, commit};
 use super::connection::{check_setting, open_writer, transact};
 use super::draft::size_of;
 use super::fault::fault;
-use super::options::{SqliteOptions, Synchronous};
 use super::look::Looked;
+use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
 use super::worker::Thing;
 use super::{claim, lease};
@@ -47,12 +47,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens the database.
-    pub(super) fn open(
-        database: &Path,
-        options: &SqliteOptions,
-        queue: Arc<Queue>,
-        board: Arc<Board>,
-    ) -> Result<Self> {
+    pub(super) fn open(database: &Path, options: &SqliteOptions, queue: Arc<Queue>, board: Arc<Board>) -> Result<Self> {
         let conn = open_writer(database, options)?;
         // One database has one lock, by whatever links it is reached.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());

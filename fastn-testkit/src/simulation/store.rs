@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use fastn_core::{BoxFuture, Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunQuery, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo, News, NewsAsk,
+    Page, ReceiveAsk, Received, RunKey, RunQuery, RunSummary, Sent, Store, Write, Written,
 };
 use tokio::sync::oneshot;
 
@@ -141,6 +142,47 @@ fn told(batch: &Batch) -> String {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wire({:?})", self.process)
+    }
+}
+
+#[async_trait]
+impl Mailbox for Wire {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        let at = self.clone();
+        self.pass("send", Box::pin(async move { at.store.send(messages).await })).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        let at = self.clone();
+        self.pass("receive", Box::pin(async move { at.store.receive(ask).await })).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        let (at, messages) = (self.clone(), messages.to_vec());
+        self.pass("acknowledge", Box::pin(async move { at.store.acknowledge(lease, &messages).await })).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        let (at, runs) = (self.clone(), runs.to_vec());
+        self.pass("summaries", Box::pin(async move { at.store.summaries(&runs).await })).await
+    }
+
+    /// Comes late, or not at all.
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        let (world, weather) = (&self.world, self.world.weather());
+        if world.executor().is_dead(self.process) {
+            return std::future::pending().await;
+        }
+        if world.strikes(weather.refused) {
+            let span = Weather::span(&mut world.dice(), weather.slowness);
+            world.pause(span).await;
+            return Err(Error::new(ErrorKind::Unavailable, "news").caused_by("the weather is bad"));
+        }
+        let news = self.store.news(ask).await?;
+        if let Some(span) = self.delay() {
+            world.pause(span).await;
+        }
+        Ok(news)
     }
 }
 
