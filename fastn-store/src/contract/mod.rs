@@ -3,6 +3,8 @@
 mod batch;
 mod claim;
 mod lease;
+mod mailbox;
+mod news;
 mod query;
 mod repository;
 mod run;
@@ -12,6 +14,8 @@ mod store;
 pub use self::batch::{Batch, Existing, NewRun, Then, Turn, Write, Written};
 pub use self::claim::{ClaimAsk, Claimed};
 pub use self::lease::{Lease, LeaseAsk};
+pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};
+pub use self::news::{News, NewsAsk};
 pub use self::query::{Page, RunQuery};
 pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
 pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};

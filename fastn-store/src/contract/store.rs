@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use fastn_core::{Result, TenantId, Timestamp};
 
 use super::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, Repository, RunKey, RunQuery, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Page, Repository, RunKey, RunQuery,
+    Written,
 };
 
 /// Where runs live between two turns. What is kept beside them is its [`Repository`].
@@ -31,7 +32,7 @@ use super::{
 /// # Cancel safety
 /// Of every method: dropping the future does not undo the call; it may still take effect.
 #[async_trait]
-pub trait Store: Repository + fmt::Debug + Send + Sync + 'static {
+pub trait Store: Repository + Mailbox + fmt::Debug + Send + Sync + 'static {
     /// What this store is, for people: `memory`, `sqlite:/var/lib/shop.db`.
     fn name(&self) -> String;
 

@@ -43,8 +43,8 @@ struct Rows {
     open_status: Vec<i16>,
     open_wake: Vec<Option<i64>>,
     closed: Vec<i64>,
-    /// Whether somebody else may wait for one that has ended.
-    tell: bool,
+    /// Whether one has ended.
+    ended: bool,
 }
 
 /// The new runs of a batch.
@@ -57,7 +57,7 @@ pub(super) async fn commit_unheld(client: &Client, batch: &Batch, new: &NewRows<
     // There is no standing to ask for: a turn without a lease is refused before.
     Draft::default().gather(batch, None, |turn| Err(no_such_run(turn)))?;
     let statement = statement(client).await?;
-    let made = make_true(client, &statement, 0, (0, 0, -1), new, &Rows { tell: true, ..Rows::default() }).await;
+    let made = make_true(client, &statement, 0, (0, 0, -1), new, &Rows::default()).await;
     made.map_err(|error| told(client, error))
 }
 
@@ -242,9 +242,9 @@ impl Rows {
     /// Changes the row that others find a run by. Whether it gets one.
     fn row(&mut self, no: RunNo, held: &Held, change: &Change, folded: bool) -> bool {
         if matches!(change.then, Then::End(_)) {
+            self.ended = true;
             if held.open {
                 self.closed.push(stored(no.0));
-                self.tell = true;
             }
             return false;
         }
@@ -299,7 +299,7 @@ async fn make_true(
                 &seq,
                 &clear_from,
                 &clear_to,
-                &rows.tell,
+                &rows.ended,
                 &new.no,
                 &new.tenant,
                 &new.run,

@@ -54,6 +54,11 @@ impl Database {
         self.pool.close();
     }
 
+    /// Where processes tell each other what is new.
+    pub(super) fn channel(&self) -> String {
+        format!("fastn {}", self.schema.trim_matches('"'))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.pool.is_closed()
     }

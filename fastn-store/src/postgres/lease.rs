@@ -69,7 +69,7 @@ pub(super) async fn release(client: &mut Client, database: &Database, token: u64
         .await
         .map_err(fault(OP))?;
     fold(&transaction, token).await?;
-    transaction.execute("SELECT pg_notify('fastn ' || $1, '')", &[&schema]).await.map_err(fault(OP))?;
+    transaction.execute("SELECT pg_notify($1, 'r')", &[&database.channel()]).await.map_err(fault(OP))?;
     transaction.commit().await.map_err(fault(OP))
 }
 

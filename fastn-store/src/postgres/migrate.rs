@@ -54,14 +54,16 @@ pub(super) async fn migrate(client: &mut Client, database: &Database) -> Result<
     }
     let applied = verify(transaction.client(), schema).await?;
     for (version, migration) in (1_i32..).zip(MIGRATIONS).skip(applied) {
-        apply(&transaction, schema, version, migration).await?;
+        apply(&transaction, database, version, migration).await?;
     }
     transaction.commit().await.map_err(fault(OP))
 }
 
-async fn apply(transaction: &Transaction<'_>, schema: &str, version: i32, migration: &Migration) -> Result<()> {
+async fn apply(transaction: &Transaction<'_>, database: &Database, version: i32, migration: &Migration) -> Result<()> {
+    let schema = &*database.schema;
     tracing::info!(version, name = migration.name, "the schema is brought forward");
-    transaction.batch_execute(&migration.sql.replace("{schema}", schema)).await.map_err(fault(OP))?;
+    let sql = migration.sql.replace("{schema}", schema).replace("{channel}", &database.channel());
+    transaction.batch_execute(&sql).await.map_err(fault(OP))?;
     let insert = format!("INSERT INTO {schema}.migrations (version, name, serves, checksum) VALUES ($1, $2, $3, $4)");
     let checksum = checksum(migration);
     transaction

@@ -17,16 +17,18 @@ use super::create::NewRows;
 use super::database::{Database, check_server};
 use super::lane::{Held, Lane};
 use super::lease;
+use super::listen::Listener;
 use super::migrate::migrate;
 use super::numbers::Numbers;
 use super::options::PostgresOptions;
 use super::partitions::Partitions;
 use super::{prune, read};
+use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunNo, RunQuery, RunStatus, Store,
-    Write, Written,
+    Then, Write, Written,
 };
 
 /// How often it is looked whether days are to be made.
@@ -46,6 +48,8 @@ pub struct PostgresStore {
     /// How long leases were asked for at first.
     terms: Mutex<HashMap<u64, Duration>>,
     unreadable: Unreadable,
+    board: Arc<Board>,
+    listener: Listener,
     upkeep: AbortHandle,
 }
 
@@ -73,19 +77,34 @@ impl PostgresStore {
         migrate(&mut client, &shared.database).await?;
         shared.partitions.ensure(&mut client, &shared.database).await?;
         drop(client);
+        let board = Arc::<Board>::default();
+        let name = place.name.clone();
+        let listener = Listener::new(place, shared.database.clone(), board.clone());
         let upkeep = tokio::spawn(keep_up(shared.clone())).abort_handle();
         Ok(Self {
-            name: place.name,
+            name,
             options,
             shared,
             lanes: Mutex::default(),
             terms: Mutex::default(),
             unreadable: Unreadable::default(),
+            board,
+            listener,
             upkeep,
         })
     }
 
-    async fn connect(&self, op: &'static str) -> Result<Client> {
+    /// Listens to what other processes tell, from now on.
+    pub(super) fn listen(&self, ends: bool) -> Result<()> {
+        if self.shared.database.is_closed() { Err(closed()) } else { self.listener.listen(ends) }
+    }
+
+    /// Where news hang.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(super) async fn connect(&self, op: &'static str) -> Result<Client> {
         self.shared.database.connect(op).await
     }
 
@@ -117,6 +136,17 @@ impl PostgresStore {
             self.forget(token);
         }
         result
+    }
+
+    /// Hangs out what a batch has done.
+    fn tell_of(&self, batch: &Batch) {
+        let ends = |write: &Write| matches!(write, Write::Turn(turn) if matches!(turn.then, Then::End(_)));
+        if batch.lease.is_none() {
+            self.board.tell_runs();
+        }
+        if batch.writes.iter().any(ends) {
+            self.board.tell_ends();
+        }
     }
 
     async fn write(&self, client: &Client, batch: &Batch) -> Result<Vec<Written>> {
@@ -203,12 +233,16 @@ impl Store for PostgresStore {
         };
         lease::release(&mut client, &self.shared.database, lease.token).await?;
         self.forget(lease.token);
+        self.board.tell_runs();
         Ok(())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
         let mut client = self.connect("commit").await?;
         let written = self.write(&client, &batch).await;
+        if written.is_ok() {
+            self.tell_of(&batch);
+        }
         if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
             // Perhaps a day is missing: the next time it is there. If it cannot be made, the first error tells more.
             if !client.is_closed() {
@@ -263,7 +297,9 @@ impl Store for PostgresStore {
         for lane in lanes {
             drop(lane.lock().await);
         }
+        self.listener.stop();
         self.shared.database.close();
+        self.board.close();
         Ok(())
     }
 }

@@ -8,10 +8,11 @@ use super::fault::fault;
 use super::history::read_history;
 use super::journal;
 use super::row::{input, select_runs, stored, summary};
+use super::worker::Thing;
 use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunStatus, RunSummary};
 
 pub(super) struct Reader {
-    conn: Connection,
+    pub(super) conn: Connection,
 }
 
 impl Reader {
@@ -41,6 +42,24 @@ impl Reader {
             journal::read_tail(conn, run.no, &mut pieces)?;
         }
         Ok(Some(History { run, input, records: pieces.records()? }))
+    }
+
+    /// Reads runs without their records.
+    pub(super) fn summaries(&mut self, keys: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        const OP: &str = "look up runs";
+        let mut select = self
+            .conn
+            .prepare_cached(concat!(
+                select_runs!(),
+                select_runs!(from),
+                "WHERE e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND e.run_id = ?2"
+            ))
+            .map_err(fault(OP))?;
+        let mut look_up = |key: &RunKey| {
+            let mut rows = select.query((key.tenant.as_str(), key.run.as_bytes())).map_err(fault(OP))?;
+            rows.next().map_err(fault(OP))?.map(summary).transpose()
+        };
+        keys.iter().map(&mut look_up).collect()
     }
 
     /// Reads the plan of a definition.
@@ -80,6 +99,12 @@ impl Reader {
             runs.push(summary(row)?);
         }
         Ok(Page { runs, next: None })
+    }
+}
+
+impl Thing for Reader {
+    fn between_jobs(&mut self) -> Option<std::time::Duration> {
+        None
     }
 }
 

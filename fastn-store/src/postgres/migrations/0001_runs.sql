@@ -127,7 +127,7 @@ END $$;
 -- a run of a named id may be all the same; d_ are plans, with the runs that they came with; j_ goes to the journal; h_ to flow_history; o_ are rows of flow_open to be, x_ those
 -- to be no more. Gives the numbers of the runs that were not created since there are runs of their ids.
 CREATE FUNCTION {schema}.commit_1(
-    p_token bigint, p_seq bigint, p_clear_from bigint, p_clear_to bigint, p_tell boolean,
+    p_token bigint, p_seq bigint, p_clear_from bigint, p_clear_to bigint, p_ended boolean,
     c_no bigint[], c_tenant integer[], c_run uuid[], c_def integer[], c_at bigint[], c_type bytea[], c_input bytea[],
     c_named boolean[], c_from bigint[], c_to bigint[],
     d_no bigint[], d_def integer[], d_plan text[],
@@ -201,8 +201,13 @@ BEGIN
     IF cardinality(x_no) > 0 THEN
         DELETE FROM {schema}.flow_open WHERE run_no = ANY (x_no);
     END IF;
-    IF p_tell THEN
-        PERFORM pg_notify('fastn ' || '{schema}', '');
+    IF p_token = 0 THEN
+        PERFORM pg_notify('{channel}', 'r');
+    ELSIF p_ended THEN
+        -- Whoever waits for ends holds this lock shared. Another commit may hold it just now: that is one word too many.
+        IF NOT pg_try_advisory_xact_lock(hashtext('{schema}.ends'), 0) THEN
+            PERFORM pg_notify('{channel}', 'e');
+        END IF;
     END IF;
 END $$;
 
