@@ -33,7 +33,7 @@ impl Repository for PostgresStore {
         const OP: &str = "put entry";
         let client = self.connect(OP).await?;
         let function = client
-            .prepare_cached("SELECT admitted, new_version, found FROM put_entry_1($1, $2, $3, $4, $5, $6)")
+            .prepare_cached("SELECT admitted, new_version, present FROM put_entry_1($1, $2, $3, $4, $5, $6)")
             .await
             .map_err(fault(OP))?;
         let (expect, version): (i16, i64) = match put.expect {

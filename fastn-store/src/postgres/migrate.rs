@@ -17,8 +17,11 @@ struct Migration {
 
 /// In their order, the first being version 1. One that has been released is never changed: its checksum is in every
 /// database.
-const MIGRATIONS: &[Migration] =
-    &[Migration { name: "runs", serves: 1, sql: include_str!("migrations/0001_runs.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "runs", serves: 1, sql: include_str!("migrations/0001_runs.sql") },
+    Migration { name: "entries", serves: 1, sql: include_str!("migrations/0002_entries.sql") },
+    Migration { name: "messages", serves: 2, sql: include_str!("migrations/0003_messages.sql") },
+];
 
 /// Brings the schema to the version of this build, one process at a time.
 ///

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::claim::{Unreadable, claim};
 use super::commit::{commit_unheld, creations};
-use super::config;
+use super::config::{self, Place};
 use super::create::NewRows;
 use super::database::{Database, check_server};
 use super::lane::{Held, Lane};
@@ -69,6 +69,11 @@ impl PostgresStore {
     /// [`Unavailable`](ErrorKind::Unavailable) if the server does not answer.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         let (place, options) = config::parse(url, options)?;
+        let name = place.name.clone();
+        Self::open_at(place, options).await.map_err(|error| error.with("database", name))
+    }
+
+    async fn open_at(place: Place, options: PostgresOptions) -> Result<Self> {
         let database = Database::open(&place, &options)?;
         let (numbers, partitions) = (Numbers::default(), Partitions::default());
         let shared = Arc::new(Shared { database, numbers, partitions });

@@ -19,15 +19,15 @@ CREATE TABLE {schema}.entry_versions (
 -- was found. p_expect is 0 for anything, 1 for nothing there, 2 for p_version.
 CREATE FUNCTION {schema}.put_entry_1(
     p_kind text, p_tenant text, p_name text, p_value bytea, p_expect smallint, p_version bigint,
-    OUT admitted boolean, OUT new_version bigint, OUT found bigint
+    OUT admitted boolean, OUT new_version bigint, OUT present bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {schema}.entry_versions (kind, latest) VALUES (p_kind, 0) ON CONFLICT DO NOTHING;
     -- One at a time, of a kind; what is read after this is what the one before has written.
     SELECT latest INTO new_version FROM {schema}.entry_versions WHERE kind = p_kind FOR UPDATE;
-    SELECT version INTO found FROM {schema}.entries WHERE kind = p_kind AND tenant = p_tenant AND name = p_name;
-    admitted := p_expect = 0 OR (p_expect = 1 AND found IS NULL) OR (p_expect = 2 AND found IS NOT NULL AND found = p_version);
-    IF NOT admitted OR (p_value IS NULL AND found IS NULL) THEN
+    SELECT version INTO present FROM {schema}.entries WHERE kind = p_kind AND tenant = p_tenant AND name = p_name;
+    admitted := p_expect = 0 OR (p_expect = 1 AND present IS NULL) OR (p_expect = 2 AND present IS NOT NULL AND present = p_version);
+    IF NOT admitted OR (p_value IS NULL AND present IS NULL) THEN
         RETURN;
     END IF;
     new_version := new_version + 1;
