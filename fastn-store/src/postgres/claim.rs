@@ -16,6 +16,9 @@ use crate::{ClaimAsk, Claimed};
 
 const OP: &str = "claim runs";
 
+/// So many runs are not worth being shared.
+const FEW: usize = 16;
+
 /// Runs that cannot be read, and are left alone: they must not keep an executor from all others.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable(Mutex<HashSet<i64>>);
@@ -30,8 +33,8 @@ impl Unreadable {
     }
 }
 
-/// Gives runs to the lease, with their records: those that were never held first, then those of leases that have ended, of
-/// which each executor gets its share, so that the runs of a dead one go to all that live.
+/// Gives runs to the lease, with their records, oldest first. Each executor gets its share, so that the runs of a dead one go
+/// to all that live.
 ///
 /// # Errors
 /// As [`Store::claim`](crate::Store::claim).
@@ -41,22 +44,15 @@ pub(super) async fn claim(
     unreadable: &Unreadable,
     ask: &ClaimAsk,
 ) -> Result<Vec<Claimed>> {
-    let mut claimed: Vec<Claimed> = Vec::new();
-    for source in sources(client, clock, ask).await? {
-        if source.unfolded {
-            let transaction = client.transaction().await.map_err(fault(OP))?;
-            fold(&transaction, source.holder.cast_unsigned()).await?;
-            transaction.commit().await.map_err(fault(OP))?;
-        }
-        let left = usize::try_from(ask.limit).unwrap_or(usize::MAX).saturating_sub(claimed.len());
-        let share = if source.holder == 0 { left } else { left.min(share(client, source.holder, left).await?) };
-        if share == 0 {
-            continue;
-        }
-        claimed.extend(take(client, unreadable, ask, source.holder, share).await?);
+    let sources = sources(client, clock, ask).await?;
+    for source in sources.iter().filter(|source| source.unfolded) {
+        let transaction = client.transaction().await.map_err(fault(OP))?;
+        fold(&transaction, source.holder.cast_unsigned()).await?;
+        transaction.commit().await.map_err(fault(OP))?;
     }
-    claimed.sort_unstable_by_key(|claim| claim.no);
-    Ok(claimed)
+    let holders: Vec<i64> = sources.iter().map(|source| source.holder).collect();
+    let share = share(client, &holders, usize::try_from(ask.limit).unwrap_or(usize::MAX)).await?;
+    if share == 0 { Ok(Vec::new()) } else { take(client, unreadable, ask, &holders, share).await }
 }
 
 /// Whose runs may be claimed.
@@ -79,37 +75,48 @@ async fn sources(client: &Client, clock: LeaseClock, ask: &ClaimAsk) -> Result<V
     rows.iter().map(|row| Ok(Source { holder: get(row, 0)?, unfolded: get(row, 1)? })).collect()
 }
 
-/// How many runs of a lease that has ended one executor takes at a time. When nothing is left in its name, it is forgotten.
-async fn share(client: &Client, holder: i64, most: usize) -> Result<usize> {
+/// How many runs one executor takes at a time. A lease in whose name nothing is left is forgotten.
+async fn share(client: &Client, holders: &[i64], most: usize) -> Result<usize> {
+    if holders.is_empty() {
+        return Ok(0);
+    }
     let select = client
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM flow_leases WHERE NOT ended),
-                 (SELECT count(*) FROM (SELECT 1 FROM flow_open WHERE holder = $1 LIMIT $2) AS few)",
+            "SELECT h.token, (SELECT count(*) FROM (SELECT 1 FROM flow_open WHERE holder = h.token LIMIT $2) AS few),
+                 (SELECT count(*) FROM flow_leases WHERE NOT ended)
+             FROM unnest($1::bigint[]) AS h (token)",
         )
         .await
         .map_err(fault(OP))?;
     let cap = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(64);
-    let row = client.query_one(&select, &[&holder, &cap]).await.map_err(fault(OP))?;
-    let (executors, runs): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
-    if runs == 0 {
+    let (mut runs, mut executors, mut empty) = (0_i64, 1_i64, Vec::new());
+    for row in client.query(&select, &[&holders, &cap]).await.map_err(fault(OP))? {
+        let (holder, count): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
+        runs = runs.saturating_add(count);
+        executors = get::<i64>(&row, 2)?.max(1);
+        if count == 0 && holder != 0 {
+            empty.push(holder);
+        }
+    }
+    if !empty.is_empty() {
         let delete = client
             .prepare_cached(
-                "DELETE FROM flow_leases WHERE token = $1 AND ended AND folded
-                     AND NOT EXISTS (SELECT 1 FROM flow_open WHERE holder = $1)",
+                "DELETE FROM flow_leases l WHERE l.token = ANY ($1) AND l.ended AND l.folded
+                     AND NOT EXISTS (SELECT 1 FROM flow_open WHERE holder = l.token)",
             )
             .await
             .map_err(fault(OP))?;
-        client.execute(&delete, &[&holder]).await.map_err(fault(OP))?;
+        client.execute(&delete, &[&empty]).await.map_err(fault(OP))?;
     }
-    let executors = executors.max(1);
-    Ok(usize::try_from(runs.saturating_add(executors - 1) / executors).unwrap_or(usize::MAX))
+    let share = usize::try_from(runs.saturating_add(executors - 1) / executors).unwrap_or(usize::MAX);
+    Ok(if runs == 0 { 0 } else { share.max(FEW).min(most) })
 }
 
 async fn take(
     client: &mut Client,
     unreadable: &Unreadable,
     ask: &ClaimAsk,
-    holder: i64,
+    holders: &[i64],
     most: usize,
 ) -> Result<Vec<Claimed>> {
     let claim = client.prepare_cached("SELECT * FROM claim_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
@@ -126,7 +133,7 @@ async fn take(
         let limit = i64::try_from(most - claimed.len()).unwrap_or(i64::MAX);
         let skip = unreadable.all();
         let rows = transaction
-            .query(&claim, &[&stored(ask.lease), &holder, &workflow, &version, &shape, &skip, &limit])
+            .query(&claim, &[&stored(ask.lease), &holders, &workflow, &version, &shape, &skip, &limit])
             .await
             .map_err(fault(OP))?;
         let runs: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;

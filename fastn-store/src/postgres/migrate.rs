@@ -77,8 +77,16 @@ async fn apply(transaction: &Transaction<'_>, database: &Database, version: i32,
 }
 
 async fn is_there(client: &Client, schema: &str) -> Result<bool> {
-    let table = format!("{schema}.migrations");
-    let row = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await.map_err(fault(OP))?;
+    // From the catalogue itself: a session's memory of names may be older than the lock it has just got.
+    let schema = schema.trim_matches('"');
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = $1 AND c.relname = 'migrations')",
+            &[&schema],
+        )
+        .await
+        .map_err(fault(OP))?;
     row.try_get(0).map_err(fault(OP))
 }
 

@@ -101,7 +101,14 @@ async fn make(client: &Client, schema: &str, day: i64) -> Result<()> {
     let (from, to) = range(day);
     for table in TABLES {
         let name = format!("{schema}.{table}_{day}");
-        let row = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await.map_err(fault(OP))?;
+        let row = client
+            .query_one(
+                "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = $1 AND c.relname = $2)",
+                &[&schema.trim_matches('"'), &format!("{table}_{day}")],
+            )
+            .await
+            .map_err(fault(OP))?;
         if row.try_get(0).map_err(fault(OP))? {
             continue;
         }

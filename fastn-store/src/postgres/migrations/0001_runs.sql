@@ -223,9 +223,9 @@ BEGIN
         UNION ALL (SELECT token, NOT folded FROM {schema}.flow_leases WHERE ended ORDER BY token);
 END $$;
 
--- Gives runs to a lease: those of one holder, oldest first.
+-- Gives runs to a lease: those of these holders, oldest first.
 CREATE FUNCTION {schema}.claim_1(
-    p_token bigint, p_holder bigint, d_workflow text[], d_version bigint[], d_shape bytea[], p_skip bigint[], p_limit bigint
+    p_token bigint, p_holders bigint[], d_workflow text[], d_version bigint[], d_shape bytea[], p_skip bigint[], p_limit bigint
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.hold_lease_1(p_token);
@@ -234,9 +234,13 @@ BEGIN
         SELECT d.def_no FROM {schema}.flow_definitions d
         JOIN unnest(d_workflow, d_version, d_shape) AS s (workflow, version, shape) USING (workflow, version, shape)
     ), picked AS MATERIALIZED (
-        SELECT o.run_no FROM {schema}.flow_open o
-        WHERE o.holder = p_holder AND o.def_no IN (SELECT def_no FROM served) AND o.run_no <> ALL (p_skip)
-        ORDER BY o.run_no LIMIT p_limit FOR UPDATE OF o SKIP LOCKED
+        -- Of each holder as many as may be needed: what is not taken after all is free again in a moment.
+        SELECT f.run_no FROM unnest(p_holders) AS h (token), LATERAL (
+            SELECT o.run_no FROM {schema}.flow_open o
+            WHERE o.holder = h.token AND o.def_no IN (SELECT def_no FROM served) AND o.run_no <> ALL (p_skip)
+            ORDER BY o.run_no LIMIT p_limit FOR UPDATE OF o SKIP LOCKED
+        ) f
+        ORDER BY f.run_no LIMIT p_limit
     )
     UPDATE {schema}.flow_open o SET holder = p_token FROM picked WHERE o.run_no = picked.run_no RETURNING o.run_no;
 END $$;
