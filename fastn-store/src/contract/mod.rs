@@ -2,6 +2,7 @@
 
 mod batch;
 mod claim;
+mod host;
 mod lease;
 mod mailbox;
 mod news;
@@ -13,6 +14,7 @@ mod store;
 
 pub use self::batch::{Batch, Existing, NewRun, Then, Turn, Write, Written};
 pub use self::claim::{ClaimAsk, Claimed};
+pub use self::host::{HostTransaction, InSchema};
 pub use self::lease::{Lease, LeaseAsk};
 pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};
 pub use self::news::{News, NewsAsk};

@@ -9,9 +9,6 @@ use tokio_postgres::error::SqlState;
 pub(super) use crate::journal::corrupt;
 use crate::standing::closed;
 
-/// The code our functions raise when a lease has ended.
-pub(super) const ENDED: &str = "FN001";
-
 /// Makes an error of Postgres one of ours: `map_err(fault("commit"))`.
 pub(super) fn fault(op: &'static str) -> impl Fn(tokio_postgres::Error) -> Error {
     move |error| {
@@ -61,9 +58,11 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
     if is_stale_plan(error) {
         return ErrorKind::Unavailable;
     }
+    if let Some(kind) = raised(code.code()) {
+        return kind;
+    }
     let (class, _) = code.code().split_at_checked(2).unwrap_or(("", ""));
     match (class, code.code()) {
-        (_, ENDED) => ErrorKind::Fenced,
         // Wrong password or user: waiting does not help.
         ("28", _) => ErrorKind::Invalid,
         // There is no such database.
@@ -78,5 +77,15 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
         // What a host's user may not do.
         (_, "42501") => ErrorKind::Invalid,
         _ => ErrorKind::Internal,
+    }
+}
+
+/// What our own functions raise.
+pub(super) fn raised(code: &str) -> Option<ErrorKind> {
+    match code {
+        "FN001" => Some(ErrorKind::Fenced),
+        "FN002" => Some(ErrorKind::Conflict),
+        "FN003" => Some(ErrorKind::NotFound),
+        _ => None,
     }
 }

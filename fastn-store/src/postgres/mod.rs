@@ -7,9 +7,11 @@ mod commit;
 mod config;
 mod create;
 mod database;
+mod effects;
 mod entries;
 mod fault;
 mod fold;
+mod host;
 mod lane;
 mod lease;
 mod listen;
@@ -20,9 +22,13 @@ mod options;
 mod partitions;
 mod prune;
 mod read;
+mod retire;
 mod row;
+#[cfg(feature = "sqlx")]
+mod sqlx;
 mod store;
 mod tls;
 
 pub use self::options::{LeaseClock, PostgresOptions};
+pub use self::retire::Retired;
 pub use self::store::PostgresStore;

@@ -39,6 +39,8 @@ pub(super) struct Numbers {
     definitions: Mutex<HashMap<TenantId, Arc<HashMap<DefinitionKey, DefinitionNo>>>>,
     /// The definitions whose plan is kept.
     with_plan: Mutex<HashSet<i32>>,
+    /// The definitions that are known to be served.
+    served: Mutex<HashSet<DefinitionKey>>,
     /// What is left of the last block: the next one, and the one after the last.
     block: tokio::sync::Mutex<(i64, i64)>,
 }
@@ -59,6 +61,26 @@ impl Numbers {
 
     fn known(&self, tenant: &TenantId) -> Option<Arc<HashMap<DefinitionKey, DefinitionNo>>> {
         self.definitions.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
+    }
+
+    /// Makes known what is served, for those who start runs without a program that knows it.
+    pub(super) async fn serve(&self, client: &Client, serves: &[DefinitionKey]) -> Result<()> {
+        const OP: &str = "tell what is served";
+        let news: Vec<&DefinitionKey> = {
+            let known = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+            serves.iter().filter(|definition| !known.contains(*definition)).collect()
+        };
+        for definition in news {
+            client
+                .execute(
+                    "INSERT INTO flow_served (workflow, version, shape) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    &[&definition.workflow.as_str(), &i64::from(definition.version.0), &&definition.shape.0[..]],
+                )
+                .await
+                .map_err(fault(OP))?;
+            self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(definition.clone());
+        }
+        Ok(())
     }
 
     /// Whether a definition's plan is not known to be kept.

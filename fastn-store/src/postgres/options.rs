@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Result};
 
+use crate::Retention;
+
 /// Which clock says when a lease ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +28,7 @@ pub struct PostgresOptions {
     pub(super) lease_clock: LeaseClock,
     pub(super) patience: Duration,
     pub(super) root_certificates: Option<PathBuf>,
+    pub(super) retention: Retention,
 }
 
 impl Default for PostgresOptions {
@@ -37,6 +40,7 @@ impl Default for PostgresOptions {
             lease_clock: LeaseClock::Server,
             patience: Duration::from_secs(20),
             root_certificates: None,
+            retention: Retention::default(),
         }
     }
 }
@@ -80,6 +84,13 @@ impl PostgresOptions {
     /// the URL.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.root_certificates = Some(file.into());
+        self
+    }
+
+    /// How long runs are kept after they have ended; by default 30 days. Each hour, days of which nothing is to be kept any
+    /// more are dropped.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
         self
     }
 

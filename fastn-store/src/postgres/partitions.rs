@@ -12,7 +12,7 @@ use super::numbers::first_of;
 const OP: &str = "make partitions";
 
 /// A day, in seconds.
-const DAY: i64 = 24 * 60 * 60;
+pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// How many days are made ahead: for so long a fleet may do without anybody who makes more.
 const AHEAD: i64 = 7;
@@ -98,9 +98,7 @@ impl Partitions {
 
 /// Makes a day's partitions. They are made beside and then attached: that keeps nobody from writing to the others.
 async fn make(client: &Client, schema: &str, day: i64) -> Result<()> {
-    let (from, to) = range(day);
     for table in TABLES {
-        let name = format!("{schema}.{table}_{day}");
         let row = client
             .query_one(
                 "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -112,23 +110,29 @@ async fn make(client: &Client, schema: &str, day: i64) -> Result<()> {
         if row.try_get(0).map_err(fault(OP))? {
             continue;
         }
-        let unique = if table == "flow_executions" {
-            format!("CREATE UNIQUE INDEX ON {name} (tenant_no, run_id);")
-        } else {
-            String::new()
-        };
-        client
-            .batch_execute(&format!(
-                "CREATE TABLE {name} (LIKE {schema}.{table} INCLUDING ALL);
-                 {unique}
-                 ALTER TABLE {name} ADD CONSTRAINT day CHECK (run_no >= {from} AND run_no < {to});
-                 ALTER TABLE {schema}.{table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to});
-                 ALTER TABLE {name} DROP CONSTRAINT day"
-            ))
-            .await
-            .map_err(fault(OP))?;
+        attach(client, schema, table, day).await?;
     }
     Ok(())
+}
+
+/// Makes one partition.
+pub(super) async fn attach(client: &Client, schema: &str, table: &str, day: i64) -> Result<()> {
+    let ((from, to), name) = (range(day), format!("{schema}.{table}_{day}"));
+    let unique = if table == "flow_executions" {
+        format!("CREATE UNIQUE INDEX ON {name} (tenant_no, run_id);")
+    } else {
+        String::new()
+    };
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE {name} (LIKE {schema}.{table} INCLUDING ALL);
+             {unique}
+             ALTER TABLE {name} ADD CONSTRAINT day CHECK (run_no >= {from} AND run_no < {to});
+             ALTER TABLE {schema}.{table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to});
+             ALTER TABLE {name} DROP CONSTRAINT day"
+        ))
+        .await
+        .map_err(fault(OP))
 }
 
 /// The numbers of a day's runs: from the first to before the second.

@@ -15,6 +15,7 @@ use super::commit::{commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
 use super::database::{Database, check_server};
+use super::fault::fault;
 use super::lane::{Held, Lane};
 use super::lease;
 use super::listen::Listener;
@@ -22,13 +23,14 @@ use super::migrate::migrate;
 use super::numbers::Numbers;
 use super::options::PostgresOptions;
 use super::partitions::Partitions;
+use super::retire::{Retired, retire};
 use super::{prune, read};
 use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
 use crate::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, RunKey, RunNo, RunQuery, RunStatus, Store,
-    Then, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, Retention, RunKey, RunNo, RunQuery,
+    RunStatus, Store, Then, Write, Written,
 };
 
 /// How often it is looked whether days are to be made.
@@ -85,7 +87,7 @@ impl PostgresStore {
         let board = Arc::<Board>::default();
         let name = place.name.clone();
         let listener = Listener::new(place, shared.database.clone(), board.clone());
-        let upkeep = tokio::spawn(keep_up(shared.clone())).abort_handle();
+        let upkeep = tokio::spawn(keep_up(shared.clone(), options.retention.clone())).abort_handle();
         Ok(Self {
             name,
             options,
@@ -97,6 +99,20 @@ impl PostgresStore {
             listener,
             upkeep,
         })
+    }
+
+    /// Does now what is done each hour: makes the days that come, and drops what is no longer kept, as
+    /// [`PostgresOptions::retention`] says.
+    ///
+    /// # Errors
+    /// What the database says; the next hour it is tried again.
+    pub async fn keep_up(&self) -> Result<Retired> {
+        self.shared.keep_up(&self.options.retention).await
+    }
+
+    /// The schema as it stands in SQL.
+    pub(super) fn schema(&self) -> &str {
+        &self.shared.database.schema
     }
 
     /// Listens to what other processes tell, from now on.
@@ -189,17 +205,36 @@ impl PostgresStore {
     }
 }
 
-/// Makes the days that come, as long as the store is open.
-async fn keep_up(shared: Arc<Shared>) {
+/// Makes the days that come and retires those that are over, as long as the store is open.
+async fn keep_up(shared: Arc<Shared>, retention: Retention) {
     while !shared.database.is_closed() {
         tokio::time::sleep(UPKEEP).await;
-        let made = async {
-            let mut client = shared.database.connect("make partitions").await?;
-            shared.partitions.ensure(&mut client, &shared.database).await
-        };
-        if let Err(error) = made.await {
-            tracing::warn!(error = error.chain().join(": "), "days could not be made; trying again in an hour");
+        if let Err(error) = shared.keep_up(&retention).await {
+            tracing::warn!(error = error.chain().join(": "), "upkeep failed; trying again in an hour");
         }
+    }
+}
+
+impl Shared {
+    async fn keep_up(&self, retention: &Retention) -> Result<Retired> {
+        const OP: &str = "keep store up";
+        let mut client = self.database.connect(OP).await?;
+        self.partitions.ensure(&mut client, &self.database).await?;
+        let retired = retire(&mut client, &self.database, retention).await?;
+        self.partitions.ensure(&mut client, &self.database).await?;
+        for sql in [
+            // What nobody receives any more.
+            "UPDATE flow_messages m SET body = NULL WHERE m.body IS NOT NULL
+                 AND EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = m.run_no AND h.status IS NOT NULL)",
+            // What no attempt will ask for: of runs that have ended or are gone.
+            "DELETE FROM flow_effects f WHERE f.made_at < now() - interval '1 hour' AND NOT EXISTS (
+                 SELECT 1 FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
+                 WHERE t.tenant = f.tenant AND e.run_id = f.run
+                     AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL))",
+        ] {
+            client.execute(sql, &[]).await.map_err(fault(OP))?;
+        }
+        Ok(retired)
     }
 }
 
@@ -259,6 +294,7 @@ impl Store for PostgresStore {
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
         let mut client = self.connect("claim runs").await?;
+        self.shared.numbers.serve(&client, &ask.serves).await?;
         let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
         let claimed = self.heed(ask.lease, claimed)?;
         if claimed.is_empty() {

@@ -14,6 +14,7 @@ mod fault;
 pub(crate) mod fuzzing;
 mod hand;
 mod history;
+mod host;
 mod journal;
 mod lease;
 mod lock;

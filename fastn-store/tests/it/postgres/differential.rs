@@ -20,7 +20,7 @@ async fn both_stores_answer_alike() {
     };
     let tiny = PostgresOptions::default().journal_budget(500);
     let stores = [subject("postgres", PostgresOptions::default()), subject("tiny", tiny)];
-    for seed in 0..40 {
+    for seed in 0..20 {
         run(seed, &stores).await.unwrap_or_else(|difference| panic!("{difference}"));
     }
 }

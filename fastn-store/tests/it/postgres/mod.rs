@@ -2,7 +2,10 @@
 
 mod answers;
 mod differential;
+mod effects;
+mod host;
 mod leases;
+mod retire;
 mod schema;
 
 use std::sync::atomic::{AtomicU64, Ordering};
