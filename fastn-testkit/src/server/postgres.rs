@@ -41,6 +41,9 @@ struct Own {
     server: Child,
     guard: Guard,
     folder: Folder,
+    programs: PathBuf,
+    settings: PostgresSettings,
+    port: u16,
 }
 
 /// Names a server that tests may use.
@@ -89,9 +92,14 @@ impl PrivatePostgres {
         let mut guard = Guard::over(folder.path()).map_err(|why| failed(why.into()))?;
         let programs = binaries::find(folder.is_of_root())?;
         let password = initialise(&folder, &programs).map_err(failed)?;
-        let (server, port) = launch(&folder, &programs, settings, &mut guard).map_err(failed)?;
+        let settings = settings.clone().with_files(&folder).map_err(|why| failed(why.into()))?;
+        let (server, port) = launch(&folder, &programs, &settings, None, &mut guard).map_err(failed)?;
         let (psql, before) = (programs.join("psql"), format!("postgres://postgres:{password}@127.0.0.1:{port}/"));
-        Ok(Self { own: Some(Own { server, guard, folder }), psql, address: (before, String::new()) })
+        Ok(Self {
+            own: Some(Own { server, guard, folder, programs, settings, port }),
+            psql,
+            address: (before, String::new()),
+        })
     }
 
     /// The server at a URL.
@@ -107,6 +115,27 @@ impl PrivatePostgres {
         // Where none is found, the one on the path may still come.
         let psql = binaries::find(false).map_or_else(|_| PathBuf::from("psql"), |programs| programs.join("psql"));
         Ok(Self { own: None, psql, address: (format!("{scheme}://{host}/"), query) })
+    }
+
+    /// Ends the server at once, as a crash does, and starts it again at the same port, with the same data.
+    ///
+    /// # Errors
+    ///
+    /// It was not started here, or does not start again.
+    pub fn restart(&mut self) -> Result<()> {
+        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "restart a private PostgreSQL").caused_by(why);
+        let own = self.own.as_mut().ok_or_else(|| failed("it is not ours".into()))?;
+        // PostgreSQL's immediate shutdown: nothing is written any more.
+        let process = own.server.id().to_string();
+        output(program(Path::new("/bin/kill")).args(["-QUIT", &process])).map_err(|why| failed(why.into()))?;
+        if !ends(&mut own.server, Duration::from_secs(10)) {
+            own.server.kill().and_then(|()| own.server.wait()).map_err(|why| failed(why.into()))?;
+        }
+        own.guard.forget().map_err(|why| failed(why.into()))?;
+        let (server, _) =
+            launch(&own.folder, &own.programs, &own.settings, Some(own.port), &mut own.guard).map_err(failed)?;
+        own.server = server;
+        Ok(())
     }
 
     /// Makes an empty database and gives its URL. Its name has letters, digits and underscores.
