@@ -10,6 +10,7 @@ mod flag;
 mod journal;
 pub mod machine;
 mod panics;
+mod patience;
 mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};

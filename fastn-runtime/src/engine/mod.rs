@@ -4,7 +4,12 @@
 //! |---|---|
 //! | `builder` | what an engine is made of, and opening one |
 //! | `core` | the runs in memory and the tasks that work on them |
-//! | `services` | what runs need of their engine: the journal, time, chance |
+//! | `services` | what runs need of their engine: the store, time, chance |
+//! | `tenure` | the time under one lease, and what lives no longer than that |
+//! | `reign` | one lease after the other: won, kept, lost |
+//! | `bells`, `listen` | what rings when another process has done something |
+//! | `command`, `post` | what is told to runs that another engine has, and how it gets there |
+//! | `lookout` | the ends of runs that other engines have |
 //! | `alarms` | when to look at which run |
 //! | `run` | one run in memory: its machine, and how events become turns |
 //! | `pending` | what a turn leaves to be done once it is durable |
@@ -17,17 +22,24 @@
 
 mod alarms;
 mod attempt;
+mod bells;
 mod builder;
+mod command;
 mod core;
 mod handle;
+mod listen;
+mod lookout;
 mod owner;
 mod pending;
+mod post;
 mod recovery;
+mod reign;
 mod run;
 mod runs;
 mod services;
 mod start;
 mod strand;
+mod tenure;
 mod timers;
 mod watch;
 

@@ -47,7 +47,7 @@ impl Engine {
 
     /// Stops: no new runs and no new attempts, those under way have the engine's grace to end, and what they gave is
     /// recorded. Then they are dropped, the lease is released, and a store that the engine opened itself is closed.
-    /// Unfinished runs go on when an engine is next opened. Later calls are
+    /// Unfinished runs go on at once in other engines on the store, or when one is next opened. Later calls are
     /// [`Closed`](fastn_core::ErrorKind::Closed).
     ///
     /// # Errors

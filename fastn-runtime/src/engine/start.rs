@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
-use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Written};
+use fastn_store::{Batch, DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -17,9 +17,13 @@ use super::recovery;
 use super::run::Run;
 use super::services::Keeper;
 use super::strand;
+use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::journal::Ticket;
 use crate::machine::Machine;
+use crate::patience::patiently;
+
+const OP: &str = "start run";
 
 /// A run that is about to start: await it.
 #[must_use = "a run starts when this is awaited"]
@@ -77,7 +81,6 @@ impl<O> Start<O> {
 
     /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
     async fn start(self) -> Result<RunHandle<O>> {
-        const OP: &str = "start run";
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
@@ -101,36 +104,91 @@ impl<O> Start<O> {
         let watch = core.watch(&key);
         let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
         let new = Arc::new(NewRun { key, definition, plan, input, created_at: now });
-        let creation = create(&core, &new);
-        let (reply, answer) = oneshot::channel();
-        let owner = core.clone();
-        // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
-        core.spawn(Box::pin(async move {
-            let launched = launch(&owner, served, &new, creation, &watch).await;
-            // Held until here, so that whoever waits for the run in the meantime waits for the same.
-            drop(watch);
-            let (result, begun) = match launched {
-                Ok(begun) => (Ok(()), begun),
-                Err(error) => (Err(error), None),
+        loop {
+            let done = match core.services.tenure() {
+                Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
+                None => start_anywhere(&core, &new).await.map(Some),
             };
-            if begun.is_none() {
-                owner.unwatch(&new.key);
+            match done {
+                Ok(Some(())) => return Ok(handle),
+                // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
+                Ok(None) => core.check_open(OP)?,
+                Err(error) => return Err(error),
             }
-            drop(new);
-            // Who no longer waits need not know.
-            let _ = reply.send(result);
-            if let Some((run, pending)) = begun {
-                strand::go(&owner, &run, pending).await;
-            }
-        }));
-        answer.await.unwrap_or_else(|_| Err(core.gone(OP)))?;
-        Ok(handle)
+        }
+    }
+}
+
+/// Creates a run in the hands of this engine and begins it. `None` if the lease was lost meanwhile.
+async fn start_here(
+    core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
+    served: &Definition,
+    new: &Arc<NewRun>,
+    watch: Arc<Watch>,
+) -> Result<Option<()>> {
+    let creation = create(core, tenure, new);
+    let (reply, answer) = oneshot::channel();
+    let (owner, under, served, new) = (core.clone(), tenure.clone(), served.clone(), new.clone());
+    // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
+    tenure.tasks.spawn(Box::pin(async move {
+        let launched = launch(&owner, &under, served, &new, creation, &watch).await;
+        // Held until here, so that whoever waits for the run in the meantime waits for the same.
+        drop(watch);
+        let (result, begun) = match launched {
+            Ok(begun) => (Ok(()), begun),
+            Err(error) => (Err(error), None),
+        };
+        if begun.is_none() {
+            owner.unwatch(&new.key);
+        }
+        drop((new, under));
+        // Who no longer waits need not know.
+        let _ = reply.send(result);
+        if let Some((run, pending)) = begun {
+            strand::go(&owner, &run, pending).await;
+        }
+    }));
+    match answer.await {
+        Ok(Ok(())) => Ok(Some(())),
+        Ok(Err(error)) if strand::is_of_lease(&error) => {
+            tenure.left().await;
+            Ok(None)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) if tenure.is_over() && !core.is_killed() => Ok(None),
+        Err(_) => Err(core.gone(OP)),
+    }
+}
+
+/// Creates a run in nobody's hands, for whoever has the lease.
+async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>) -> Result<()> {
+    let (reply, answer) = oneshot::channel();
+    let (owner, new) = (core.clone(), new.clone());
+    // In a task of its own: dropping the call does not take the start back.
+    core.spawn(Box::pin(async move {
+        // Who no longer waits need not know.
+        let _ = reply.send(create_unheld(&owner, &new).await);
+    }));
+    answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
+}
+
+async fn create_unheld(core: &Core, new: &Arc<NewRun>) -> Result<()> {
+    let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
+    let clock = &*core.services.clock;
+    let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Create(new.clone())] };
+    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    match written.into_iter().next() {
+        Some(Written::Created(_)) => Ok(()),
+        Some(Written::Exists(existing)) => check_existing(new, &existing),
+        _ => Err(mistaken()),
     }
 }
 
 /// Begins a run when its creation is durable. `None` if there is one of its id already, and that one is attached to.
 async fn launch(
     core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
     served: Definition,
     new: &NewRun,
     creation: Creation,
@@ -139,16 +197,16 @@ async fn launch(
     let no = match creation.durable().await? {
         Created::New(no) => no,
         Created::Old(existing) => {
-            let same_workflow = existing.definition.workflow == new.definition.workflow;
-            check_same(new, same_workflow, existing.input.is_same_value(&new.input))?;
+            check_existing(new, &existing)?;
             // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
             recovery::load_own(core, &new.key).await?;
             return Ok(None);
         }
     };
     let (machine, turn) = Machine::start(served.plan().clone(), new.input.clone(), new.created_at)?;
-    let begun = core.admit_since(&new.key, watch, 0, |watch| {
-        let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, watch, (machine, 0)));
+    let begun = core.admit_since(tenure, &new.key, watch, 0, |watch| {
+        let under = (tenure.clone(), watch);
+        let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, under, (machine, 0)));
         let pending = run.begin(&core.services, turn)?;
         Ok((run, pending))
     })?;
@@ -163,6 +221,12 @@ async fn launch(
     })
 }
 
+/// Whether a run that is there is attached to.
+fn check_existing(new: &NewRun, existing: &Existing) -> Result<()> {
+    let same_workflow = existing.definition.workflow == new.definition.workflow;
+    check_same(new, same_workflow, existing.input.is_same_value(&new.input))
+}
+
 /// A run is attached to if it is what would have been started.
 fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
     let what = match (workflow, input) {
@@ -170,7 +234,7 @@ fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
         (false, true) => "another workflow",
         (_, false) => "another input",
     };
-    Err(Error::new(ErrorKind::Conflict, "start run")
+    Err(Error::new(ErrorKind::Conflict, OP)
         .with("run", new.key.run)
         .caused_by(format!("a run of this id was started with {what}")))
 }
@@ -196,11 +260,16 @@ enum Creation {
     Numbered(RunNo),
 }
 
-fn create(core: &Core, new: &Arc<NewRun>) -> Creation {
-    match &core.services.keeper {
-        Keeper::Durable { journal, .. } => Creation::Written(journal.create(new.clone())),
-        Keeper::Ephemeral { next } => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
+fn create(core: &Core, tenure: &Tenure, new: &Arc<NewRun>) -> Creation {
+    match (&core.services.keeper, tenure.journal()) {
+        (Keeper::Ephemeral { next, .. }, _) => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
+        (_, Some(journal)) => Creation::Written(journal.create(new.clone())),
+        (_, None) => Creation::Written(Ticket::failed(Arc::new(Error::new(ErrorKind::Internal, OP)))),
     }
+}
+
+fn mistaken() -> Error {
+    Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a creation")
 }
 
 impl Creation {
@@ -210,7 +279,7 @@ impl Creation {
             Self::Written(ticket) => match ticket.durable().await? {
                 Written::Created(no) => Ok(Created::New(no)),
                 Written::Exists(existing) => Ok(Created::Old(existing)),
-                _ => Err(Error::new(ErrorKind::Internal, "start run").caused_by("the store mistook a creation")),
+                _ => Err(mistaken()),
             },
         }
     }
