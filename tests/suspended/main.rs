@@ -10,6 +10,8 @@ mod ending;
 mod engine;
 #[path = "../it/failures.rs"]
 mod failures;
+#[path = "../it/fleet.rs"]
+mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
 #[path = "../it/recovery.rs"]
