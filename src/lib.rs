@@ -74,5 +74,7 @@ pub mod prelude;
 pub use fastn_connectors as connectors;
 pub use fastn_core as core;
 pub use fastn_runtime as runtime;
+#[cfg(feature = "schedules")]
+pub use fastn_schedule as schedule;
 pub use fastn_store as store;
 pub use fastn_workflow as flow;

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn-schedule", &["fastn-core"]),
     ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors", "fastn-schedule"]),
     ("fastn-testkit", &["fastn-core", "fastn-store", "fastn-runtime"]),
-    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime"]),
+    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule"]),
     ("fastn-ffi", &["fastn", "fastn-core"]),
     ("fastn-cli", &["fastn"]),
     (

@@ -230,6 +230,8 @@ impl EngineBuilder {
             }));
             vital(&core, renew(core.clone()));
             vital(&core, recovery::run(core.clone()));
+            #[cfg(feature = "schedules")]
+            vital(&core, super::schedules::watchman::run(core.clone()));
         }
         Ok(Engine::new(core))
     }

@@ -12,6 +12,8 @@ use foldhash::HashMap;
 
 use super::pending::Pending;
 use super::run::Run;
+#[cfg(feature = "schedules")]
+use super::schedules::desk::Desk;
 use super::services::{Keeper, Services};
 use super::watch::Watch;
 use crate::clock::within;
@@ -37,6 +39,8 @@ pub(super) struct Core {
     pub(super) claiming: tokio::sync::RwLock<()>,
     /// Every run that could be claimed when the engine was opened is in memory.
     pub(super) recovered: Flag,
+    #[cfg(feature = "schedules")]
+    pub(super) schedules: Desk,
     /// Owns every task of the engine.
     tasks: Arc<Tasks>,
     /// No new runs and attempts.
@@ -80,6 +84,8 @@ impl Core {
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
             recovered: Flag::default(),
+            #[cfg(feature = "schedules")]
+            schedules: Desk::default(),
             tasks: Arc::new(Tasks::new(spawner)),
             stopping: Flag::default(),
             given_back: AtomicBool::new(false),
