@@ -13,6 +13,7 @@ mod house;
 mod killed;
 mod old_formats;
 mod recovery;
+mod schedules;
 mod slow_store;
 mod spans;
 mod starting;

@@ -14,6 +14,8 @@ mod failures;
 mod hazards;
 #[path = "../it/recovery.rs"]
 mod recovery;
+#[path = "../it/schedules.rs"]
+mod schedules;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
 #[path = "../it/starting.rs"]
