@@ -58,11 +58,12 @@
 //!
 //! * [`prelude`]: what most programs need.
 //! * [`flow`]: the language. * [`core`]: its vocabulary. * [`runtime`]: the engine. * [`store`]: where runs are kept.
-//!   * [`connectors`]: actions on the world outside.
+//!   * [`connectors`]: actions on the world outside. * `schedule`: when something is due, for `engine.schedules()`.
 //!
 //! ## Features
 //!
 //! * `sqlite` (default): the SQLite store, with the SQLite library compiled in.
+//! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!
 //! ## Not included

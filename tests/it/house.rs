@@ -161,6 +161,7 @@ fn few_crates_come_along() {
         (&["-p", "fastn-core"][..], 30),
         (&["-p", "fastn", "--no-default-features", "--features", "sqlite"], 60),
         (&["-p", "fastn"], 100),
+        (&["-p", "fastn", "--no-default-features", "--features", "sqlite,schedules"], 60),
     ] {
         let mut cargo = std::process::Command::new(env!("CARGO"));
         cargo.args(["tree", "-e", "normal", "--prefix", "none", "--locked"]).args(args);
