@@ -63,6 +63,7 @@
 //! ## Features
 //!
 //! * `sqlite` (default): the SQLite store, with the SQLite library compiled in.
+//! * `postgres`: the Postgres store, for more than one executor.
 //! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!

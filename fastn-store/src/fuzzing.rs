@@ -15,6 +15,7 @@ pub fn store_url(url: &str) -> Result<String, String> {
         Ok(Place::Sqlite { path, normal }) => {
             Ok(format!("sqlite://{path}?synchronous={}", if normal { "normal" } else { "full" }))
         }
+        Ok(Place::Postgres) => Ok("postgres:".to_owned()),
         Err(error) => Err(format!("{error} {}", error.source().map(ToString::to_string).unwrap_or_default())),
     }
 }

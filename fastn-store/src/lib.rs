@@ -3,22 +3,33 @@
 //! [`Store`] is the contract; read it before you write one, and start from [`MemoryStore`], which is the reference. The
 //! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
+mod board;
 mod contract;
 mod entries;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod journal;
+mod mail;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod standing;
 mod url;
 
 pub use crate::contract::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, Expect, History, Lease, LeaseAsk, NewRun, Page,
-    Put, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, Expect, History, HostTransaction, InSchema,
+    Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository,
+    RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Then, Turn, Write, Written,
 };
 pub use crate::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use crate::postgres::{LeaseClock, PostgresOptions, PostgresStore, Retired};
+pub use crate::retention::{Retention, Rule};
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 pub use crate::url::open;

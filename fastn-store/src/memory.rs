@@ -1,5 +1,7 @@
 //! A store that forgets: the reference of the contract.
 
+mod mailbox;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use fastn_core::{EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 
+use crate::board::Board;
 use crate::entries::Entries;
+use crate::mail::Mail;
 use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, History, Lease, LeaseAsk, NewRun, Page, Put,
@@ -21,6 +25,7 @@ use crate::{
 pub struct MemoryStore {
     /// `None` once closed. One lock for everything: two batches never interleave.
     house: Mutex<Option<Box<House>>>,
+    board: Board,
 }
 
 /// All that is known.
@@ -32,6 +37,7 @@ struct House {
     runs: BTreeMap<RunNo, Run>,
     by_key: HashMap<RunKey, RunNo>,
     plans: HashMap<(TenantId, DefinitionKey), Arc<str>>,
+    mail: Mail,
     last_run: u64,
     entries: Entries,
 }
@@ -53,7 +59,7 @@ struct Run {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { house: Mutex::new(Some(Box::default())) }
+        Self { house: Mutex::new(Some(Box::default())), board: Board::default() }
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut House) -> Result<R>) -> Result<R> {
@@ -115,11 +121,15 @@ impl Store for MemoryStore {
         self.with(|house| {
             house.leases.remove(&lease.token);
             Ok(())
-        })
+        })?;
+        self.board.tell_runs();
+        Ok(())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
-        self.with(|house| {
+        let ends = |write: &Write| matches!(write, Write::Turn(Turn { then: Then::End(_), .. }));
+        let (lease, ends) = (batch.lease, batch.writes.iter().any(ends));
+        let written = self.with(|house| {
             let verdicts = house.judge(&batch)?;
             for (write, verdict) in batch.writes.iter().zip(verdicts) {
                 if let (Write::Turn(turn), Verdict::Add) = (write, verdict) {
@@ -131,15 +141,23 @@ impl Store for MemoryStore {
                 Write::Create(new) => house.create(&new, batch.lease),
                 Write::Turn(_) => Written::Turned,
             });
-            Ok(written.collect())
-        })
+            Ok(written.collect::<Vec<_>>())
+        })?;
+        if ends {
+            self.board.tell_ends();
+        }
+        if lease.is_none() {
+            self.board.tell_runs();
+        }
+        Ok(written)
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
-        self.with(|house| {
+        let (claimed, others) = self.with(|house| {
             if !house.leases.contains_key(&ask.lease) {
                 return Err(fenced("claim runs", ask.lease));
             }
+            let before = house.leases.len();
             house.leases.retain(|token, lease| *token == ask.lease || lease.until >= ask.now);
             let free = house
                 .runs
@@ -154,8 +172,13 @@ impl Store for MemoryStore {
                     run.holder = Some(ask.lease);
                 }
             }
-            Ok(claimed)
-        })
+            Ok((claimed, before > house.leases.len()))
+        })?;
+        // What this one has left of those whose lease has just ended is for others.
+        if others {
+            self.board.tell_runs();
+        }
+        Ok(claimed)
     }
 
     async fn read(&self, run: &RunKey) -> Result<Option<History>> {
@@ -197,6 +220,7 @@ impl Store for MemoryStore {
             for (_, no) in &old {
                 if let Some(run) = house.runs.remove(no) {
                     house.by_key.remove(&run.key);
+                    house.mail.forget(*no);
                 }
             }
             Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
@@ -205,7 +229,9 @@ impl Store for MemoryStore {
 
     async fn close(&self) -> Result<()> {
         let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
-        house.take().map(drop).ok_or_else(closed)
+        let closing = house.take().map(drop).ok_or_else(closed);
+        self.board.close();
+        closing
     }
 }
 

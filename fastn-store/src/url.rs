@@ -13,8 +13,9 @@ use crate::{MemoryStore, Store};
 /// | `memory:` | a new [`MemoryStore`] |
 /// | `sqlite:PATH`, `sqlite://PATH` | the SQLite database at this path, created if there is none |
 /// | `sqlite:PATH?synchronous=normal` | the same; a power cut may take the last commits (`full` is the default) |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | the PostgreSQL database, as libpq has it, and with `schema=NAME` in another schema than `fastn`: see [`PostgresStore`](crate::PostgresStore) |
 ///
-/// The path is taken as it is written: nothing in it is decoded.
+/// A path is taken as it is written: nothing in it is decoded.
 ///
 /// # Errors
 /// [`Invalid`](ErrorKind::Invalid) if it names no store that fastn knows,
@@ -23,6 +24,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
     match Place::parse(url)? {
         Place::Memory => Ok(Arc::new(MemoryStore::new())),
         Place::Sqlite { path, normal } => sqlite(url, path, normal).await,
+        Place::Postgres => postgres(url).await,
     }
 }
 
@@ -34,6 +36,7 @@ pub(crate) enum Place<'a> {
         /// Whether a power cut may take the last commits.
         normal: bool,
     },
+    Postgres,
 }
 
 impl<'a> Place<'a> {
@@ -43,7 +46,7 @@ impl<'a> Place<'a> {
             "memory" if rest.is_empty() => Ok(Self::Memory),
             "memory" => Err(invalid(url, "a memory store has no path")),
             "sqlite" => Self::sqlite(url, rest.strip_prefix("//").unwrap_or(rest)),
-            "postgres" | "postgresql" => Err(unsupported(url, "this build has no Postgres store")),
+            "postgres" | "postgresql" => Ok(Self::Postgres),
             _ => Err(invalid(url, KNOWN)),
         }
     }
@@ -65,12 +68,13 @@ impl<'a> Place<'a> {
     }
 }
 
-const KNOWN: &str = "known are memory:, sqlite:PATH and sqlite:PATH?synchronous=normal";
+const KNOWN: &str = "known are memory:, sqlite:PATH, sqlite:PATH?synchronous=normal and postgres://HOST/DATABASE";
 
 fn invalid(url: &str, why: &'static str) -> Error {
     Error::new(ErrorKind::Invalid, "open store").with("url", shown(url)).caused_by(why)
 }
 
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
 fn unsupported(url: &str, why: &'static str) -> Error {
     Error::new(ErrorKind::Unsupported, "open store").with("url", shown(url)).caused_by(why)
 }
@@ -95,4 +99,16 @@ async fn sqlite(_: &str, path: &str, normal: bool) -> Result<Arc<dyn Store>> {
 
     let synchronous = if normal { Synchronous::Normal } else { Synchronous::Full };
     Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default().synchronous(synchronous)).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(url: &str) -> Result<Arc<dyn Store>> {
+    Err(unsupported(url, "this build has no Postgres store: enable the feature `postgres` of fastn-store"))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Store>> {
+    use crate::{PostgresOptions, PostgresStore};
+
+    Ok(Arc::new(PostgresStore::open(url, PostgresOptions::default()).await?))
 }

@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     let suite = Suite::new().backend("memory", || async { Ok(Some(Arc::new(MemoryStore::new()) as Arc<dyn Store>)) });
     #[cfg(feature = "sqlite")]
     let (suite, _folder) = sqlite::add(suite);
+    #[cfg(feature = "postgres")]
+    let suite = postgres::add(suite);
     suite.run()
 }
 
@@ -40,5 +42,34 @@ mod sqlite {
             .backend("sqlite-tiny-journal", fresh("tiny", SqliteOptions::default().journal_budget(500)))
             .without(Capability::ManyLeases);
         (suite, folder)
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use fastn_store::{LeaseClock, PostgresOptions, PostgresStore, Store};
+    use fastn_testkit::conformance::Suite;
+    use fastn_testkit::server::PrivatePostgres;
+
+    /// Adds the Postgres store as it comes, and with a journal so small that records move on all the time. Leases end by
+    /// the time of the cases, which is not the server's.
+    pub(crate) fn add(suite: Suite) -> Suite {
+        let fresh = |name: &'static str, options: PostgresOptions| {
+            let count = Arc::new(AtomicU64::new(0));
+            move || {
+                let schema = format!("{name}_{}", count.fetch_add(1, Ordering::Relaxed));
+                let options = options.clone().lease_clock(LeaseClock::Caller).schema(schema);
+                async move {
+                    let server = PrivatePostgres::shared()?;
+                    Ok(Some(Arc::new(PostgresStore::open(&server.url("postgres"), options).await?) as Arc<dyn Store>))
+                }
+            }
+        };
+        suite
+            .backend("postgres", fresh("plain", PostgresOptions::default()))
+            .backend("postgres-tiny-journal", fresh("tiny", PostgresOptions::default().journal_budget(500)))
     }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use fastn_core::{EntryKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
-    RunQuery, Scan, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
+    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store, Write,
+    Written,
 };
 
 /// What a store was asked to do.
@@ -85,6 +86,31 @@ impl Repository for MeterStore {
     async fn latest(&self, kind: &EntryKind) -> Result<u64> {
         self.count_look();
         self.inner.latest(kind).await
+    }
+}
+
+#[async_trait]
+impl Mailbox for MeterStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        self.count_read();
+        self.inner.receive(ask).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        self.inner.acknowledge(lease, messages).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        self.count_read();
+        self.inner.summaries(runs).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        self.inner.news(ask).await
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fastn::core::EntryKind;
 use fastn::prelude::*;
 use fastn::store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
-    Scan, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
+    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunSummary, Scan, Sent, Store, Written,
 };
 use tokio::sync::Semaphore;
 
@@ -45,6 +45,29 @@ impl Repository for SlowStore {
 
     async fn latest(&self, kind: &EntryKind) -> Result<u64, Error> {
         self.inner.latest(kind).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Mailbox for SlowStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>, Error> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>, Error> {
+        self.inner.receive(ask).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<(), Error> {
+        self.inner.acknowledge(lease, messages).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>, Error> {
+        self.inner.summaries(runs).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News, Error> {
+        self.inner.news(ask).await
     }
 }
 

@@ -19,9 +19,9 @@ pub struct System {
     cases: &'static [(&'static str, &'static [Durability])],
 }
 
-/// All systems. fastn is measured on Postgres as soon as that stands here and `fastn/mod.rs` opens that store.
+/// All systems.
 pub const ALL: &[System] = &[
-    System { name: "fastn", program: Option::None, stores: &[Sqlite, Memory], cases: &[] },
+    System { name: "fastn", program: Option::None, stores: &[Sqlite, Memory, Postgres], cases: &[] },
     System { name: "raw", program: Option::None, stores: &[Sqlite, Memory, Postgres], cases: RAW },
     System { name: "raw-2", program: Option::None, stores: &[Postgres], cases: RAW_2 },
     System { name: "dagx", program: Some("versus-dagx"), stores: &[Memory], cases: DAGX },

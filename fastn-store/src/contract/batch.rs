@@ -73,6 +73,16 @@ pub enum Then {
     End(RunStatus),
 }
 
+impl Then {
+    /// Before when nothing happens by itself, if it waits.
+    pub const fn wakes_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Wait(until) => Some(until),
+            Self::Run | Self::End(_) => None,
+        }
+    }
+}
+
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

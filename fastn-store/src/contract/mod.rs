@@ -2,7 +2,10 @@
 
 mod batch;
 mod claim;
+mod host;
 mod lease;
+mod mailbox;
+mod news;
 mod query;
 mod repository;
 mod run;
@@ -11,7 +14,10 @@ mod store;
 
 pub use self::batch::{Batch, Existing, NewRun, Then, Turn, Write, Written};
 pub use self::claim::{ClaimAsk, Claimed};
+pub use self::host::{HostTransaction, InSchema};
 pub use self::lease::{Lease, LeaseAsk};
+pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};
+pub use self::news::{News, NewsAsk};
 pub use self::query::{Page, RunQuery};
 pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
 pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};

@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use super::connection::transact;
 use super::definitions::Definitions;
 use super::fault::fault;
-use super::history::Pieces;
+use super::history::read_history;
 use super::lease;
 use super::row::{get, input, run_no, select_runs, stored, summary};
-use super::state::{Cursor, RunState, State};
+use super::state::{Cursor, State};
+use crate::journal::RunState;
 use crate::{ClaimAsk, Claimed, DefinitionKey, History, RunNo, RunStatus};
 
 const OP: &str = "claim runs";
@@ -104,5 +105,5 @@ fn read(conn: &Connection, no: RunNo) -> Result<History> {
     let mut rows = select.query([stored(no.0)]).map_err(fault(OP))?;
     let missing = || Error::new(ErrorKind::Corrupt, OP).with("run", no.0).caused_by("its definition is missing");
     let row = rows.next().map_err(fault(OP))?.ok_or_else(missing)?;
-    Ok(History { run: summary(row)?, input: input(row)?, records: Pieces::read(conn, no)?.records()? })
+    Ok(History { run: summary(row)?, input: input(row)?, records: read_history(conn, no)?.records()? })
 }

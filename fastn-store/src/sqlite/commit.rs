@@ -6,20 +6,17 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::transact;
 use super::create::{Numbers, create};
-use super::draft::{Change, Draft};
 use super::fault::{again, fault};
 use super::hand::Hand;
 use super::history::{next_in_history, write_history};
 use super::row::{status, stored};
-use super::state::{RunState, State};
+use super::state::State;
 use super::{journal, lease};
+use crate::journal::{Change, Draft, RunState, encode};
 use crate::standing::{Standing, Verdict, no_such_run, status_after};
 use crate::{Batch, RunNo, RunStatus, Then, Turn, Write, Written};
 
 const OP: &str = "commit";
-
-/// The most that is remembered of a run's records, in bytes.
-const MOST_TAIL: usize = 1 << 20;
 
 /// About what it costs to change a row and its indexes, in bytes.
 const ROW: usize = 256;
@@ -157,11 +154,11 @@ fn write(
     for (no, change) in &draft.changes {
         // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
         let run = state.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
-        if done.folded || is_settled(run, change) {
+        if done.folded || run.is_settled(change) {
             settled.push((*no, run, change));
         } else {
             if change.count > 0 {
-                journal::encode(&mut entries, *no, (change.first, change.count), change.records())?;
+                encode(&mut entries, *no, (change.first, change.count), change.records())?;
             }
             write_row(hand, *no, run, change)?;
         }
@@ -171,7 +168,7 @@ fn write(
     let mut whole = Vec::new();
     for (no, run, change) in settled {
         done.bytes += run.tail.len() + change.size() + ROW;
-        settle(hand, no, run, change, &mut whole)?;
+        run.settle(change, &mut whole, |first, count, records| write_history(hand, no, first, count, records))?;
         write_row(hand, no, run, change)?;
     }
     if done.folded {
@@ -183,35 +180,6 @@ fn write(
         done.bytes += entries.len();
     }
     Ok(())
-}
-
-/// Writes all of a run that is not there yet to where it stays: in one piece, or in two rather than put together what is
-/// large. `whole` is memory to put it together in.
-fn settle(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change, whole: &mut Vec<u8>) -> Result<()> {
-    let (first, count) = (run.tail_first(), run.tail_count);
-    if run.tail.len() + change.size() > MOST_TAIL && count > 0 {
-        write_history(hand, no, first, count, &run.tail)?;
-    } else if count > 0 {
-        whole.clear();
-        whole.extend_from_slice(&run.tail);
-        change.records().for_each(|records| whole.extend_from_slice(records));
-        return write_history(hand, no, first, count + change.count, whole);
-    }
-    match change.only() {
-        _ if change.count == 0 => Ok(()),
-        Some(records) => write_history(hand, no, change.first, change.count, records),
-        None => {
-            whole.clear();
-            change.records().for_each(|records| whole.extend_from_slice(records));
-            write_history(hand, no, change.first, change.count, whole)
-        }
-    }
-}
-
-/// Whether what the journal has of a run is moved to where it stays: when it ends or waits, and when it has become so much
-/// that it should not be remembered.
-fn is_settled(run: &RunState, change: &Change) -> bool {
-    change.then != Then::Run || run.tail.len() + change.size() > MOST_TAIL
 }
 
 /// Moves the tails of the runs that the draft does not touch, and clears the journal.
@@ -227,7 +195,7 @@ fn fold_others(conn: &Connection, hand: &mut Hand<'_>, state: &State, draft: &Dr
 
 /// Changes the row of a run, if the turn changes what is in it.
 fn write_row(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change) -> Result<()> {
-    let (status, wake_at) = (status_after(change.then), wake_after(change.then));
+    let (status, wake_at) = (status_after(change.then), change.then.wakes_at());
     if (status, wake_at) == (run.status, run.wake_at) {
         return Ok(());
     }
@@ -241,13 +209,6 @@ fn write_row(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change) ->
     updated.map_err(fault(OP)).map(drop)
 }
 
-const fn wake_after(then: Then) -> Option<Timestamp> {
-    match then {
-        Then::Wait(until) => Some(until),
-        Then::Run | Then::End(_) => None,
-    }
-}
-
 /// Takes over what is true now.
 fn remember(state: &mut State, draft: Draft, done: &Done) {
     for no in &done.created {
@@ -258,23 +219,11 @@ fn remember(state: &mut State, draft: Draft, done: &Done) {
         if change.then != Then::Run {
             state.runs.remove(&no);
         } else if let Some(run) = state.runs.get_mut(&no) {
-            run.next = change.next();
-            run.status = status_after(change.then);
-            run.wake_at = wake_after(change.then);
-            if is_settled(run, &change) {
-                run.tail = Vec::new();
-                run.tail_count = 0;
-            } else {
-                run.tail_count += change.count;
-                change.records().for_each(|records| run.tail.extend_from_slice(records));
-            }
+            run.add(&change);
         }
     }
     if done.folded {
-        for run in state.runs.values_mut() {
-            run.tail = Vec::new();
-            run.tail_count = 0;
-        }
+        state.runs.values_mut().for_each(RunState::settled);
         state.journal_bytes = 0;
     }
     state.journal_bytes += done.appended;

@@ -3,15 +3,12 @@
 use fastn_core::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
+pub(super) use crate::journal::corrupt;
+
 /// Makes an error of SQLite one of ours: `map_err(fault("commit"))`.
 pub(super) fn fault(op: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     // Its text alone: SQLite's errors say the same again as their own source.
     move |error| Error::new(kind_of(&error), op).caused_by(error.to_string())
-}
-
-/// An error about stored data that cannot be right.
-pub(super) fn corrupt(op: &'static str, why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, op).caused_by(why.into())
 }
 
 /// The same error once more, for each of several callers who share a failed transaction.

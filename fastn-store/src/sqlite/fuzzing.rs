@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use fastn_core::{Record, Result};
 
-use super::history::Pieces;
-use super::journal::{encode, scan_row};
 use crate::RunNo;
+use crate::journal::{Pieces, encode, scan_row};
 
 /// A turn in a row of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]

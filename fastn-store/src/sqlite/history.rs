@@ -1,70 +1,29 @@
 //! `flow_history`: where the records of a run stay.
 
-use fastn_core::{Record, Result};
+use fastn_core::Result;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{corrupt, fault};
 use super::hand::Hand;
 use super::row::{get, stored};
 use crate::RunNo;
+use crate::journal::Pieces;
 
 const OP: &str = "read history";
 
-/// The records of a run, put together from pieces.
-#[derive(Debug, Default)]
-pub(super) struct Pieces {
-    /// The sequence number of the record that comes next, which is how many there are.
-    pub(super) next: u64,
-    bytes: Vec<u8>,
-}
-
-impl Pieces {
-    /// The records of a run in `flow_history`.
-    pub(super) fn read(conn: &Connection, run: RunNo) -> Result<Self> {
-        let mut select = conn
-            .prepare_cached("SELECT first_seq, count, records FROM flow_history WHERE run_no = ?1 ORDER BY first_seq")
-            .map_err(fault(OP))?;
-        let mut rows = select.query([stored(run.0)]).map_err(fault(OP))?;
-        let mut pieces = Self::default();
-        while let Some(row) = rows.next().map_err(fault(OP))? {
-            let records = row.get_ref(2).map_err(fault(OP))?;
-            let records = records.as_blob().map_err(|e| corrupt(OP, e.to_string()))?;
-            pieces.add(number(get(row, 0)?)?, number(get(row, 1)?)?, records)?;
-        }
-        Ok(pieces)
+/// The records of a run in `flow_history`.
+pub(super) fn read_history(conn: &Connection, run: RunNo) -> Result<Pieces> {
+    let mut select = conn
+        .prepare_cached("SELECT first_seq, count, records FROM flow_history WHERE run_no = ?1 ORDER BY first_seq")
+        .map_err(fault(OP))?;
+    let mut rows = select.query([stored(run.0)]).map_err(fault(OP))?;
+    let mut pieces = Pieces::default();
+    while let Some(row) = rows.next().map_err(fault(OP))? {
+        let records = row.get_ref(2).map_err(fault(OP))?;
+        let records = records.as_blob().map_err(|e| corrupt(OP, e.to_string()))?;
+        pieces.add(number(get(row, 0)?)?, number(get(row, 1)?)?, records)?;
     }
-
-    /// Adds the piece that follows. One that is there already is passed over.
-    ///
-    /// # Errors
-    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if something is missing before it.
-    pub(super) fn add(&mut self, first: u64, count: u64, records: &[u8]) -> Result<()> {
-        let end = first.checked_add(count).ok_or_else(|| corrupt(OP, "sequence numbers overflow"))?;
-        if end <= self.next {
-            return Ok(());
-        }
-        if first != self.next {
-            return Err(corrupt(
-                OP,
-                format!("record {} is missing: there is a piece from {first} to {end}", self.next),
-            ));
-        }
-        self.bytes.extend_from_slice(records);
-        self.next = end;
-        Ok(())
-    }
-
-    /// The records.
-    ///
-    /// # Errors
-    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if they cannot be read or are not as many as they should be.
-    pub(super) fn records(&self) -> Result<Vec<Record>> {
-        let records = Record::read_all(&self.bytes)?;
-        if u64::try_from(records.len()) == Ok(self.next) {
-            return Ok(records);
-        }
-        Err(corrupt(OP, format!("there are {} records and should be {}", records.len(), self.next)))
-    }
+    Ok(pieces)
 }
 
 /// The sequence number that follows the last record of a run in `flow_history`.

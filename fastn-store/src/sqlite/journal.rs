@@ -2,47 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use fastn_core::{Error, ErrorKind, Result};
-use minicbor::{Decoder, Encoder};
+use fastn_core::Result;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::{corrupt, fault};
 use super::hand::Hand;
-use super::history::{Pieces, next_in_history, write_history};
+use super::history::{next_in_history, write_history};
 use super::row::stored;
 use crate::RunNo;
-
-/// What an entry takes beside its records, at most.
-pub(super) const ENTRY_OVERHEAD: usize = 1 + 4 * 9;
-
-/// A turn in the journal.
-pub(super) struct Entry<'a> {
-    pub(super) run: RunNo,
-    pub(super) first: u64,
-    pub(super) count: u64,
-    pub(super) records: &'a [u8],
-}
-
-/// Appends an entry.
-pub(super) fn encode<'a>(
-    entries: &mut Vec<u8>,
-    run: RunNo,
-    (first, count): (u64, u64),
-    records: impl Iterator<Item = &'a Bytes> + Clone,
-) -> Result<()> {
-    let failed = |e: String| Error::new(ErrorKind::Internal, "encode journal").caused_by(e);
-    let length: usize = records.clone().map(Bytes::len).sum();
-    let mut encoder = Encoder::new(&mut *entries);
-    encoder
-        .array(4)
-        .and_then(|e| e.u64(run.0)?.u64(first)?.u64(count)?.bytes_len(length as u64))
-        .map_err(|e| failed(e.to_string()))?;
-    for part in records {
-        entries.extend_from_slice(part);
-    }
-    Ok(())
-}
+use crate::journal::{Entry, Pieces, scan_row};
 
 /// Writes what one commit appended.
 pub(super) fn write(conn: &Connection, entries: &[u8]) -> Result<()> {
@@ -136,20 +104,4 @@ fn scan(conn: &Connection, mut each: impl FnMut(Entry<'_>) -> Result<()>) -> Res
         scan_row(entries, &mut each)?;
     }
     Ok(())
-}
-
-/// Shows every entry of one row.
-pub(super) fn scan_row<'a>(row: &'a [u8], each: &mut impl FnMut(Entry<'a>) -> Result<()>) -> Result<()> {
-    let mut decoder = Decoder::new(row);
-    while decoder.position() < row.len() {
-        each(decode(&mut decoder).map_err(|e| corrupt("read journal", e.to_string()))?)?;
-    }
-    Ok(())
-}
-
-fn decode<'a>(decoder: &mut Decoder<'a>) -> Result<Entry<'a>, minicbor::decode::Error> {
-    if decoder.array()? != Some(4) {
-        return Err(minicbor::decode::Error::message("an entry has four parts"));
-    }
-    Ok(Entry { run: RunNo(decoder.u64()?), first: decoder.u64()?, count: decoder.u64()?, records: decoder.bytes()? })
 }

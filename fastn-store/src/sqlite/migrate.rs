@@ -18,6 +18,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { name: "runs", sql: include_str!("migrations/0001_runs.sql") },
     Migration { name: "entries", sql: include_str!("migrations/0002_entries.sql") },
+    Migration { name: "messages", sql: include_str!("migrations/0003_messages.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (
@@ -101,6 +102,27 @@ pub(super) fn migrate(conn: &Connection) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that a database has the schema of this build, without changing it.
+///
+/// # Errors
+/// As of [`migrate`], and [`Unsupported`](ErrorKind::Unsupported) if it is an older one: a store that is opened changes that.
+pub(super) fn check_current(conn: &Connection) -> Result<()> {
+    const OP: &str = "look at schema";
+    let newest: i64 = match identify(conn)? {
+        Identity::Empty => 0,
+        Identity::Ours => conn
+            .query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |row| row.get(0))
+            .map_err(fault(OP))?,
+    };
+    if newest == latest() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, OP)
+        .with("database", format!("version {newest}"))
+        .with("this build", format!("version {}", latest()))
+        .caused_by("open a store on it first"))
 }
 
 /// The version of this build.

@@ -5,13 +5,14 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
 use super::connection::open_reader;
 use super::fault::fault;
-use super::history::Pieces;
+use super::history::read_history;
 use super::journal;
 use super::row::{input, select_runs, stored, summary};
+use super::worker::Thing;
 use crate::{DefinitionKey, History, Page, RunKey, RunQuery, RunStatus, RunSummary};
 
 pub(super) struct Reader {
-    conn: Connection,
+    pub(super) conn: Connection,
 }
 
 impl Reader {
@@ -34,13 +35,31 @@ impl Reader {
             return Ok(None);
         };
         let (run, input) = (summary(row)?, input(row)?);
-        let mut pieces = Pieces::read(conn, run.no)?;
+        let mut pieces = read_history(conn, run.no)?;
         // What a run that ended or waits has in the journal was moved when it did. The journal may be long, and many runs
         // may be read because their time has come.
         if matches!(run.status, RunStatus::Pending | RunStatus::Running) {
             journal::read_tail(conn, run.no, &mut pieces)?;
         }
         Ok(Some(History { run, input, records: pieces.records()? }))
+    }
+
+    /// Reads runs without their records.
+    pub(super) fn summaries(&mut self, keys: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        const OP: &str = "look up runs";
+        let mut select = self
+            .conn
+            .prepare_cached(concat!(
+                select_runs!(),
+                select_runs!(from),
+                "WHERE e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND e.run_id = ?2"
+            ))
+            .map_err(fault(OP))?;
+        let mut look_up = |key: &RunKey| {
+            let mut rows = select.query((key.tenant.as_str(), key.run.as_bytes())).map_err(fault(OP))?;
+            rows.next().map_err(fault(OP))?.map(summary).transpose()
+        };
+        keys.iter().map(&mut look_up).collect()
     }
 
     /// Reads the plan of a definition.
@@ -80,6 +99,12 @@ impl Reader {
             runs.push(summary(row)?);
         }
         Ok(Page { runs, next: None })
+    }
+}
+
+impl Thing for Reader {
+    fn between_jobs(&mut self) -> Option<std::time::Duration> {
+        None
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use fastn_core::Timestamp;
 use foldhash::HashMap;
 
 use super::definitions::Definitions;
 use super::lock::LockFile;
-use crate::{DefinitionKey, Lease, RunNo, RunStatus};
+use crate::journal::RunState;
+use crate::{DefinitionKey, Lease, RunNo};
 
 /// What the writer remembers. It changes only after SQLite has committed, and all of it can be read again from the file.
 #[derive(Debug, Default)]
@@ -31,21 +31,6 @@ pub(super) struct Held {
     pub(super) lock: LockFile,
 }
 
-/// A run that the lease holds.
-#[derive(Debug)]
-pub(super) struct RunState {
-    /// The sequence number of its next record.
-    pub(super) next: u64,
-    /// As its row has it.
-    pub(super) status: RunStatus,
-    /// As its row has it.
-    pub(super) wake_at: Option<Timestamp>,
-    /// Its records that are in the journal and not yet in `flow_history`.
-    pub(super) tail: Vec<u8>,
-    /// How many these are.
-    pub(super) tail_count: u64,
-}
-
 /// How far claims have come under this lease: every unfinished run up to `after` is held already or not served.
 ///
 /// Runs only come free with the end of a lease, so what is behind the cursor need not be looked at again, and claiming
@@ -63,17 +48,5 @@ impl State {
         self.runs = HashMap::default();
         self.cursor = Cursor::default();
         self.journal_bytes = 0;
-    }
-}
-
-impl RunState {
-    /// A run whose records are all in `flow_history`.
-    pub(super) const fn folded(next: u64, status: RunStatus, wake_at: Option<Timestamp>) -> Self {
-        Self { next, status, wake_at, tail: Vec::new(), tail_count: 0 }
-    }
-
-    /// The sequence number of the first record of the tail.
-    pub(super) const fn tail_first(&self) -> u64 {
-        self.next.saturating_sub(self.tail_count)
     }
 }

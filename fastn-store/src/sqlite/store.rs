@@ -13,10 +13,11 @@ use super::options::SqliteOptions;
 use super::reader::Reader;
 use super::worker::Worker;
 use super::writer::{Queue, Request, Writer};
+use crate::board::Board;
 use crate::standing::closed;
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
-    RunQuery, Scan, Store, Written,
+    RunQuery, Scan, Store, Then, Turn, Write, Written,
 };
 
 /// Keeps runs in an SQLite database.
@@ -30,9 +31,10 @@ use crate::{
 pub struct SqliteStore {
     path: PathBuf,
     queue: Arc<Queue>,
+    pub(super) board: Arc<Board>,
     // Before the writer, so that the writer's connection is the last to go: it leaves the database in one file.
-    reader: Worker<Reader>,
-    writer: Worker<Writer>,
+    pub(super) reader: Worker<Reader>,
+    pub(super) writer: Worker<Writer>,
 }
 
 impl SqliteStore {
@@ -48,11 +50,13 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let queue = Arc::new(Queue::default());
-        let (database, waiting) = (path.clone(), Arc::clone(&queue));
-        let writer = Worker::start("fastn-sqlite-writer", move || Writer::open(&database, &options, waiting)).await?;
+        let board = Arc::new(Board::default());
+        let (database, waiting, told) = (path.clone(), Arc::clone(&queue), Arc::clone(&board));
+        let open = move || Writer::open(&database, &options, waiting, told);
+        let writer = Worker::start("fastn-sqlite-writer", open).await?;
         let database = path.clone();
         let reader = Worker::start("fastn-sqlite-reader", move || Reader::open(&database)).await?;
-        Ok(Self { path, queue, reader, writer })
+        Ok(Self { path, queue, board, reader, writer })
     }
 }
 
@@ -119,15 +123,26 @@ impl Store for SqliteStore {
 
     async fn release(&self, lease: &Lease) -> Result<()> {
         let lease = lease.clone();
-        self.writer.ask(move |writer| writer.release(&lease)).await
+        self.writer.ask(move |writer| writer.release(&lease)).await?;
+        self.board.tell_runs();
+        Ok(())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        let ends = |write: &Write| matches!(write, Write::Turn(Turn { then: Then::End(_), .. }));
+        let (lease, ends) = (batch.lease, batch.writes.iter().any(ends));
         let (reply, answer) = oneshot::channel();
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Request { batch, reply });
         let reminder = Reminder(Some(Arc::clone(&self.queue)));
         self.writer.send(Box::new(move |writer| reminder.heed(writer)))?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        let written = answer.await.unwrap_or_else(|_| Err(closed()))?;
+        if ends {
+            self.board.tell_ends();
+        }
+        if lease.is_none() {
+            self.board.tell_runs();
+        }
+        Ok(written)
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
@@ -153,6 +168,7 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> Result<()> {
+        self.board.close();
         self.reader.stop().await?;
         self.writer.stop().await
     }

@@ -1,9 +1,10 @@
 //! A thread that owns something and works on it, one job after the other.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
@@ -11,6 +12,12 @@ use tokio::sync::oneshot;
 use crate::standing::closed;
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// What a worker owns.
+pub(super) trait Thing: 'static {
+    /// Called between two jobs, and once more after the span that it gives if there is no job until then.
+    fn between_jobs(&mut self) -> Option<Duration>;
+}
 
 /// The handle of the thread. Dropping it waits until the jobs that were given are done, then frees the thing.
 pub(super) struct Worker<T> {
@@ -21,7 +28,7 @@ pub(super) struct Worker<T> {
     freed: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-impl<T: 'static> Worker<T> {
+impl<T: Thing> Worker<T> {
     /// Starts the thread and makes the thing there.
     ///
     /// # Errors
@@ -101,9 +108,17 @@ impl<T> Worker<T> {
     }
 }
 
-fn work<T>(mut thing: T, jobs: &Receiver<Job<T>>) {
-    while let Ok(job) = jobs.recv() {
-        job(&mut thing);
+fn work<T: Thing>(mut thing: T, jobs: &Receiver<Job<T>>) {
+    loop {
+        let job = match thing.between_jobs() {
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(span) => jobs.recv_timeout(span),
+        };
+        match job {
+            Ok(job) => job(&mut thing),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fastn_core::{Result, Timestamp};
 use rusqlite::Connection;
@@ -11,11 +12,14 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpointer;
 use super::commit::{Answer, commit};
 use super::connection::{check_setting, open_writer, transact};
-use super::draft::size_of;
 use super::fault::fault;
+use super::look::Looked;
 use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
+use super::worker::Thing;
 use super::{claim, entries, lease};
+use crate::board::Board;
+use crate::journal::size_of;
 use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put};
 
 /// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
@@ -31,22 +35,25 @@ pub(super) struct Request {
 }
 
 pub(super) struct Writer {
-    conn: Connection,
+    pub(super) conn: Connection,
     database: PathBuf,
     queue: Arc<Queue>,
-    state: State,
+    board: Arc<Board>,
+    pub(super) state: State,
     options: SqliteOptions,
     checkpointer: Checkpointer,
+    looked: Looked,
 }
 
 impl Writer {
     /// Opens the database.
-    pub(super) fn open(database: &Path, options: &SqliteOptions, queue: Arc<Queue>) -> Result<Self> {
+    pub(super) fn open(database: &Path, options: &SqliteOptions, queue: Arc<Queue>, board: Arc<Board>) -> Result<Self> {
         let conn = open_writer(database, options)?;
         // One database has one lock, by whatever links it is reached.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         let (options, checkpointer) = (options.clone(), Checkpointer::default());
-        Ok(Self { conn, database, queue, state: State::default(), options, checkpointer })
+        let (state, looked) = (State::default(), Looked::default());
+        Ok(Self { conn, database, queue, board, state, options, checkpointer, looked })
     }
 
     /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier
@@ -129,7 +136,11 @@ impl Writer {
                     .and_then(|mut update| update.execute([largest]))
                     .map_err(fault(OP))?;
             }
-            for sql in ["DELETE FROM flow_history WHERE run_no = ?1", "DELETE FROM flow_executions WHERE run_no = ?1"] {
+            for sql in [
+                "DELETE FROM flow_messages WHERE run_no = ?1",
+                "DELETE FROM flow_history WHERE run_no = ?1",
+                "DELETE FROM flow_executions WHERE run_no = ?1",
+            ] {
                 let mut delete = conn.prepare_cached(sql).map_err(fault(OP))?;
                 for no in &numbers {
                     delete.execute([no]).map_err(fault(OP))?;
@@ -137,6 +148,12 @@ impl Writer {
             }
             Ok(u64::try_from(numbers.len()).unwrap_or(u64::MAX))
         })
+    }
+}
+
+impl Thing for Writer {
+    fn between_jobs(&mut self) -> Option<Duration> {
+        self.looked.look(&self.conn, &self.board)
     }
 }
 

@@ -8,8 +8,10 @@
     reason = "a test says that something is wrong by panicking, and a child process says what it did by printing"
 )]
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports, reason = "they are about SQLite"))]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports, reason = "they are about databases"))]
 mod support;
 mod url;

@@ -13,8 +13,17 @@ async fn stores_open_by_their_url() {
         ("", ErrorKind::Invalid, "known are memory:"),
         ("runs.db", ErrorKind::Invalid, "known are memory:"),
         ("redis://localhost", ErrorKind::Invalid, "known are memory:"),
+        #[cfg(not(feature = "postgres"))]
         ("postgres://u:secret@localhost/db", ErrorKind::Unsupported, "***@localhost"),
+        #[cfg(not(feature = "postgres"))]
         ("postgres:u:secret@localhost/db", ErrorKind::Unsupported, "***@localhost"),
+        // Nobody listens at this port.
+        #[cfg(feature = "postgres")]
+        ("postgres://u:secret@127.0.0.1:1/db", ErrorKind::Unavailable, "postgres://127.0.0.1:1/db"),
+        #[cfg(feature = "postgres")]
+        ("postgres://u:secret@127.0.0.1:1/db?sslmode=perhaps", ErrorKind::Invalid, "sslmode is disable"),
+        #[cfg(feature = "postgres")]
+        ("postgres://u:secret@127.0.0.1:1/db?schema=No", ErrorKind::Invalid, "small letters"),
         ("mysql:secret@x://host", ErrorKind::Invalid, "***@x"),
         #[cfg(not(feature = "sqlite"))]
         ("sqlite:runs.db", ErrorKind::Unsupported, "enable the feature `sqlite`"),

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed};
 
 use super::capability::Capability;
 use super::case::{Case, Flaw};
-use super::cases::{claim, close, commit, create, fencing, list, race, repository, retention, values};
+use super::cases::{claim, close, commit, create, fencing, list, mailbox, news, race, repository, retention, values};
 use super::report::{CaseReport, Report, Verdict};
 use super::trial::Trial;
 
@@ -19,12 +19,14 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 10] = [
+const ALL: [&[Case]; 12] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
     claim::CASES,
     race::CASES,
+    mailbox::CASES,
+    news::CASES,
     list::CASES,
     retention::CASES,
     repository::CASES,

@@ -69,7 +69,16 @@ impl Trial {
 
     /// The numbers of the runs that are claimed.
     pub(super) async fn claim_nos(&self, lease: &Lease, now: i64, serves: &[&str], limit: u32) -> Result<Vec<RunNo>> {
-        Ok(self.claim(lease, now, serves, limit).await?.into_iter().map(|claimed| claimed.no).collect())
+        let mut claimed: Vec<RunNo> = Vec::new();
+        // A store may give less than what was asked for, to leave some for others, as long as asking again gives more.
+        loop {
+            let left = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+            let more = self.claim(lease, now, serves, left).await?;
+            if more.is_empty() {
+                return Ok(claimed);
+            }
+            claimed.extend(more.into_iter().map(|claim| claim.no));
+        }
     }
 
     /// A run that must be there.

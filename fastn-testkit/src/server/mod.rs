@@ -18,6 +18,7 @@
 //! | `launch` | the way from an empty folder to a server that accepts connections |
 //! | `guard` | the process that stops a server and removes its folder, also when this process was killed |
 //! | `command` | how programs are run |
+//! | `proxy` | a way to a server that can be cut |
 
 mod binaries;
 mod command;
@@ -26,7 +27,9 @@ mod guard;
 mod install;
 mod launch;
 mod postgres;
+mod proxy;
 mod settings;
 
 pub use postgres::PrivatePostgres;
+pub use proxy::{Cut, Proxy};
 pub use settings::PostgresSettings;

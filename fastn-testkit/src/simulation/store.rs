@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use fastn_core::{BoxFuture, EntryKind, Error, ErrorKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
-    RunQuery, Scan, Store, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
+    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store, Write,
+    Written,
 };
 use tokio::sync::oneshot;
 
@@ -165,6 +166,47 @@ impl Repository for Wire {
     async fn latest(&self, kind: &EntryKind) -> Result<u64> {
         let (at, kind) = (self.clone(), kind.clone());
         self.pass("latest", Box::pin(async move { at.store.latest(&kind).await })).await
+    }
+}
+
+#[async_trait]
+impl Mailbox for Wire {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        let at = self.clone();
+        self.pass("send", Box::pin(async move { at.store.send(messages).await })).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        let at = self.clone();
+        self.pass("receive", Box::pin(async move { at.store.receive(ask).await })).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        let (at, messages) = (self.clone(), messages.to_vec());
+        self.pass("acknowledge", Box::pin(async move { at.store.acknowledge(lease, &messages).await })).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        let (at, runs) = (self.clone(), runs.to_vec());
+        self.pass("summaries", Box::pin(async move { at.store.summaries(&runs).await })).await
+    }
+
+    /// Comes late, or not at all.
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        let (world, weather) = (&self.world, self.world.weather());
+        if world.executor().is_dead(self.process) {
+            return std::future::pending().await;
+        }
+        if world.strikes(weather.refused) {
+            let span = Weather::span(&mut world.dice(), weather.slowness);
+            world.pause(span).await;
+            return Err(Error::new(ErrorKind::Unavailable, "news").caused_by("the weather is bad"));
+        }
+        let news = self.store.news(ask).await?;
+        if let Some(span) = self.delay() {
+            world.pause(span).await;
+        }
+        Ok(news)
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use fastn_core::{EntryKind, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Page, Put, Repository, RunKey,
-    RunQuery, Scan, Store, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
+    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store,
+    Written,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +81,30 @@ impl Repository for MortalStore {
 
     async fn latest(&self, kind: &EntryKind) -> Result<u64> {
         self.pass(self.inner.latest(kind)).await
+    }
+}
+
+#[async_trait]
+impl Mailbox for MortalStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
+        self.pass(self.inner.send(messages)).await
+    }
+
+    async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
+        self.pass(self.inner.receive(ask)).await
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        self.pass(self.inner.acknowledge(lease, messages)).await
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        self.pass(self.inner.summaries(runs)).await
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        // Waiting is no call at which anybody dies: when it ends hangs on others.
+        if self.died.is_cancelled() { std::future::pending().await } else { self.inner.news(ask).await }
     }
 }
 

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use fastn_core::plan::PlanHash;
 use fastn_core::{ContentType, EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk, MemoryStore, Page, Put,
-    Repository, RunKey, RunNo, RunQuery, Scan, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk, Mailbox, MemoryStore,
+    Message, MessageNo, News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery,
+    RunSummary, Scan, Sent, Store, Then, Turn, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -61,6 +62,18 @@ pub(crate) enum Flaw {
     ListsTheFirstEntriesForEver,
     ListsEntriesByLength,
     HidesDeletions,
+    LosesEveryThirdMessage,
+    TakesARepeatedMessageAgain,
+    ForgetsIdsOnceAcknowledged,
+    AcceptsMessagesForTheEnded,
+    ReceivesWhatOthersHold,
+    ReceivesWithoutFencing,
+    ReceivesNewestFirst,
+    ForgetsMessagesWithTheLease,
+    NeverTellsOfMessages,
+    NeverTellsOfRuns,
+    NeverTellsOfEnds,
+    MixesUpSummaries,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -87,6 +100,9 @@ struct Memory {
     /// How often each entry was put since it was created.
     puts: HashMap<EntryKey, u64>,
     deletions: u64,
+    sent: u64,
+    acknowledged: BTreeSet<[u8; 16]>,
+    received: HashMap<MessageNo, [u8; 16]>,
 }
 
 impl BrokenStore {
@@ -272,6 +288,93 @@ impl Repository for BrokenStore {
 }
 
 #[async_trait]
+impl Mailbox for BrokenStore {
+    async fn send(&self, mut messages: Vec<Message>) -> Result<Vec<Sent>> {
+        let mut sent = self.inner.send(vec![]).await?;
+        for mut message in messages.drain(..) {
+            let count = {
+                let mut memory = self.memory();
+                memory.sent += 1;
+                let again = memory.acknowledged.contains(&message.id) && self.is(Flaw::ForgetsIdsOnceAcknowledged);
+                if again || self.is(Flaw::TakesARepeatedMessageAgain) {
+                    message.id[15] = u8::try_from(memory.sent).unwrap();
+                }
+                memory.sent
+            };
+            if count.is_multiple_of(3) && self.is(Flaw::LosesEveryThirdMessage) {
+                sent.push(Sent::Accepted);
+                continue;
+            }
+            let answer = self.inner.send(vec![message]).await?.pop().unwrap();
+            let ended = matches!(answer, Sent::Ended(_)) && self.is(Flaw::AcceptsMessagesForTheEnded);
+            sent.push(if ended { Sent::Accepted } else { answer });
+        }
+        Ok(sent)
+    }
+
+    async fn receive(&self, mut ask: ReceiveAsk) -> Result<Vec<Received>> {
+        let limit = ask.limit as usize;
+        if self.is(Flaw::ReceivesWithoutFencing) {
+            ask.lease = self.memory().newest_lease;
+        }
+        if self.is(Flaw::ReceivesNewestFirst) {
+            ask.limit = u32::MAX;
+        }
+        let mut received = self.inner.receive(ask.clone()).await?;
+        if self.is(Flaw::ReceivesWhatOthersHold) {
+            let newest = self.memory().newest_lease;
+            for other in (1..=newest).filter(|lease| *lease != ask.lease) {
+                received
+                    .extend(self.inner.receive(ReceiveAsk { lease: other, ..ask.clone() }).await.unwrap_or_default());
+            }
+        }
+        if self.is(Flaw::ReceivesNewestFirst) {
+            received.reverse();
+            received.truncate(limit);
+        }
+        let ids = received.iter().map(|received| (received.no, received.message.id));
+        self.memory().received.extend(ids);
+        Ok(received)
+    }
+
+    async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
+        self.inner.acknowledge(lease, messages).await?;
+        let mut memory = self.memory();
+        for no in messages {
+            let id = memory.received.get(no).copied();
+            memory.acknowledged.extend(id);
+        }
+        Ok(())
+    }
+
+    async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
+        let mut found = self.inner.summaries(runs).await?;
+        if self.is(Flaw::MixesUpSummaries) {
+            found.sort_by_key(|run| run.as_ref().map(|run| run.no));
+        }
+        Ok(found)
+    }
+
+    async fn news(&self, ask: NewsAsk) -> Result<News> {
+        let mut heard = ask;
+        loop {
+            let news = self.inner.news(heard).await?;
+            let mut told = news;
+            match self.flaw {
+                Flaw::NeverTellsOfMessages => told.messages = ask.since.messages,
+                Flaw::NeverTellsOfRuns => told.runs = ask.since.runs,
+                Flaw::NeverTellsOfEnds => told.ends = ask.since.ends,
+                _ => {}
+            }
+            if ask.is_answered_by(&told) {
+                return Ok(news);
+            }
+            heard.since = news;
+        }
+    }
+}
+
+#[async_trait]
 impl Store for BrokenStore {
     fn name(&self) -> String {
         format!("{:?}", self.flaw)
@@ -302,6 +405,12 @@ impl Store for BrokenStore {
 
     async fn release(&self, lease: &Lease) -> Result<()> {
         self.memory().claims.clear();
+        if self.is(Flaw::ForgetsMessagesWithTheLease) {
+            let ask = ReceiveAsk { lease: lease.token, after: None, limit: u32::MAX };
+            let all = self.inner.receive(ask).await.unwrap_or_default();
+            let all: Vec<_> = all.iter().map(|received| received.no).collect();
+            let _ = self.inner.acknowledge(lease.token, &all).await;
+        }
         self.inner.release(lease).await
     }
 

@@ -16,7 +16,8 @@ fn suite(flaw: Flaw) -> Suite {
 #[track_caller]
 fn check(flaw: Flaw, case: &str) {
     let mut suite = suite(flaw).only(case);
-    if flaw == Flaw::NeverAnswersClaims {
+    let silent = [Flaw::NeverAnswersClaims, Flaw::NeverTellsOfMessages, Flaw::NeverTellsOfRuns, Flaw::NeverTellsOfEnds];
+    if silent.contains(&flaw) {
         suite = suite.answers_within(Duration::from_millis(50));
     }
     let report = suite.check();
@@ -92,6 +93,20 @@ teeth! {
     a_list_of_entries_without_end: ListsTheFirstEntriesForEver => entries_are_listed_in_their_order_page_by_page;
     entries_in_another_order: ListsEntriesByLength => entries_are_listed_in_their_order_page_by_page;
     deletions_that_are_hidden: HidesDeletions => the_latest_version_says_that_something_changed;
+    messages_that_are_lost: LosesEveryThirdMessage => every_message_is_received_and_those_of_a_run_in_their_order;
+    messages_that_are_taken_twice: TakesARepeatedMessageAgain => a_message_that_is_sent_again_is_there_once;
+    ids_that_are_forgotten: ForgetsIdsOnceAcknowledged =>
+        a_message_that_was_acknowledged_is_not_received_again_nor_taken_again;
+    messages_for_the_ended: AcceptsMessagesForTheEnded => whoever_sends_is_told_what_became_of_each_message;
+    messages_in_the_wrong_hands: ReceivesWhatOthersHold => messages_come_to_no_other_than_the_holder;
+    messages_that_are_not_fenced: ReceivesWithoutFencing => who_has_no_lease_receives_and_acknowledges_nothing;
+    messages_the_wrong_way_round: ReceivesNewestFirst => messages_are_received_page_by_page;
+    messages_that_go_with_the_lease: ForgetsMessagesWithTheLease =>
+        what_was_not_acknowledged_comes_to_the_next_holder;
+    news_without_messages: NeverTellsOfMessages => a_message_is_news;
+    news_without_runs: NeverTellsOfRuns => a_run_that_nobody_holds_is_news, the_end_of_a_lease_is_news;
+    news_without_ends: NeverTellsOfEnds => an_end_is_news_to_whoever_asks_for_ends;
+    summaries_in_another_order: MixesUpSummaries => summaries_are_given_in_the_order_asked_for;
     a_store_that_lives_on: LivesOnAfterClose => a_closed_store_says_so;
     a_store_that_panics: Panics => runs_are_claimed_oldest_first;
     a_store_that_does_not_answer: NeverAnswersClaims => runs_are_claimed_oldest_first;

@@ -39,6 +39,7 @@ fn engine(ask: &Ask) -> Fallible<EngineBuilder> {
         (Store::Sqlite, Durability::Full) => format!("sqlite:{}", ask.file().display()),
         (Store::Sqlite, Durability::Normal) => format!("sqlite:{}?synchronous=normal", ask.file().display()),
         (Store::Memory, Durability::None) => "memory:".to_owned(),
+        (Store::Postgres, Durability::On) => ask.url()?.to_owned(),
         _ => return ask.unknown(),
     };
     Ok(Engine::builder().store(url))

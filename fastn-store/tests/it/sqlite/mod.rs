@@ -5,6 +5,7 @@ mod differential;
 mod file;
 mod journal;
 mod lease;
+mod news;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Closing.
 
 use fastn_core::ErrorKind;
-use fastn_store::RunQuery;
+use fastn_store::{NewsAsk, ReceiveAsk, RunQuery};
 
 use crate::conformance::case::{Case, Found, case, fails};
 use crate::conformance::trial::Trial;
@@ -24,5 +24,11 @@ async fn a_closed_store_says_so(t: Trial) -> Found {
     fails(t.store.plan(&key.tenant, &definition("w")?).await, ErrorKind::Closed)?;
     fails(t.store.list(RunQuery::default()).await, ErrorKind::Closed)?;
     fails(t.store.prune(at(9), 1).await, ErrorKind::Closed)?;
+    fails(t.store.send(vec![]).await, ErrorKind::Closed)?;
+    let ask = ReceiveAsk { lease: lease.token, after: None, limit: 1 };
+    fails(t.store.receive(ask).await, ErrorKind::Closed)?;
+    fails(t.store.acknowledge(lease.token, &[]).await, ErrorKind::Closed)?;
+    fails(t.store.summaries(&[]).await, ErrorKind::Closed)?;
+    fails(t.store.news(NewsAsk::default()).await, ErrorKind::Closed)?;
     fails(t.store.close().await, ErrorKind::Closed)
 }

@@ -6,6 +6,8 @@ pub(super) mod commit;
 pub(super) mod create;
 pub(super) mod fencing;
 pub(super) mod list;
+pub(super) mod mailbox;
+pub(super) mod news;
 pub(super) mod race;
 pub(super) mod repository;
 pub(super) mod retention;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use foldhash::HashMap;
 
-use super::journal::ENTRY_OVERHEAD;
+use super::entry::ENTRY_OVERHEAD;
 use crate::standing::{Standing, Verdict, fenced, no_lease};
 use crate::{Batch, RunNo, Then, Turn, Write};
 
@@ -15,26 +15,26 @@ const MAX_BATCH: usize = 512 << 20;
 
 /// The turns of all batches of a transaction, by run.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    pub(super) changes: HashMap<RunNo, Change>,
-    pub(super) turns: usize,
-    pub(super) records: u64,
+pub(crate) struct Draft {
+    pub(crate) changes: HashMap<RunNo, Change>,
+    pub(crate) turns: usize,
+    pub(crate) records: u64,
     /// About the size of the turns in the journal.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What the transaction adds to one run.
 #[derive(Debug)]
-pub(super) struct Change {
-    pub(super) first: u64,
-    pub(super) count: u64,
+pub(crate) struct Change {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
     records: Bytes,
     /// Those of its further turns: hardly ever has a run two in one transaction.
     more: Vec<Bytes>,
     /// What its last turn says is next.
-    pub(super) then: Then,
+    pub(crate) then: Then,
     /// When its last turn was committed.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 impl Draft {
@@ -44,7 +44,7 @@ impl Draft {
     ///
     /// # Errors
     /// As [`Store::commit`](crate::Store::commit); [`TooLarge`](ErrorKind::TooLarge) above 512 MiB.
-    pub(super) fn gather(
+    pub(crate) fn gather(
         &mut self,
         batch: &Batch,
         token: Option<u64>,
@@ -107,22 +107,22 @@ impl Draft {
 
 impl Change {
     /// The records of its only turn; `None` if there were several.
-    pub(super) const fn only(&self) -> Option<&Bytes> {
+    pub(crate) const fn only(&self) -> Option<&Bytes> {
         if self.more.is_empty() { Some(&self.records) } else { None }
     }
 
     /// The size of its records.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.records().map(Bytes::len).sum()
     }
 
     /// The records of its turns, in their order.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Bytes> + Clone {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Bytes> + Clone {
         std::iter::once(&self.records).chain(&self.more)
     }
 
     /// The sequence number that follows.
-    pub(super) const fn next(&self) -> u64 {
+    pub(crate) const fn next(&self) -> u64 {
         self.first.saturating_add(self.count)
     }
 
@@ -132,7 +132,7 @@ impl Change {
 }
 
 /// The size of a write, as far as its caller chooses it.
-pub(super) fn size_of(write: &Write) -> usize {
+pub(crate) fn size_of(write: &Write) -> usize {
     match write {
         Write::Create(new) => new.input.len(),
         Write::Turn(turn) => turn.records.len(),

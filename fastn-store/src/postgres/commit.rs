@@ -1,0 +1,340 @@
+//! Commits: one statement, there and back.
+
+use deadpool_postgres::Client;
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use tokio_postgres::Statement;
+
+use super::create::NewRows;
+use super::fault::{fault, is_refusal, is_stale_plan};
+use super::lane::{Held, Lane, check_lease, standings};
+use super::numbers::stored;
+use crate::journal::{Change, Draft, RunState, encode};
+use crate::standing::{no_such_run, status_after};
+use crate::{Batch, NewRun, RunNo, RunStatus, Then, Write};
+
+const OP: &str = "commit";
+
+/// A batch that was judged, and what is to be remembered once it is true.
+#[derive(Debug)]
+pub(super) struct Planned {
+    seq: i64,
+    draft: Draft,
+    created: Vec<RunNo>,
+    /// Those that get a row in `flow_open`.
+    opened: Vec<RunNo>,
+    /// The size of what is appended to the journal.
+    appended: usize,
+    /// Whether the journal is cleared.
+    folded: bool,
+}
+
+/// What becomes of turns, a column each.
+#[derive(Debug, Default)]
+struct Rows {
+    journal_runs: Vec<i64>,
+    entries: Vec<u8>,
+    piece_no: Vec<i64>,
+    piece_first: Vec<i64>,
+    piece_count: Vec<i64>,
+    piece_status: Vec<Option<i16>>,
+    piece_at: Vec<Option<i64>>,
+    piece_records: Vec<Vec<u8>>,
+    open_no: Vec<i64>,
+    open_status: Vec<i16>,
+    open_wake: Vec<Option<i64>>,
+    closed: Vec<i64>,
+    /// Whether one has ended.
+    ended: bool,
+}
+
+/// The new runs of a batch.
+pub(super) fn creations(batch: &Batch) -> Vec<&NewRun> {
+    batch.writes.iter().filter_map(|write| if let Write::Create(new) = write { Some(&**new) } else { None }).collect()
+}
+
+/// Makes a batch without a lease true: new runs, held by nobody. Gives the numbers of those that were there already.
+pub(super) async fn commit_unheld(client: &Client, batch: &Batch, new: &NewRows<'_>) -> Result<Vec<RunNo>> {
+    // There is no standing to ask for: a turn without a lease is refused before.
+    Draft::default().gather(batch, None, |turn| Err(no_such_run(turn)))?;
+    let statement = statement(client).await?;
+    let made = make_true(client, &statement, 0, (0, 0, -1), new, &Rows::default()).await;
+    made.map_err(|error| told(client, error))
+}
+
+impl Lane {
+    /// Makes a batch true. Gives the numbers of the new runs that were not created since there are runs of their ids.
+    ///
+    /// # Errors
+    /// As [`Store::commit`](crate::Store::commit).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the next call finds out what became of this one.
+    pub(super) async fn commit(
+        &mut self,
+        client: &Client,
+        batch: &Batch,
+        new: &NewRows<'_>,
+        budget: usize,
+    ) -> Result<Vec<RunNo>> {
+        self.settle_doubt(client).await?;
+        let (planned, rows) = match self.plan(client, batch, new, budget).await {
+            // What a lease that has ended asks for is of no interest.
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                check_lease(client, OP, self.token).await?;
+                return Err(error);
+            }
+            other => other?,
+        };
+        let statement = statement(client).await?;
+        let span = (planned.seq, self.oldest, if planned.folded { planned.seq - 1 } else { -1 });
+        // From here on nobody knows, until the answer is there.
+        self.doubt = Some(planned);
+        match make_true(client, &statement, self.token, span, new, &rows).await {
+            Ok(there) => {
+                if let Some(planned) = self.doubt.take() {
+                    self.remember(planned, &there);
+                }
+                Ok(there)
+            }
+            Err(error) => {
+                if is_refusal(&error) {
+                    self.doubt = None;
+                }
+                Err(told(client, error))
+            }
+        }
+    }
+
+    /// Finds out what became of a commit whose answer was lost, and makes sure that it stays so: either its row is in the
+    /// journal, or one is put in its place, and it can never take effect.
+    pub(super) async fn settle_doubt(&mut self, client: &Client) -> Result<()> {
+        let Some(planned) = &self.doubt else { return Ok(()) };
+        let seq = planned.seq;
+        // Waits for it, should it still be under way.
+        let replaced = client
+            .execute(
+                "INSERT INTO flow_journal (token, seq, runs, entries) VALUES ($1, $2, '{}', '') ON CONFLICT DO NOTHING",
+                &[&stored(self.token), &seq],
+            )
+            .await
+            .map_err(fault(OP))?;
+        tracing::info!(token = self.token, seq, took_effect = replaced == 0, "the answer to a commit was lost");
+        match self.doubt.take() {
+            Some(planned) if replaced == 0 => self.remember(planned, &[]),
+            _ => self.next = seq + 1,
+        }
+        Ok(())
+    }
+
+    async fn plan(
+        &mut self,
+        client: &Client,
+        batch: &Batch,
+        new: &NewRows<'_>,
+        budget: usize,
+    ) -> Result<(Planned, Rows)> {
+        let mut unknown: Vec<i64> = batch
+            .writes
+            .iter()
+            .filter_map(|write| if let Write::Turn(turn) = write { Some(turn.run) } else { None })
+            .filter(|no| !self.runs.contains_key(no))
+            .map(|no| stored(no.0))
+            .collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        let mut looked_up =
+            if unknown.is_empty() { Default::default() } else { standings(client, self.token, &unknown).await? };
+
+        let mut draft = Draft::default();
+        draft.gather(batch, Some(self.token), |turn| match self.runs.get(&turn.run) {
+            Some(held) => Ok(crate::standing::Standing { next: held.state.next, held: true }),
+            None => looked_up.get(&turn.run).map(|known| known.standing).ok_or_else(|| no_such_run(turn)),
+        })?;
+        for no in draft.changes.keys() {
+            if let Some(held) = looked_up.remove(no).and_then(super::lane::Known::into_held) {
+                self.runs.insert(*no, held);
+            }
+        }
+        let folded = draft.turns > 0 && self.journal_bytes.saturating_add(draft.bytes) > budget;
+        let mut rows = Rows::default();
+        let mut opened = Vec::new();
+        // In the order of the runs, so that neighbours on the disk are written together.
+        let mut changes: Vec<(&RunNo, &Change)> = draft.changes.iter().collect();
+        changes.sort_unstable_by_key(|(no, _)| **no);
+        for (no, change) in changes {
+            // Judging a turn has brought its run here; a turn that would be left out must not be answered for.
+            let held = self.runs.get(no).ok_or_else(|| Error::new(ErrorKind::Internal, OP).with("run", no.0))?;
+            rows.add(*no, held, change, folded)?;
+            if rows.row(*no, held, change, folded) {
+                opened.push(*no);
+            }
+        }
+        if folded {
+            for (no, held) in self.runs.iter().filter(|(no, _)| !draft.changes.contains_key(no)) {
+                let state = &held.state;
+                if state.tail_count > 0 {
+                    rows.piece(*no, state.tail_first(), state.tail_count, &state.tail);
+                }
+                if !held.open {
+                    rows.open(*no, state.status, state.wake_at);
+                    opened.push(*no);
+                }
+            }
+        }
+        rows.journal_runs.extend(&new.no);
+        let created = (0..new.no.len()).filter_map(|place| new.run_no(place)).collect();
+        let appended = rows.entries.len();
+        Ok((Planned { seq: self.next, draft, created, opened, appended, folded }, rows))
+    }
+
+    /// Takes over what is true now. `there` are new runs that were not created after all.
+    fn remember(&mut self, planned: Planned, there: &[RunNo]) {
+        self.next = planned.seq + 1;
+        for no in planned.created.into_iter().filter(|no| !there.contains(no)) {
+            self.runs.insert(no, Held { state: RunState::folded(0, RunStatus::Running, None), open: false });
+        }
+        for (no, change) in planned.draft.changes {
+            // A run that waits takes no memory until something happens in it again.
+            if change.then != Then::Run {
+                self.runs.remove(&no);
+            } else if let Some(held) = self.runs.get_mut(&no) {
+                held.state.add(&change);
+            }
+        }
+        if planned.folded {
+            self.runs.values_mut().for_each(|held| held.state.settled());
+            self.journal_bytes = 0;
+            self.oldest = planned.seq;
+        }
+        for no in planned.opened {
+            if let Some(held) = self.runs.get_mut(&no) {
+                held.open = true;
+            }
+        }
+        self.journal_bytes += planned.appended;
+    }
+}
+
+impl Rows {
+    /// Writes a change: to the journal, or if the run ends or waits, or the journal is cleared, to where it stays.
+    fn add(&mut self, no: RunNo, held: &Held, change: &Change, folded: bool) -> Result<()> {
+        if !folded && !held.state.is_settled(change) {
+            if change.count > 0 {
+                self.journal_runs.push(stored(no.0));
+                encode(&mut self.entries, no, (change.first, change.count), change.records())?;
+            }
+            return Ok(());
+        }
+        let mut whole = Vec::new();
+        held.state.settle(change, &mut whole, |first, count, records| {
+            self.piece(no, first, count, records);
+            Ok::<_, Error>(())
+        })?;
+        // A run ends with a record, so that this piece is of its end.
+        if let (Then::End(status), Some(code), Some(at)) =
+            (change.then, self.piece_status.last_mut(), self.piece_at.last_mut())
+        {
+            (*code, *at) = (Some(i16::from(status.code())), Some(change.at.as_micros()));
+        }
+        Ok(())
+    }
+
+    /// Changes the row that others find a run by. Whether it gets one.
+    fn row(&mut self, no: RunNo, held: &Held, change: &Change, folded: bool) -> bool {
+        if matches!(change.then, Then::End(_)) {
+            self.ended = true;
+            if held.open {
+                self.closed.push(stored(no.0));
+            }
+            return false;
+        }
+        let (status, wake_at) = (status_after(change.then), change.then.wakes_at());
+        let differs = (status, wake_at) != (held.state.status, held.state.wake_at);
+        let wanted = if held.open { differs } else { folded || status == RunStatus::Waiting };
+        if wanted {
+            self.open(no, status, wake_at);
+        }
+        wanted
+    }
+
+    fn piece(&mut self, no: RunNo, first: u64, count: u64, records: &[u8]) {
+        self.piece_no.push(stored(no.0));
+        self.piece_first.push(stored(first));
+        self.piece_count.push(stored(count));
+        self.piece_status.push(None);
+        self.piece_at.push(None);
+        self.piece_records.push(records.to_vec());
+    }
+
+    fn open(&mut self, no: RunNo, status: RunStatus, wake_at: Option<Timestamp>) {
+        self.open_no.push(stored(no.0));
+        self.open_status.push(i16::from(status.code()));
+        self.open_wake.push(wake_at.map(Timestamp::as_micros));
+    }
+}
+
+async fn statement(client: &Client) -> Result<Statement> {
+    client
+        .prepare_cached(
+            "SELECT * FROM commit_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+        )
+        .await
+        .map_err(fault(OP))
+}
+
+async fn make_true(
+    client: &Client,
+    statement: &Statement,
+    token: u64,
+    (seq, clear_from, clear_to): (i64, i64, i64),
+    new: &NewRows<'_>,
+    rows: &Rows,
+) -> Result<Vec<RunNo>, tokio_postgres::Error> {
+    let there = client
+        .query(
+            statement,
+            &[
+                &stored(token),
+                &seq,
+                &clear_from,
+                &clear_to,
+                &rows.ended,
+                &new.no,
+                &new.tenant,
+                &new.run,
+                &new.definition,
+                &new.at,
+                &new.content,
+                &new.input,
+                &new.named,
+                &new.from,
+                &new.to,
+                &new.plan_no,
+                &new.plan_definition,
+                &new.plan,
+                &rows.journal_runs,
+                &rows.entries,
+                &rows.piece_no,
+                &rows.piece_first,
+                &rows.piece_count,
+                &rows.piece_status,
+                &rows.piece_at,
+                &rows.piece_records,
+                &rows.open_no,
+                &rows.open_status,
+                &rows.open_wake,
+                &rows.closed,
+            ],
+        )
+        .await?;
+    there.iter().map(|row| row.try_get::<_, i64>(0).map(|no| RunNo(no.cast_unsigned()))).collect()
+}
+
+/// Makes an error ours, and sees to it that trying again is not trying the same.
+fn told(client: &Client, error: tokio_postgres::Error) -> Error {
+    if is_stale_plan(&error) {
+        client.statement_cache.clear();
+    }
+    fault(OP)(error)
+}

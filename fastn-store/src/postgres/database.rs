@@ -1,0 +1,118 @@
+//! Connections.
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use fastn_core::{Error, ErrorKind, Result};
+use tokio_postgres::{Client, NoTls};
+
+use super::config::Place;
+use super::fault::{fault, pool_fault};
+use super::options::PostgresOptions;
+use super::tls;
+
+/// The database, through a pool of connections.
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    pool: Pool,
+    /// The schema as it stands in SQL.
+    pub(super) schema: Arc<str>,
+}
+
+impl Database {
+    /// Opens a pool. Nothing is connected yet.
+    pub(super) fn open(place: &Place, options: &PostgresOptions) -> Result<Self> {
+        let schema: Arc<str> = options.quoted_schema()?.into();
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match tls::connector(place)? {
+            Some(tls) => Manager::from_config(place.config.clone(), tls, config),
+            None => Manager::from_config(place.config.clone(), NoTls, config),
+        };
+        let settings: Arc<str> = settings(&schema, options).into();
+        let set_up = Hook::async_fn(move |client, _| {
+            let settings = settings.clone();
+            Box::pin(async move { prepare(client, &settings).await.map_err(HookError::Backend) })
+        });
+        let pool = Pool::builder(manager)
+            .max_size(options.connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.patience))
+            .create_timeout(Some(options.patience))
+            .post_create(set_up)
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Internal, "open store").caused_by(e))?;
+        Ok(Self { pool, schema })
+    }
+
+    /// A connection, for a while.
+    pub(super) async fn connect(&self, op: &'static str) -> Result<Object> {
+        self.pool.get().await.map_err(pool_fault(op))
+    }
+
+    /// Frees every connection; those in use when they are given back.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Where processes tell each other what is new.
+    pub(super) fn channel(&self) -> String {
+        format!("fastn {}", self.schema.trim_matches('"'))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+}
+
+/// What every session is told. Tables may be planned for while they are empty, and grow by millions: an index is right
+/// whatever statistics say.
+fn settings(schema: &str, options: &PostgresOptions) -> String {
+    let patience = options.patience.as_millis().min(i32::MAX as u128);
+    format!(
+        "SET search_path = {schema}; SET statement_timeout = {patience}; SET lock_timeout = {patience};
+         SET idle_in_transaction_session_timeout = {patience}; SET client_min_messages = warning;
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+         SET plan_cache_mode = force_generic_plan"
+    )
+}
+
+async fn prepare(client: &Client, settings: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(settings).await?;
+    // Whoever wants less for all of a database must not get it for this.
+    let durability = client.query_one("SELECT current_setting('synchronous_commit')", &[]).await?;
+    if matches!(durability.try_get(0)?, "off" | "local") {
+        client.batch_execute("SET synchronous_commit = on").await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that what is committed is on the server's disk.
+///
+/// # Errors
+/// [`Unsupported`](ErrorKind::Unsupported) if the server is older than 13.
+pub(super) async fn check_server(client: &Client) -> Result<()> {
+    const OP: &str = "open store";
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('synchronous_commit'),
+                 current_setting('fsync'), current_setting('full_page_writes')",
+            &[],
+        )
+        .await
+        .map_err(fault(OP))?;
+    let version: i32 = row.try_get(0).map_err(fault(OP))?;
+    if version < 130_000 {
+        let why = "fastn needs PostgreSQL 13 or later";
+        return Err(Error::new(ErrorKind::Unsupported, OP).with("server", version).caused_by(why));
+    }
+    let unsafe_settings = ["synchronous_commit", "fsync", "full_page_writes"]
+        .into_iter()
+        .zip(1..)
+        .filter(|(_, column)| matches!(row.try_get::<_, &str>(*column), Ok("off")))
+        .map(|(name, _)| name)
+        .collect::<Vec<_>>();
+    if !unsafe_settings.is_empty() {
+        tracing::warn!(settings = unsafe_settings.join(", "), "the server is set to lose data in a crash");
+    }
+    Ok(())
+}

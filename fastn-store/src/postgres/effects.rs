@@ -1,0 +1,78 @@
+//! Transactional steps: what a step does in the database and its result are true together, or neither is.
+
+use fastn_core::{BoxFuture, Error, ErrorKind, Payload, StepCx, StepError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use super::fault::fault;
+use super::row::get;
+use super::store::PostgresStore;
+
+const OP: &str = "do a step in a transaction";
+
+/// Back to what the host's own sessions have: ours are set for our own tables.
+const AS_THE_HOST: &str = "SET LOCAL search_path TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT;
+    SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL jit TO DEFAULT;
+    SET LOCAL plan_cache_mode TO DEFAULT";
+
+impl PostgresStore {
+    /// Does the work of a step in a transaction of this database, **exactly once**: what the work writes there and the
+    /// step's result are committed together. Called in a step, with its context; when an attempt is made again because
+    /// the process died or the answer was lost, the result of the first is given and the work is not done.
+    ///
+    /// ```no_run
+    /// # use fastn_core::{StepCx, StepError};
+    /// # use fastn_store::PostgresStore;
+    /// # async fn step(database: PostgresStore, cx: StepCx, order: i64) -> Result<i64, StepError> {
+    /// database.once(&cx, |transaction| Box::pin(async move {
+    ///     transaction.execute("INSERT INTO charges (order_no) VALUES ($1)", &[&order]).await?;
+    ///     Ok(order)
+    /// })).await
+    /// # }
+    /// ```
+    ///
+    /// # Contract
+    /// The transaction is in the isolation level that is the database's default, and sees names as the host's own sessions
+    /// do. Work that is done by two at the same time, as when an executor was paused and its runs were taken over, is done
+    /// by one; the other waits for it and gets its result. What is done elsewhere than in this transaction is not part of
+    /// it. A step does one such work.
+    ///
+    /// # Errors
+    /// What the work returns: then nothing of it is kept. What the database says, to be tried again as the step's policy has
+    /// it.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the work was done or it was not; calling again tells.
+    pub async fn once<T, F>(&self, cx: &StepCx, work: F) -> Result<T, StepError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: for<'t> FnOnce(&'t Transaction<'t>) -> BoxFuture<'t, Result<T, StepError>>,
+    {
+        let info = cx.info();
+        let (key, tenant) = (info.idempotency_key(), info.tenant.as_str());
+        let run = Uuid::from_bytes(*info.run.as_bytes());
+        let schema = self.schema();
+        let mut client = self.connect(OP).await?;
+        let transaction = client.transaction().await.map_err(fault(OP))?;
+        transaction.batch_execute(AS_THE_HOST).await.map_err(fault(OP))?;
+        // Whoever does the same at the same time is waited for: there is no second row of this key.
+        let insert = format!(
+            "INSERT INTO {schema}.flow_effects (key, tenant, run) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING"
+        );
+        if transaction.execute(&insert, &[&key, &tenant, &run]).await.map_err(fault(OP))? == 0 {
+            let select = format!("SELECT output FROM {schema}.flow_effects WHERE key = $1");
+            let row = transaction.query_one(&select, &[&key]).await.map_err(fault(OP))?;
+            let missing = || Error::new(ErrorKind::Corrupt, OP).with("step", &key).caused_by("its result is missing");
+            let output: Vec<u8> = get::<Option<Vec<u8>>>(&row, 0)?.ok_or_else(missing)?;
+            return Ok(Payload::json(output).decode()?);
+        }
+        let output = work(&transaction).await?;
+        let recorded = Payload::encode(&output)?;
+        let update = format!("UPDATE {schema}.flow_effects SET output = $2 WHERE key = $1");
+        transaction.execute(&update, &[&key, &&recorded.bytes()[..]]).await.map_err(fault(OP))?;
+        transaction.commit().await.map_err(fault(OP))?;
+        Ok(output)
+    }
+}

@@ -1,0 +1,91 @@
+//! What the errors of Postgres mean to the callers of a store.
+
+use std::error::Error as _;
+
+use deadpool_postgres::PoolError;
+use fastn_core::{Error, ErrorKind};
+use tokio_postgres::error::SqlState;
+
+pub(super) use crate::journal::corrupt;
+use crate::standing::closed;
+
+/// Makes an error of Postgres one of ours: `map_err(fault("commit"))`.
+pub(super) fn fault(op: &'static str) -> impl Fn(tokio_postgres::Error) -> Error {
+    move |error| {
+        // Its text alone: what the server said is its source, and is told in the same line.
+        let text = error.source().map_or_else(|| error.to_string(), |why| format!("{error}: {why}"));
+        let told = Error::new(kind_of(&error), op);
+        match error.code() {
+            Some(code) => told.with("sqlstate", code.code()).caused_by(text),
+            None => told.caused_by(text),
+        }
+    }
+}
+
+/// Makes an error of the pool one of ours.
+pub(super) fn pool_fault(op: &'static str) -> impl Fn(PoolError) -> Error {
+    move |error| match error {
+        PoolError::Backend(error) => fault(op)(error),
+        PoolError::Closed => closed(),
+        PoolError::Timeout(_) => Error::new(ErrorKind::Unavailable, op).caused_by("all connections are in use"),
+        other => Error::new(ErrorKind::Unavailable, op).caused_by(other.to_string()),
+    }
+}
+
+/// Whether the server itself said that it did nothing: otherwise nobody knows.
+pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|said| {
+        // A server that is going down may say so after it has committed.
+        !said.code().code().starts_with("57P") && !said.code().code().starts_with("08")
+    })
+}
+
+/// Whether a prepared statement no longer fits: after a change of the schema, or another server behind the same name.
+pub(super) fn is_stale_plan(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME))
+        || error.code() == Some(&SqlState::UNDEFINED_PSTATEMENT)
+}
+
+/// By SQLSTATE (PostgreSQL, appendix A).
+fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
+    let Some(code) = error.code() else {
+        // It never came to the server, or its answer never came back; or one of us misread a column.
+        let ours = error.source().is_some_and(|why| {
+            why.is::<tokio_postgres::types::WrongType>() || why.is::<tokio_postgres::types::WasNull>()
+        });
+        return if ours { ErrorKind::Corrupt } else { ErrorKind::Unavailable };
+    };
+    if is_stale_plan(error) {
+        return ErrorKind::Unavailable;
+    }
+    if let Some(kind) = raised(code.code()) {
+        return kind;
+    }
+    let (class, _) = code.code().split_at_checked(2).unwrap_or(("", ""));
+    match (class, code.code()) {
+        // Wrong password or user: waiting does not help.
+        ("28", _) => ErrorKind::Invalid,
+        // There is no such database.
+        (_, "3D000") => ErrorKind::NotFound,
+        // There is no partition for a row: it will be made.
+        (_, "23514") => ErrorKind::Unavailable,
+        // Connection lost, resources exhausted, operator's intervention, input and output, serialisation, deadlock, a lock
+        // that was not to be had, a standby that does not write.
+        ("08" | "53" | "57" | "58" | "40", _) | (_, "55P03" | "25006") => ErrorKind::Unavailable,
+        ("54", _) => ErrorKind::TooLarge,
+        ("XX", _) => ErrorKind::Corrupt,
+        // What a host's user may not do.
+        (_, "42501") => ErrorKind::Invalid,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// What our own functions raise.
+pub(super) fn raised(code: &str) -> Option<ErrorKind> {
+    match code {
+        "FN001" => Some(ErrorKind::Fenced),
+        "FN002" => Some(ErrorKind::Conflict),
+        "FN003" => Some(ErrorKind::NotFound),
+        _ => None,
+    }
+}

@@ -1,0 +1,171 @@
+//! Journals of leases that have ended are moved to where records stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadpool_postgres::GenericClient;
+use fastn_core::Result;
+
+use super::fault::fault;
+use super::numbers::{run_no, stored, unsigned};
+use super::row::get;
+use crate::RunNo;
+use crate::journal::{Pieces, scan_row};
+
+const OP: &str = "fold journal";
+
+/// What a lease's journal has.
+#[derive(Debug, Default)]
+pub(super) struct Tails {
+    /// The number of the commit that would be next.
+    pub(super) next: i64,
+    /// How much it is.
+    pub(super) bytes: usize,
+    rows: Vec<Vec<u8>>,
+    mentioned: BTreeSet<i64>,
+}
+
+/// What a journal has of a run beyond what is in `flow_history`.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) first: u64,
+    pub(super) next: u64,
+    pub(super) records: Vec<u8>,
+}
+
+impl Tails {
+    /// Reads the journal of a lease.
+    pub(super) async fn read(client: &impl GenericClient, token: u64) -> Result<Self> {
+        let mut tails = Self::default();
+        let rows = client
+            .query("SELECT seq, runs, entries FROM flow_journal WHERE token = $1 ORDER BY seq", &[&stored(token)])
+            .await
+            .map_err(fault(OP))?;
+        for row in rows {
+            tails.next = get::<i64>(&row, 0)? + 1;
+            tails.mentioned.extend(get::<Vec<i64>>(&row, 1)?);
+            let entries: Vec<u8> = get(&row, 2)?;
+            tails.bytes += entries.len();
+            tails.rows.push(entries);
+        }
+        Ok(tails)
+    }
+
+    /// The runs that it is about.
+    pub(super) fn mentioned(&self) -> Vec<i64> {
+        self.mentioned.iter().copied().collect()
+    }
+
+    /// What it has of one run from this record on; `None` if nothing.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if something is missing.
+    pub(super) fn of(&self, run: RunNo, from: u64) -> Result<Option<Tail>> {
+        self.of_all(&BTreeMap::from([(run, from)]))?.pop().map_or(Ok(None), |(_, tail)| tail)
+    }
+
+    /// Adds what a row of a journal has of a run.
+    pub(super) fn scan(row: &[u8], run: RunNo, pieces: &mut Pieces) -> Result<()> {
+        scan_row(row, &mut |entry| match entry.run == run {
+            true => pieces.add(entry.first, entry.count, entry.records),
+            false => Ok(()),
+        })
+    }
+
+    /// What it has of each of these runs from this record on. An error of one is no error of the others.
+    fn of_all(&self, runs: &BTreeMap<RunNo, u64>) -> Result<Vec<(RunNo, Result<Option<Tail>>)>> {
+        let mut found: BTreeMap<RunNo, Result<Pieces>> =
+            runs.iter().map(|(no, from)| (*no, Ok(Pieces::after(*from)))).collect();
+        for row in &self.rows {
+            scan_row(row, &mut |entry| {
+                if let Some(pieces) = found.get_mut(&entry.run)
+                    && let Ok(known) = pieces
+                    && let Err(error) = known.add(entry.first, entry.count, entry.records)
+                {
+                    *pieces = Err(error);
+                }
+                Ok(())
+            })?;
+        }
+        let tail = |(no, pieces): (RunNo, Result<Pieces>)| {
+            let first = runs.get(&no).copied().unwrap_or_default();
+            let tail = pieces.map(|pieces| {
+                let (next, records) = pieces.into_bytes();
+                (next > first).then_some(Tail { first, next, records })
+            });
+            (no, tail)
+        };
+        Ok(found.into_iter().map(tail).collect())
+    }
+}
+
+/// Moves the journal of a lease that has ended to where it stays, unless somebody else does or has. To be called in a
+/// transaction.
+pub(super) async fn fold(client: &impl GenericClient, token: u64) -> Result<()> {
+    let ours = client
+        .query_opt(
+            "SELECT 1 FROM flow_leases WHERE token = $1 AND ended AND NOT folded FOR UPDATE SKIP LOCKED",
+            &[&stored(token)],
+        )
+        .await
+        .map_err(fault(OP))?;
+    if ours.is_none() {
+        return Ok(());
+    }
+    let tails = Tails::read(client, token).await?;
+    let unfinished = unfinished(client, &tails.mentioned()).await?;
+    let (mut no, mut first, mut count, mut records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (run, tail) in tails.of_all(&unfinished)? {
+        match tail {
+            Ok(None) => {}
+            Ok(Some(tail)) => {
+                no.push(stored(run.0));
+                first.push(stored(tail.first));
+                count.push(stored(tail.next - tail.first));
+                records.push(tail.records);
+            }
+            // It stays as it is in flow_history, and cannot be read from there on; all others go on.
+            Err(error) => tracing::error!(run = run.0, error = error.chain().join(": "), "records of a run are lost"),
+        }
+    }
+    client
+        .execute(
+            "INSERT INTO flow_history (run_no, first_seq, count, records)
+             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])",
+            &[&no, &first, &count, &records],
+        )
+        .await
+        .map_err(fault(OP))?;
+    // From here on they are found by who looks for runs that nobody holds.
+    let left: Vec<i64> = unfinished.keys().map(|no| stored(no.0)).collect();
+    client
+        .execute(
+            "INSERT INTO flow_open (run_no, def_no, holder, status)
+             SELECT e.run_no, e.def_no, $2, 1 FROM flow_executions e WHERE e.run_no = ANY ($1)
+             ON CONFLICT (run_no) DO NOTHING",
+            &[&left, &stored(token)],
+        )
+        .await
+        .map_err(fault(OP))?;
+    for sql in ["DELETE FROM flow_journal WHERE token = $1", "UPDATE flow_leases SET folded = true WHERE token = $1"] {
+        client.execute(sql, &[&stored(token)]).await.map_err(fault(OP))?;
+    }
+    Ok(())
+}
+
+/// Those of the runs that have not ended, and the sequence number that follows what `flow_history` has of each.
+async fn unfinished(client: &impl GenericClient, runs: &[i64]) -> Result<BTreeMap<RunNo, u64>> {
+    let rows = client
+        .query(
+            "SELECT e.run_no, coalesce(h.next, 0) FROM unnest($1::bigint[]) AS asked (no)
+             JOIN flow_executions e ON e.run_no = asked.no
+             LEFT JOIN LATERAL (
+                 SELECT first_seq + count AS next, status FROM flow_history
+                 WHERE run_no = e.run_no ORDER BY first_seq DESC LIMIT 1
+             ) h ON true
+             WHERE h.status IS NULL",
+            &[&runs],
+        )
+        .await
+        .map_err(fault(OP))?;
+    rows.iter().map(|row| Ok((run_no(get(row, 0)?)?, unsigned(get(row, 1)?)?))).collect()
+}

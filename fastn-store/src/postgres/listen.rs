@@ -1,0 +1,166 @@
+//! What other processes tell: a connection that listens.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, Result};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
+
+use super::config::Place;
+use super::database::Database;
+use super::fault::fault;
+use super::tls;
+use crate::board::Board;
+
+const OP: &str = "listen to Postgres";
+
+/// How long after a connection was lost the next one is tried, at first and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Listens from the first time somebody wants news until it is dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    place: Place,
+    database: Database,
+    board: Arc<Board>,
+    wants: Arc<Wants>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+/// What the listening task is to do.
+#[derive(Debug, Default)]
+struct Wants {
+    /// Ends of runs are of interest: they are not told to nobody.
+    ends: AtomicBool,
+    changed: Notify,
+}
+
+impl Listener {
+    pub(super) fn new(place: Place, database: Database, board: Arc<Board>) -> Self {
+        Self { place, database, board, wants: Arc::default(), task: Mutex::default() }
+    }
+
+    /// Listens from now on, and to ends of runs too if they are of interest.
+    ///
+    /// # Errors
+    /// If encryption cannot be set up.
+    pub(super) fn listen(&self, ends: bool) -> Result<()> {
+        if ends && !self.wants.ends.swap(true, Ordering::SeqCst) {
+            self.wants.changed.notify_one();
+        }
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.is_some() {
+            return Ok(());
+        }
+        let config = self.place.config.clone();
+        let (database, board, wants) = (self.database.clone(), self.board.clone(), self.wants.clone());
+        let spawned = match tls::connector(&self.place)? {
+            Some(tls) => tokio::spawn(keep_listening(config, tls, database, board, wants)),
+            None => tokio::spawn(keep_listening(config, NoTls, database, board, wants)),
+        };
+        *task = Some(spawned.abort_handle());
+        Ok(())
+    }
+
+    /// Listens no more.
+    pub(super) fn stop(&self) {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Listens, and connects again whenever the connection is lost. What was missed meanwhile is not known, so then everything
+/// may have happened.
+async fn keep_listening<T>(
+    config: tokio_postgres::Config,
+    tls: T,
+    database: Database,
+    board: Arc<Board>,
+    wants: Arc<Wants>,
+) where
+    T: MakeTlsConnect<Socket> + Clone,
+    T::Stream: Unpin,
+{
+    let mut wait = AGAIN.0;
+    loop {
+        let mut heard = false;
+        let ended = hear(&config, tls.clone(), &database, &board, &wants, &mut heard).await;
+        if heard {
+            wait = AGAIN.0;
+        }
+        if let Err(error) = ended {
+            tracing::warn!(error = error.chain().join(": "), "nothing is heard from other processes; trying again");
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(AGAIN.1);
+    }
+}
+
+async fn hear<T>(
+    config: &tokio_postgres::Config,
+    tls: T,
+    database: &Database,
+    board: &Board,
+    wants: &Wants,
+    heard: &mut bool,
+) -> Result<()>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Unpin,
+{
+    let (client, mut connection) = config.connect(tls).await.map_err(fault(OP))?;
+    let messages = async {
+        loop {
+            match poll_fn(|cx| connection.poll_message(cx)).await {
+                Some(Ok(AsyncMessage::Notification(note))) => match note.payload() {
+                    "r" => board.tell_runs(),
+                    "m" => board.tell_messages(),
+                    "e" => board.tell_ends(),
+                    // Of a newer build.
+                    _ => board.tell_all(),
+                },
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(fault(OP)(error)),
+                None => return Err(Error::new(ErrorKind::Unavailable, OP).caused_by("the connection was closed")),
+            }
+        }
+    };
+    let ask = async {
+        client.batch_execute(&format!("LISTEN \"{}\"", database.channel())).await.map_err(fault(OP))?;
+        *heard = true;
+        // Whatever was told before this connection listened was missed.
+        board.tell_all();
+        tell_interest(&client, &database.schema, board, wants).await
+    };
+    tokio::select! {
+        biased;
+        ended = messages => ended,
+        failed = ask => failed,
+    }
+}
+
+/// Lets executors know that ends are of interest, by a lock that they look at, as long as this connection lives.
+async fn tell_interest(client: &Client, schema: &str, board: &Board, wants: &Wants) -> Result<()> {
+    while !wants.ends.load(Ordering::SeqCst) {
+        wants.changed.notified().await;
+    }
+    client
+        .execute("SELECT pg_advisory_lock_shared(hashtext($1 || '.ends'), 0)", &[&schema])
+        .await
+        .map_err(fault(OP))?;
+    // What ended before is told to nobody else.
+    board.tell_all();
+    std::future::pending().await
+}

@@ -1,0 +1,246 @@
+-- How runs are kept. `{schema}` stands for the schema that the host has chosen, quoted.
+--
+-- What grows is only appended to: a run is a row of flow_executions when it is created and a row of flow_history when it
+-- ends. While it goes on, what happens in it is in flow_journal, one row per commit, whatever the number of runs in it. So a
+-- step costs a piece of one row and touches no index, and nothing that is updated or deleted grows with the number of runs.
+--
+-- flow_open has the unfinished runs that somebody else may have to find: those that nobody holds, that wait, that were
+-- claimed, or that were still going on when their executor's journal was cleared. A run without a row there that has not
+-- ended is in the hands of the lease that created it, and is named in that lease's journal.
+--
+-- Numbers of runs begin with the second in which they were created, so a range of numbers is a range of time: flow_executions
+-- and flow_history have a partition a day, and old days are dropped. Times are microseconds since 1970.
+
+CREATE TABLE {schema}.flow_tenants (
+    tenant_no integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant    text COLLATE "C" NOT NULL UNIQUE
+);
+
+CREATE TABLE {schema}.flow_definitions (
+    def_no    integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_no integer NOT NULL REFERENCES {schema}.flow_tenants,
+    workflow  text COLLATE "C" NOT NULL,
+    version   bigint NOT NULL,
+    shape     bytea NOT NULL,
+    plan      text, -- JSON for graph editors, for those who read runs without their program
+    UNIQUE (tenant_no, workflow, version, shape)
+);
+
+-- A lease that has ended writes nothing any more. It is folded when its journal was moved to where it stays, and deleted
+-- when nothing is left in its name.
+CREATE TABLE {schema}.flow_leases (
+    token    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    executor text NOT NULL,
+    until    bigint NOT NULL,
+    ended    boolean NOT NULL DEFAULT false,
+    folded   boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 50);
+
+-- entries: a CBOR sequence of [run_no, first_seq, count, records]. runs: those in it, and those that the commit created. Who
+-- does not know whether a commit took effect looks for its number.
+CREATE TABLE {schema}.flow_journal (
+    token   bigint NOT NULL,
+    seq     bigint NOT NULL,
+    runs    bigint[] NOT NULL,
+    entries bytea NOT NULL,
+    PRIMARY KEY (token, seq)
+);
+ALTER TABLE {schema}.flow_journal ALTER entries SET STORAGE EXTERNAL, ALTER runs SET STORAGE EXTERNAL;
+
+-- Each partition has a unique index of (tenant_no, run_id) of its own. An id that was drawn says itself when that was, so
+-- that is enough to know one from another; other ids are in flow_keys as well.
+CREATE TABLE {schema}.flow_executions (
+    run_no     bigint NOT NULL,
+    tenant_no  integer NOT NULL,
+    run_id     uuid NOT NULL,
+    def_no     integer NOT NULL,
+    created_at bigint NOT NULL,
+    creator    bigint NOT NULL, -- the token of the lease that created it, 0 for none
+    input_type bytea,           -- a media type as it came, null for JSON
+    input      bytea NOT NULL,
+    PRIMARY KEY (run_no)
+) PARTITION BY RANGE (run_no);
+
+CREATE TABLE {schema}.flow_keys (
+    tenant_no integer NOT NULL,
+    run_id    uuid NOT NULL,
+    run_no    bigint NOT NULL,
+    PRIMARY KEY (tenant_no, run_id)
+);
+
+-- records: a CBOR sequence of count records, the first with the sequence number first_seq. The last piece of a run that has
+-- ended says how and when it did.
+CREATE TABLE {schema}.flow_history (
+    run_no      bigint NOT NULL,
+    first_seq   bigint NOT NULL,
+    count       bigint NOT NULL,
+    status      smallint,
+    finished_at bigint,
+    records     bytea NOT NULL,
+    PRIMARY KEY (run_no, first_seq)
+) PARTITION BY RANGE (run_no);
+-- Those that did not succeed are what people look for.
+CREATE INDEX flow_history_failed ON {schema}.flow_history (run_no) WHERE status > 10;
+
+CREATE TABLE {schema}.flow_open (
+    run_no  bigint PRIMARY KEY,
+    def_no  integer NOT NULL,
+    holder  bigint NOT NULL, -- the token of a lease, 0 for nobody
+    status  smallint NOT NULL,
+    wake_at bigint
+) WITH (fillfactor = 70);
+CREATE INDEX flow_open_of ON {schema}.flow_open (holder, run_no);
+
+-- The second half of a run's number. Taken in blocks: what a process leaves of its last one is lost.
+CREATE SEQUENCE {schema}.flow_numbers INCREMENT BY 1024 CYCLE MAXVALUE 9223372036854770000;
+
+-- Whether the lease may write, and until the transaction ends nobody can end it.
+CREATE FUNCTION {schema}.hold_lease_1(p_token bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtext('{schema}.lease'), (p_token % 2147483647)::integer);
+    PERFORM 1 FROM {schema}.flow_leases WHERE token = p_token AND NOT ended;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'lease % has ended', p_token USING ERRCODE = 'FN001';
+    END IF;
+END $$;
+
+-- Ends the leases that were not renewed in time, but for the caller's own. One that is writing just now is left for the
+-- next time. Without a time of the caller's, the server's counts. Tells how many there were.
+CREATE FUNCTION {schema}.expire_leases_1(p_own bigint, p_now bigint) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    v_now bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    v_token bigint;
+    v_ended integer := 0;
+BEGIN
+    FOR v_token IN SELECT token FROM {schema}.flow_leases WHERE NOT ended AND token <> p_own AND until < v_now LOOP
+        IF pg_try_advisory_xact_lock(hashtext('{schema}.lease'), (v_token % 2147483647)::integer) THEN
+            UPDATE {schema}.flow_leases SET ended = true WHERE token = v_token AND NOT ended AND until < v_now;
+            IF FOUND THEN
+                v_ended := v_ended + 1;
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN v_ended;
+END $$;
+
+-- Makes a batch true, in one go and back. p_ is of the batch; c_ are runs to be created, with the range of numbers in which
+-- a run of a named id may be all the same; d_ are plans, with the runs that they came with; j_ goes to the journal; h_ to flow_history; o_ are rows of flow_open to be, x_ those
+-- to be no more. Gives the numbers of the runs that were not created since there are runs of their ids.
+CREATE FUNCTION {schema}.commit_1(
+    p_token bigint, p_seq bigint, p_clear_from bigint, p_clear_to bigint, p_ended boolean,
+    c_no bigint[], c_tenant integer[], c_run uuid[], c_def integer[], c_at bigint[], c_type bytea[], c_input bytea[],
+    c_named boolean[], c_from bigint[], c_to bigint[],
+    d_no bigint[], d_def integer[], d_plan text[],
+    j_runs bigint[], j_entries bytea,
+    h_no bigint[], h_first bigint[], h_count bigint[], h_status smallint[], h_at bigint[], h_records bytea[],
+    o_no bigint[], o_status smallint[], o_wake bigint[],
+    x_no bigint[]
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_made bigint;
+BEGIN
+    IF p_token <> 0 THEN
+        PERFORM {schema}.hold_lease_1(p_token);
+        INSERT INTO {schema}.flow_journal (token, seq, runs, entries) VALUES (p_token, p_seq, j_runs, j_entries);
+        IF p_clear_to >= p_clear_from THEN
+            DELETE FROM {schema}.flow_journal WHERE token = p_token AND seq BETWEEN p_clear_from AND p_clear_to;
+        END IF;
+    END IF;
+    IF cardinality(c_no) > 0 THEN
+        IF true = ANY (c_named) THEN
+            INSERT INTO {schema}.flow_keys (tenant_no, run_id, run_no)
+            SELECT tenant, run, no FROM unnest(c_no, c_tenant, c_run, c_named) AS c (no, tenant, run, named)
+            WHERE named ORDER BY tenant, run, no
+            ON CONFLICT DO NOTHING;
+            INSERT INTO {schema}.flow_executions
+            SELECT no, tenant, run, def, at, p_token, type, input
+            FROM unnest(c_no, c_tenant, c_run, c_def, c_at, c_type, c_input, c_named, c_from, c_to)
+                AS c (no, tenant, run, def, at, type, input, named, nos_from, nos_to)
+            WHERE NOT named OR (
+                EXISTS (SELECT 1 FROM {schema}.flow_keys k
+                        WHERE k.tenant_no = c.tenant AND k.run_id = c.run AND k.run_no = c.no)
+                AND NOT EXISTS (SELECT 1 FROM {schema}.flow_executions e
+                        WHERE e.tenant_no = c.tenant AND e.run_id = c.run AND e.run_no >= c.nos_from AND e.run_no < c.nos_to))
+            ON CONFLICT DO NOTHING;
+        ELSE
+            INSERT INTO {schema}.flow_executions
+            SELECT no, tenant, run, def, at, p_token, type, input
+            FROM unnest(c_no, c_tenant, c_run, c_def, c_at, c_type, c_input) AS c (no, tenant, run, def, at, type, input)
+            ON CONFLICT DO NOTHING;
+        END IF;
+        GET DIAGNOSTICS v_made = ROW_COUNT;
+        IF cardinality(d_no) > 0 THEN
+            UPDATE {schema}.flow_definitions d SET plan = p.plan FROM unnest(d_no, d_def, d_plan) AS p (no, def, plan)
+            WHERE d.def_no = p.def AND d.plan IS NULL
+                AND EXISTS (SELECT 1 FROM {schema}.flow_executions e WHERE e.run_no = p.no);
+        END IF;
+        IF p_token = 0 THEN
+            INSERT INTO {schema}.flow_open (run_no, def_no, holder, status)
+            SELECT no, def, 0, 0 FROM unnest(c_no, c_def) AS c (no, def)
+            WHERE EXISTS (SELECT 1 FROM {schema}.flow_executions e WHERE e.run_no = c.no);
+        END IF;
+        IF v_made < cardinality(c_no) THEN
+            -- A key must not name a run that was not created.
+            DELETE FROM {schema}.flow_keys k USING unnest(c_no, c_tenant, c_run) AS c (no, tenant, run)
+            WHERE k.tenant_no = c.tenant AND k.run_id = c.run AND k.run_no = c.no
+                AND NOT EXISTS (SELECT 1 FROM {schema}.flow_executions e WHERE e.run_no = c.no);
+            RETURN QUERY SELECT no FROM unnest(c_no) AS c (no)
+            WHERE NOT EXISTS (SELECT 1 FROM {schema}.flow_executions e WHERE e.run_no = c.no);
+        END IF;
+    END IF;
+    IF cardinality(h_no) > 0 THEN
+        INSERT INTO {schema}.flow_history (run_no, first_seq, count, status, finished_at, records)
+        SELECT * FROM unnest(h_no, h_first, h_count, h_status, h_at, h_records);
+    END IF;
+    IF cardinality(o_no) > 0 THEN
+        INSERT INTO {schema}.flow_open AS o (run_no, def_no, holder, status, wake_at)
+        SELECT no, e.def_no, p_token, status, wake
+        FROM unnest(o_no, o_status, o_wake) AS n (no, status, wake) JOIN {schema}.flow_executions e ON e.run_no = no
+        ON CONFLICT (run_no) DO UPDATE SET status = excluded.status, wake_at = excluded.wake_at;
+    END IF;
+    IF cardinality(x_no) > 0 THEN
+        DELETE FROM {schema}.flow_open WHERE run_no = ANY (x_no);
+    END IF;
+    IF p_token = 0 THEN
+        PERFORM pg_notify('{channel}', 'r');
+    ELSIF p_ended THEN
+        -- Whoever waits for ends holds this lock shared. Another commit may hold it just now: that is one word too many.
+        IF NOT pg_try_advisory_xact_lock(hashtext('{schema}.ends'), 0) THEN
+            PERFORM pg_notify('{channel}', 'e');
+        END IF;
+    END IF;
+END $$;
+
+-- Ends the leases that were not renewed in time, and tells who has runs to be claimed: nobody, which is 0, and leases that
+-- have ended, and of these whether their journals are still to be moved.
+CREATE FUNCTION {schema}.survey_1(p_token bigint, p_now bigint) RETURNS TABLE (holder bigint, unfolded boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {schema}.hold_lease_1(p_token);
+    PERFORM {schema}.expire_leases_1(p_token, p_now);
+    RETURN QUERY
+        SELECT 0::bigint, false WHERE EXISTS (SELECT 1 FROM {schema}.flow_open o WHERE o.holder = 0)
+        UNION ALL (SELECT token, NOT folded FROM {schema}.flow_leases WHERE ended ORDER BY token);
+END $$;
+
+-- Gives runs to a lease: those of these holders, oldest first.
+CREATE FUNCTION {schema}.claim_1(
+    p_token bigint, p_holders bigint[], d_workflow text[], d_version bigint[], d_shape bytea[], p_skip bigint[], p_limit bigint
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {schema}.hold_lease_1(p_token);
+    RETURN QUERY
+    WITH served AS MATERIALIZED (
+        SELECT d.def_no FROM {schema}.flow_definitions d
+        JOIN unnest(d_workflow, d_version, d_shape) AS s (workflow, version, shape) USING (workflow, version, shape)
+    ), picked AS MATERIALIZED (
+        -- Of each holder as many as may be needed: what is not taken after all is free again in a moment.
+        SELECT f.run_no FROM unnest(p_holders) AS h (token), LATERAL (
+            SELECT o.run_no FROM {schema}.flow_open o
+            WHERE o.holder = h.token AND o.def_no IN (SELECT def_no FROM served) AND o.run_no <> ALL (p_skip)
+            ORDER BY o.run_no LIMIT p_limit FOR UPDATE OF o SKIP LOCKED
+        ) f
+        ORDER BY f.run_no LIMIT p_limit
+    )
+    UPDATE {schema}.flow_open o SET holder = p_token FROM picked WHERE o.run_no = picked.run_no RETURNING o.run_no;
+END $$;

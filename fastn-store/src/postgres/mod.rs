@@ -1,0 +1,34 @@
+//! The Postgres store: many executors, one truth.
+//!
+//! What is written when is told in `migrations/0001_runs.sql`.
+
+mod claim;
+mod commit;
+mod config;
+mod create;
+mod database;
+mod effects;
+mod entries;
+mod fault;
+mod fold;
+mod host;
+mod lane;
+mod lease;
+mod listen;
+mod mailbox;
+mod migrate;
+mod numbers;
+mod options;
+mod partitions;
+mod prune;
+mod read;
+mod retire;
+mod row;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+mod store;
+mod tls;
+
+pub use self::options::{LeaseClock, PostgresOptions};
+pub use self::retire::Retired;
+pub use self::store::PostgresStore;

@@ -1,0 +1,78 @@
+//! Runs that are started in transactions of SQLx.
+
+use fastn_core::{Error, ErrorKind, Result};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use uuid::Uuid;
+
+use super::fault::raised;
+use super::host::{Found, OP, content_of, create_sql, existing, existing_sql};
+use super::numbers::run_no;
+use super::options::PostgresOptions;
+use super::partitions::range_of;
+use crate::{HostTransaction, InSchema, NewRun, Written};
+
+impl HostTransaction for &mut PgConnection {
+    async fn create(self, new: &NewRun) -> Result<Written> {
+        InSchema { schema: "fastn", transaction: self }.create(new).await
+    }
+}
+
+impl HostTransaction for InSchema<'_, &mut PgConnection> {
+    async fn create(self, new: &NewRun) -> Result<Written> {
+        let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
+        let (from, to) = range_of(new.key.run).unzip();
+        // The schema's name was checked, and nothing else is put together.
+        let row = sqlx::query(AssertSqlSafe(create_sql(&schema)))
+            .bind(new.key.tenant.as_str())
+            .bind(Uuid::from_bytes(*new.key.run.as_bytes()))
+            .bind(from)
+            .bind(to)
+            .bind(new.definition.workflow.as_str())
+            .bind(i64::from(new.definition.version.0))
+            .bind(&new.definition.shape.0[..])
+            .bind(new.plan.as_deref())
+            .bind(new.created_at.as_micros())
+            .bind(content_of(new))
+            .bind(&new.input.bytes()[..])
+            .fetch_one(&mut *self.transaction)
+            .await
+            .map_err(fault)?;
+        let number: i64 = get(&row, 0)?;
+        let no = run_no(number)?;
+        if get(&row, 1)? {
+            return Ok(Written::Created(no));
+        }
+        let row = sqlx::query(AssertSqlSafe(existing_sql(&schema)))
+            .bind(number)
+            .fetch_one(&mut *self.transaction)
+            .await
+            .map_err(fault)?;
+        existing(
+            no,
+            &Found {
+                workflow: get(&row, 0)?,
+                version: get(&row, 1)?,
+                shape: get(&row, 2)?,
+                status: get(&row, 3)?,
+                content: get(&row, 4)?,
+                input: get(&row, 5)?,
+            },
+        )
+    }
+}
+
+fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
+    row: &'r PgRow,
+    column: usize,
+) -> Result<T> {
+    row.try_get(column).map_err(fault)
+}
+
+fn fault(error: sqlx::Error) -> Error {
+    let kind = match &error {
+        sqlx::Error::Database(said) => said.code().and_then(|code| raised(&code)).unwrap_or(ErrorKind::Internal),
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, OP).caused_by(error)
+}

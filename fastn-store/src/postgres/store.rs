@@ -1,0 +1,358 @@
+//! The Postgres store as its callers see it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Client;
+use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
+use tokio::task::AbortHandle;
+
+use super::claim::{Unreadable, claim};
+use super::commit::{commit_unheld, creations};
+use super::config::{self, Place};
+use super::create::NewRows;
+use super::database::{Database, check_server};
+use super::fault::fault;
+use super::lane::{Held, Lane};
+use super::lease;
+use super::listen::Listener;
+use super::migrate::migrate;
+use super::numbers::Numbers;
+use super::options::PostgresOptions;
+use super::partitions::Partitions;
+use super::retire::{Retired, retire};
+use super::{prune, read};
+use crate::board::Board;
+use crate::journal::RunState;
+use crate::standing::closed;
+use crate::{
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, Retention, RunKey, RunNo, RunQuery,
+    RunStatus, Store, Then, Write, Written,
+};
+
+/// How often it is looked whether days are to be made.
+const UPKEEP: Duration = Duration::from_secs(60 * 60);
+
+/// Keeps runs in a PostgreSQL database, version 13 or later.
+///
+/// Any number of executors, in as many processes, run its runs; each has a lease, which by default ends by the server's
+/// clock. What is committed is on the server's disk: `synchronous_commit` is switched on where it is off.
+///
+/// The URL is libpq's, with these settings besides: `sslmode` from `disable` to `verify-full`, `sslrootcert`, and `schema`.
+pub struct PostgresStore {
+    name: String,
+    options: PostgresOptions,
+    shared: Arc<Shared>,
+    lanes: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<Lane>>>>,
+    /// How long leases were asked for at first.
+    terms: Mutex<HashMap<u64, Duration>>,
+    unreadable: Unreadable,
+    board: Arc<Board>,
+    listener: Listener,
+    upkeep: AbortHandle,
+}
+
+/// What upkeep needs as well.
+struct Shared {
+    database: Database,
+    numbers: Numbers,
+    partitions: Partitions,
+}
+
+impl PostgresStore {
+    /// Opens the store at a URL, and makes its tables if there are none. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) if the URL or an option cannot be read, or the server refuses the user;
+    /// [`Unsupported`](ErrorKind::Unsupported) if the server is too old, or the tables are those of a newer build;
+    /// [`Unavailable`](ErrorKind::Unavailable) if the server does not answer.
+    pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
+        let (place, options) = config::parse(url, options)?;
+        let name = place.name.clone();
+        Self::open_at(place, options).await.map_err(|error| error.with("database", name))
+    }
+
+    async fn open_at(place: Place, options: PostgresOptions) -> Result<Self> {
+        let database = Database::open(&place, &options)?;
+        let (numbers, partitions) = (Numbers::default(), Partitions::default());
+        let shared = Arc::new(Shared { database, numbers, partitions });
+        let mut client = shared.database.connect("open store").await?;
+        check_server(&client).await?;
+        migrate(&mut client, &shared.database).await?;
+        shared.partitions.ensure(&mut client, &shared.database).await?;
+        drop(client);
+        let board = Arc::<Board>::default();
+        let name = place.name.clone();
+        let listener = Listener::new(place, shared.database.clone(), board.clone());
+        let upkeep = tokio::spawn(keep_up(shared.clone(), options.retention.clone())).abort_handle();
+        Ok(Self {
+            name,
+            options,
+            shared,
+            lanes: Mutex::default(),
+            terms: Mutex::default(),
+            unreadable: Unreadable::default(),
+            board,
+            listener,
+            upkeep,
+        })
+    }
+
+    /// Does now what is done each hour: makes the days that come, and drops what is no longer kept, as
+    /// [`PostgresOptions::retention`] says.
+    ///
+    /// # Errors
+    /// What the database says; the next hour it is tried again.
+    pub async fn keep_up(&self) -> Result<Retired> {
+        self.shared.keep_up(&self.options.retention).await
+    }
+
+    /// The schema as it stands in SQL.
+    pub(super) fn schema(&self) -> &str {
+        &self.shared.database.schema
+    }
+
+    /// Listens to what other processes tell, from now on.
+    pub(super) fn listen(&self, ends: bool) -> Result<()> {
+        if self.shared.database.is_closed() { Err(closed()) } else { self.listener.listen(ends) }
+    }
+
+    /// Where news hang.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(super) async fn connect(&self, op: &'static str) -> Result<Client> {
+        self.shared.database.connect(op).await
+    }
+
+    /// The lane of a lease, locked: commits of one lease follow each other.
+    async fn lane(&self, client: &Client, op: &'static str, token: u64) -> Result<tokio::sync::OwnedMutexGuard<Lane>> {
+        if let Some(lane) = self.known_lane(token) {
+            return Ok(lane.lock_owned().await);
+        }
+        let loaded = Arc::new(tokio::sync::Mutex::new(Lane::load(client, op, token).await?));
+        let lane = {
+            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            lanes.entry(token).or_insert(loaded).clone()
+        };
+        Ok(lane.lock_owned().await)
+    }
+
+    fn known_lane(&self, token: u64) -> Option<Arc<tokio::sync::Mutex<Lane>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).get(&token).cloned()
+    }
+
+    /// A lease that has ended is remembered no more.
+    fn forget(&self, token: u64) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+    }
+
+    fn heed<T>(&self, token: u64, result: Result<T>) -> Result<T> {
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Fenced) {
+            self.forget(token);
+        }
+        result
+    }
+
+    /// Hangs out what a batch has done.
+    fn tell_of(&self, batch: &Batch) {
+        let ends = |write: &Write| matches!(write, Write::Turn(turn) if matches!(turn.then, Then::End(_)));
+        if batch.lease.is_none() {
+            self.board.tell_runs();
+        }
+        if batch.writes.iter().any(ends) {
+            self.board.tell_ends();
+        }
+    }
+
+    async fn write(&self, client: &Client, batch: &Batch) -> Result<Vec<Written>> {
+        let Shared { numbers, partitions, .. } = &*self.shared;
+        let creations = creations(batch);
+        let new = NewRows::of(client, numbers, partitions.days(), &creations).await?;
+        let there = match batch.lease {
+            None => commit_unheld(client, batch, &new).await?,
+            Some(token) => {
+                let mut lane = self.lane(client, "commit", token).await?;
+                let budget = self.options.journal_budget;
+                let written = lane.commit(client, batch, &new, budget).await;
+                drop(lane);
+                self.heed(token, written)?
+            }
+        };
+        if there.is_empty() {
+            numbers.has_plans(&new.plan_definition);
+        }
+        let mut created = (0..creations.len()).filter_map(|place| new.run_no(place));
+        let mut written = Vec::with_capacity(batch.writes.len());
+        for write in &batch.writes {
+            written.push(match write {
+                Write::Turn(_) => Written::Turned,
+                Write::Create(run) => match created.next() {
+                    Some(no) if !there.contains(&no) => Written::Created(no),
+                    _ => Written::Exists(Box::new(read::existing(client, &run.key).await?.ok_or_else(|| {
+                        // It ended and was deleted since.
+                        Error::new(ErrorKind::Unavailable, "commit").with("run", run.key.run)
+                    })?)),
+                },
+            });
+        }
+        Ok(written)
+    }
+}
+
+/// Makes the days that come and retires those that are over, as long as the store is open.
+async fn keep_up(shared: Arc<Shared>, retention: Retention) {
+    while !shared.database.is_closed() {
+        tokio::time::sleep(UPKEEP).await;
+        if let Err(error) = shared.keep_up(&retention).await {
+            tracing::warn!(error = error.chain().join(": "), "upkeep failed; trying again in an hour");
+        }
+    }
+}
+
+impl Shared {
+    async fn keep_up(&self, retention: &Retention) -> Result<Retired> {
+        const OP: &str = "keep store up";
+        let mut client = self.database.connect(OP).await?;
+        self.partitions.ensure(&mut client, &self.database).await?;
+        let retired = retire(&mut client, &self.database, retention).await?;
+        self.partitions.ensure(&mut client, &self.database).await?;
+        for sql in [
+            // What nobody receives any more.
+            "UPDATE flow_messages m SET body = NULL WHERE m.body IS NOT NULL
+                 AND EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = m.run_no AND h.status IS NOT NULL)",
+            // What no attempt will ask for: of runs that have ended or are gone.
+            "DELETE FROM flow_effects f WHERE f.made_at < now() - interval '1 hour' AND NOT EXISTS (
+                 SELECT 1 FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
+                 WHERE t.tenant = f.tenant AND e.run_id = f.run
+                     AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL))",
+        ] {
+            client.execute(sql, &[]).await.map_err(fault(OP))?;
+        }
+        Ok(retired)
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
+        let client = self.connect("acquire lease").await?;
+        let ttl = ask.ttl;
+        let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
+        let lane = Arc::new(tokio::sync::Mutex::new(Lane::new(lease.token)));
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, lane);
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, ttl);
+        Ok(lease)
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        let client = self.connect("renew lease").await?;
+        let term = self.terms.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).copied();
+        // One that another store has asked for: as long as it would last by the caller's own clock.
+        let term = term.unwrap_or_else(|| until.since(lease.until));
+        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, term).await;
+        self.heed(lease.token, renewed)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        let mut client = self.connect("release lease").await?;
+        let lane = self.known_lane(lease.token);
+        // Whatever is under way under it comes first.
+        let _held = match &lane {
+            Some(lane) => Some(lane.lock().await),
+            None => None,
+        };
+        lease::release(&mut client, &self.shared.database, lease.token).await?;
+        self.forget(lease.token);
+        self.board.tell_runs();
+        Ok(())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        let mut client = self.connect("commit").await?;
+        let written = self.write(&client, &batch).await;
+        if written.is_ok() {
+            self.tell_of(&batch);
+        }
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+            // Perhaps a day is missing: the next time it is there. If it cannot be made, the first error tells more.
+            if !client.is_closed() {
+                let _ = self.shared.partitions.ensure(&mut client, &self.shared.database).await;
+            }
+        }
+        written
+    }
+
+    async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        let mut client = self.connect("claim runs").await?;
+        self.shared.numbers.serve(&client, &ask.serves).await?;
+        let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
+        let claimed = self.heed(ask.lease, claimed)?;
+        if claimed.is_empty() {
+            return Ok(claimed);
+        }
+        let mut lane = self.lane(&client, "claim runs", ask.lease).await?;
+        // A run that waits takes no memory until something happens in it.
+        for Claimed { no, history } in claimed.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting) {
+            let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
+            let state = RunState::folded(next, history.run.status, history.run.wake_at);
+            lane.runs.entry(RunNo(no.0)).or_insert(Held { state, open: true });
+        }
+        Ok(claimed)
+    }
+
+    async fn read(&self, run: &RunKey) -> Result<Option<History>> {
+        read::read(&mut self.connect("read run").await?, run).await
+    }
+
+    async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
+        read::plan(&self.connect("read plan").await?, tenant, definition).await
+    }
+
+    async fn list(&self, query: RunQuery) -> Result<Page> {
+        read::list(&self.connect("list runs").await?, &query).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        prune::prune(&mut self.connect("prune runs").await?, before, limit).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        if self.shared.database.is_closed() {
+            return Err(closed());
+        }
+        self.upkeep.abort();
+        let lanes: Vec<_> = {
+            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            lanes.drain().map(|(_, lane)| lane).collect()
+        };
+        for lane in lanes {
+            drop(lane.lock().await);
+        }
+        self.listener.stop();
+        self.shared.database.close();
+        self.board.close();
+        Ok(())
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.upkeep.abort();
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresStore({})", self.name)
+    }
+}

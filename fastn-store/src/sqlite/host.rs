@@ -1,0 +1,20 @@
+//! Runs that are started in transactions of the host's own.
+
+use fastn_core::Result;
+use rusqlite::Transaction;
+
+use super::create::{Numbers, create};
+use super::hand::Hand;
+use super::migrate::check_current;
+use super::state::State;
+use crate::{HostTransaction, NewRun, Written};
+
+impl HostTransaction for &Transaction<'_> {
+    /// Best begun with [`TransactionBehavior::Immediate`](rusqlite::TransactionBehavior::Immediate): one that has read
+    /// before it writes cannot write if somebody else did meanwhile.
+    async fn create(self, new: &NewRun) -> Result<Written> {
+        check_current(self)?;
+        let (mut state, mut numbers) = (State::default(), Numbers::default());
+        create(self, &mut Hand::of(self), &mut state, &mut numbers, new, None)
+    }
+}

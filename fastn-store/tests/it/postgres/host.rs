@@ -1,0 +1,142 @@
+//! Runs that are started in transactions of the host's own.
+
+use fastn_core::{ErrorKind, Payload, RunId, TenantId};
+use fastn_store::{DefinitionKey, HostTransaction, InSchema, NewRun, PostgresStore, RunKey, RunStatus, Store, Written};
+use fastn_testkit::sample::definition;
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::{acquire, claim, fails, key, new_run};
+
+async fn connect() -> Client {
+    let (client, connection) = tokio_postgres::connect(&super::url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A store whose executor serves the workflow `w`, and its schema.
+async fn served(what: &str) -> (String, PostgresStore, fastn_store::Lease) {
+    let schema = format!("host_{what}");
+    let store = super::open(&fastn_store::PostgresOptions::default().schema(&schema)).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap(), []);
+    (schema, store, lease)
+}
+
+#[tokio::test]
+async fn a_run_is_started_with_the_hosts_transaction_or_not_at_all() {
+    let (schema, store, lease) = served("tokio").await;
+    let mut client = connect().await;
+    client.batch_execute(&format!("CREATE TABLE {schema}.orders (name text)")).await.unwrap();
+    for (name, commits) in [("kept", true), ("dropped", false)] {
+        let transaction = client.transaction().await.unwrap();
+        transaction.execute(&format!("INSERT INTO {schema}.orders VALUES ($1)"), &[&name]).await.unwrap();
+        let new = new_run("t", name, "w");
+        let created = InSchema { schema: &schema, transaction: &transaction }.create(&new).await.unwrap();
+        assert!(matches!(created, Written::Created(_)), "{created:?}");
+        let again = InSchema { schema: &schema, transaction: &transaction }.create(&new).await.unwrap();
+        let Written::Exists(existing) = again else { panic!("{again:?}") };
+        assert_eq!((existing.input, existing.status), (new.input.clone(), RunStatus::Pending));
+        assert!(store.read(&key("t", name)).await.unwrap().is_none(), "nobody sees it yet");
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
+        }
+        assert_eq!(store.read(&key("t", name)).await.unwrap().is_some(), commits);
+    }
+    assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap().len(), 1, "the executor goes on with it");
+    assert_eq!(super::sql(&format!("SELECT string_agg(name, ' ') FROM {schema}.orders")), "kept");
+}
+
+#[tokio::test]
+async fn a_start_in_a_transaction_is_news() {
+    let (schema, store, lease) = served("news").await;
+    let heard = fastn_store::Mailbox::news(&store, fastn_store::NewsAsk::default()).await.unwrap();
+    // Everything may have happened once it listens; after that, only what is told.
+    let mut heard = heard;
+    while let Ok(news) = tokio::time::timeout(
+        std::time::Duration::from_millis(300),
+        fastn_store::Mailbox::news(&store, fastn_store::NewsAsk { since: heard, ends: false }),
+    )
+    .await
+    {
+        heard = news.unwrap();
+    }
+    super::sql(&format!("SELECT {schema}.start_run('w', '{{\"n\": 1}}')"));
+    let news = fastn_store::Mailbox::news(&store, fastn_store::NewsAsk { since: heard, ends: false });
+    let news = tokio::time::timeout(std::time::Duration::from_secs(10), news).await.expect("it is told").unwrap();
+    assert!(news.runs > heard.runs);
+    assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn any_language_starts_runs_by_sql() {
+    let (schema, store, _) = served("sql").await;
+    let id = super::sql(&format!("SELECT {schema}.start_run('w', '{{\"order\": 9007199254740993}}')"));
+    let run = RunKey { tenant: TenantId::default(), run: id.parse().unwrap() };
+    let history = store.read(&run).await.unwrap().unwrap();
+    assert_eq!(history.input, Payload::json("{\"order\": 9007199254740993}"));
+    assert_eq!(history.run.definition, DefinitionKey { ..definition("w").unwrap() });
+    assert_eq!(history.run.status, RunStatus::Pending);
+
+    let named = RunId::named("order 7");
+    let start = |input: &str| format!("SELECT {schema}.start_run('w', '{input}', '{named}', 'shop')");
+    assert_eq!(super::sql(&start("[1, 2]")), named.to_string());
+    assert_eq!(super::sql(&start("[1,2]")), named.to_string(), "the same once more is the same run");
+    let server = fastn_testkit::server::PrivatePostgres::shared().unwrap();
+    let said = fails(server.sql("postgres", &start("[2]")), ErrorKind::Invalid);
+    assert!(said.contains("was started with something else"), "{said}");
+    let said = fails(server.sql("postgres", &format!("SELECT {schema}.start_run('nobody', '1')")), ErrorKind::Invalid);
+    assert!(said.contains("no executor has served workflow nobody"), "{said}");
+}
+
+/// Drawn ids are looked for where their time says, whoever started the run.
+#[tokio::test]
+async fn a_drawn_id_is_found_from_both_sides() {
+    let (schema, store, lease) = served("drawn").await;
+    let now = fastn_core::Timestamp::from(std::time::SystemTime::now());
+    let new = |random: u8| NewRun {
+        key: RunKey { tenant: TenantId::default(), run: RunId::at(now, [random; 10]) },
+        created_at: now,
+        ..new_run("t", "x", "w")
+    };
+    let mut client = connect().await;
+    crate::support::create(&store, Some(&lease), new(1)).await;
+    let transaction = client.transaction().await.unwrap();
+    let found = InSchema { schema: &schema, transaction: &transaction }.create(&new(1)).await.unwrap();
+    assert!(matches!(found, Written::Exists(_)), "{found:?}");
+    let made = InSchema { schema: &schema, transaction: &transaction }.create(&new(2)).await.unwrap();
+    assert!(matches!(made, Written::Created(_)), "{made:?}");
+    transaction.commit().await.unwrap();
+    assert!(store.read(&new(1).key).await.unwrap().is_some());
+    assert!(store.read(&new(2).key).await.unwrap().is_some());
+    // Somebody else takes the same drawn id, at another time.
+    let later = NewRun { created_at: now.plus(std::time::Duration::from_secs(5)), ..new(1) };
+    let writes = vec![fastn_store::Write::Create(later.into())];
+    let batch = fastn_store::Batch { lease: Some(lease.token), now, writes };
+    let written = store.commit(batch).await.unwrap();
+    assert!(matches!(written.as_slice(), [Written::Exists(_)]), "{written:?}");
+}
+
+#[cfg(feature = "sqlx")]
+#[tokio::test]
+async fn sqlx_starts_runs_too() {
+    use sqlx::{Connection, PgConnection};
+
+    let (schema, store, _) = served("sqlx").await;
+    let mut connection = PgConnection::connect(&super::url()).await.unwrap();
+    for (name, commits) in [("kept", true), ("dropped", false)] {
+        let mut transaction = connection.begin().await.unwrap();
+        let new = new_run("t", name, "w");
+        let created = InSchema { schema: &schema, transaction: &mut *transaction }.create(&new).await.unwrap();
+        assert!(matches!(created, Written::Created(_)), "{created:?}");
+        let again = InSchema { schema: &schema, transaction: &mut *transaction }.create(&new).await.unwrap();
+        assert!(matches!(again, Written::Exists(_)), "{again:?}");
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
+        }
+        assert_eq!(store.read(&key("t", name)).await.unwrap().is_some(), commits);
+    }
+}

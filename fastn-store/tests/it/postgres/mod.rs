@@ -1,0 +1,33 @@
+//! What the Postgres store promises beyond what every store does.
+
+mod answers;
+mod differential;
+mod effects;
+mod host;
+mod leases;
+mod retire;
+mod schema;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fastn_store::{PostgresOptions, PostgresStore};
+use fastn_testkit::server::PrivatePostgres;
+
+/// A schema of one's own on the server that all tests share.
+fn fresh(what: &str) -> PostgresOptions {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    PostgresOptions::default().schema(format!("{what}_{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
+fn url() -> String {
+    PrivatePostgres::shared().unwrap().url("postgres")
+}
+
+async fn open(options: &PostgresOptions) -> PostgresStore {
+    PostgresStore::open(&url(), options.clone()).await.unwrap()
+}
+
+/// Does one statement in the shared database.
+fn sql(statement: &str) -> String {
+    PrivatePostgres::shared().unwrap().sql("postgres", statement).unwrap()
+}
