@@ -207,3 +207,79 @@ impl Stored {
         self.open.drain(..excess);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastn_core::{ContentType, EntryName, TenantId};
+
+    const WRITTEN: &str = concat!(
+        r#"{"format":1,"workflow":"report","version":3,"input":{"text":{"content":"application/json","text":"\"sales\""}},"#,
+        r#""calendar":{"cron":"30 2 * * *"},"zone":"Europe/Berlin","overlap":"buffer_one","#,
+        r#""catch_up":{"all":{"within":{"secs":60,"nanos":0},"most":5}},"jitter":1000000,"paused":true,"generation":7,"#,
+        r#""position":1774656000000000,"open":["01000000-0000-0000-0000-000000000000"],"#,
+        r#""buffered":1774656000000001,"skipped":2,"of_a_later_version":{"any":["thing"]}}"#,
+    );
+
+    fn key() -> EntryKey {
+        let name = EntryName::new("nightly").expect("a name");
+        EntryKey { kind: kind().expect("a kind"), tenant: TenantId::default(), name }
+    }
+
+    #[test]
+    fn a_schedule_is_read_as_it_was_written_and_what_is_not_known_stays() {
+        let stored = Stored::read(WRITTEN.as_bytes()).expect("it is a schedule");
+        assert_eq!(stored.write().expect("it can be written"), WRITTEN);
+        let said = stored.said(&key());
+        assert_eq!(said.input, ScheduleInput::Constant(Payload::json("\"sales\"")));
+        assert_eq!((said.jitter, said.overlap), (Duration::from_secs(1), Overlap::BufferOne));
+        let replaced = stored.replaced(&said, Timestamp::MAX);
+        assert_eq!(replaced, stored, "the same once more changes nothing");
+    }
+
+    #[test]
+    fn what_is_missing_has_its_default() {
+        let text = r#"{"format":1,"workflow":"w","input":"due_time","calendar":{"cron":"@daily"},"zone":"UTC","generation":1,"position":0}"#;
+        let stored = Stored::read(text.as_bytes()).expect("it is a schedule");
+        assert_eq!((stored.overlap, stored.catch_up, stored.paused), (Overlap::Skip, CatchUp::Latest, false));
+        assert_eq!(stored.payload(Timestamp::from_micros(5)).expect("a time is JSON"), Payload::json("5"));
+    }
+
+    #[test]
+    fn what_a_newer_build_means_otherwise_is_not_fired() {
+        let newer = WRITTEN.replace("\"format\":1", "\"format\":2").replace("workflow", "workflows");
+        assert_eq!(Stored::read(newer.as_bytes()).expect_err("it is newer").kind(), ErrorKind::Unsupported);
+        let unknown = WRITTEN.replace("buffer_one", "buffer_all");
+        assert_eq!(Stored::read(unknown.as_bytes()).expect_err("it is unknown").kind(), ErrorKind::Corrupt);
+        for damaged in ["", "{", "null", "{}", "[1]", "\u{0}"] {
+            assert_eq!(Stored::read(damaged.as_bytes()).expect_err(damaged).kind(), ErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn inputs_of_every_kind_come_back() {
+        let mut schedule = Stored::read(WRITTEN.as_bytes()).expect("it is a schedule").said(&key());
+        let inputs = [
+            Payload::null(),
+            Payload::json("not JSON \u{0}\u{10FFFF}"),
+            Payload::new(ContentType::Bytes, vec![0, 159, 255]),
+            Payload::new("image/png".into(), "x"),
+        ];
+        for input in inputs {
+            schedule.input = ScheduleInput::Constant(input);
+            let stored = Stored::new(&schedule, 1, Timestamp::EPOCH);
+            let read = Stored::read(&stored.write().expect("it can be written")).expect("it was written");
+            assert_eq!(read.said(&key()), schedule);
+        }
+    }
+
+    /// Were it another, due times that were fired would be fired again.
+    #[test]
+    fn the_run_of_a_due_time_has_the_same_id_in_every_build() {
+        let stored = Stored::read(WRITTEN.as_bytes()).expect("it is a schedule");
+        let run = stored.run(&key(), Timestamp::from_micros(1_774_656_000_000_000));
+        assert_eq!(run.to_string(), "8640a138-b7c0-8640-a96e-9780b6469c4e");
+        let others = [Timestamp::from_micros(1_774_656_000_000_001), Timestamp::EPOCH];
+        assert!(others.iter().all(|due| stored.run(&key(), *due) != run));
+    }
+}
