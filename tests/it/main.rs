@@ -12,6 +12,7 @@ mod hazards;
 mod house;
 mod killed;
 mod old_formats;
+mod postgres;
 mod recovery;
 mod schedules;
 mod slow_store;
