@@ -7,7 +7,8 @@ use std::time::Duration;
 use fastn::prelude::*;
 use fastn::runtime::{CatchUp, Overlap, Schedule, ScheduleInfo};
 use fastn::schedule::Calendar;
-use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
+use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::{FaultStore, ManualClock};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -642,6 +643,46 @@ async fn schedules_outlive_their_process_in_sqlite() {
         scene.info(&engine, |info| info.fired_up_to == hour(day * 12)).await;
         engine.shutdown().await.unwrap();
         assert_eq!(scene.runs(&store).await as i64, day * 2);
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_due_time_has_one_run_on_postgres_whichever_executor_fires_it() {
+    const EXECUTORS: usize = 3;
+    const SPAN: i64 = 60;
+    let server = PrivatePostgres::shared().unwrap();
+    let schema = concat!("schedules_", env!("CARGO_CRATE_NAME"));
+    let scene = Scene::new();
+    let (mut stores, mut engines) = (Vec::new(), Vec::new());
+    for _ in 0..EXECUTORS {
+        let options = PostgresOptions::default().schema(schema);
+        let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await.unwrap()) as Arc<dyn Store>;
+        engines.push(scene.engine(&store).await);
+        stores.push(store);
+    }
+    let all = CatchUp::All { within: Duration::from_secs(86_400), most: 1_000 };
+    let schedule = scene.schedule("* * * * * *").catch_up(all).overlap(Overlap::Allow);
+    // Every program puts its schedules when it begins.
+    let put = engines.iter().map(|engine| {
+        let (schedules, schedule) = (engine.schedules(), schedule.clone());
+        tokio::spawn(async move { schedules.put(&schedule).await })
+    });
+    for put in put.collect::<Vec<_>>() {
+        put.await.unwrap().unwrap();
+    }
+    for second in (5..=SPAN).step_by(5) {
+        scene.clock.set(at(second));
+        scene.info(&engines[0], |info| info.fired_up_to == at(second)).await;
+    }
+    let mut fired = BTreeSet::new();
+    for run in stores[0].list(RunQuery { limit: u32::MAX, ..RunQuery::default() }).await.unwrap().runs {
+        let due: Timestamp = stores[0].read(&run.key).await.unwrap().unwrap().input.decode().unwrap();
+        assert!(fired.insert(due), "{due} was fired twice");
+    }
+    assert_eq!(fired, (1..=SPAN).map(at).collect::<BTreeSet<_>>());
+    for (engine, store) in engines.iter().zip(stores) {
+        engine.shutdown().await.unwrap();
         store.close().await.unwrap();
     }
 }

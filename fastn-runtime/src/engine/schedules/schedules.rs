@@ -117,7 +117,8 @@ impl Schedules {
         self.change(tenant, name, |stored, _| stored.paused = true).await
     }
 
-    /// Fires what is due from now on. What was due since it was paused is passed over.
+    /// Fires what is due from now on. What was due since it was paused is passed over. One that was fired up to a time to
+    /// come, because a clock was ahead, goes on from now when it is paused and resumed.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is none of that name.
