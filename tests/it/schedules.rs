@@ -686,3 +686,33 @@ async fn each_due_time_has_one_run_on_postgres_whichever_executor_fires_it() {
         store.close().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_pause_that_comes_while_a_run_is_started_is_not_lost() {
+    let (mut scene, inner) = (Scene::new(), memory());
+    let host = builder().store(inner.clone()).clock(Arc::new(scene.clock.clone())).open().await.unwrap();
+    let (schedules, tenant) = (host.schedules(), scene.tenant.clone());
+    // Between the moment at which the schedule was found to be due and the one at which that it was fired is written.
+    let pause_at_start = move |_, batch: &fastn::store::Batch| {
+        if batch.writes.iter().any(|write| matches!(write, fastn::store::Write::Create(_))) {
+            let pause = std::pin::pin!(schedules.pause(&tenant, "s"));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(pause.poll(&mut cx).is_ready(), "a memory store answers at once");
+        }
+        None
+    };
+    let store = Arc::new(FaultStore::new(inner.clone(), pause_at_start)) as Arc<dyn Store>;
+    let engine = scene.engine(&store).await;
+    engine.schedules().put(&scene.schedule("*/5 * * * * *")).await.unwrap();
+    scene.settle().await;
+    // Not so far that a lease ends.
+    scene.clock.set(at(5));
+    assert_eq!(scene.next(1).await, [at(5)]);
+    scene.info(&engine, |info| info.schedule.paused).await;
+    scene.clock.set(at(10));
+    scene.settle().await;
+    assert!(scene.info(&engine, |_| true).await.schedule.paused);
+    assert_eq!(scene.runs(&inner).await, 1);
+    engine.shutdown().await.unwrap();
+    host.shutdown().await.unwrap();
+}
