@@ -15,6 +15,7 @@ mod mail;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
 mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -29,6 +30,7 @@ pub use crate::contract::{
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{LeaseClock, PostgresOptions, PostgresStore, Retired};
+#[cfg(feature = "postgres")]
 pub use crate::retention::{Retention, Rule};
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};

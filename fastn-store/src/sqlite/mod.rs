@@ -8,6 +8,7 @@ mod commit;
 mod connection;
 mod create;
 mod definitions;
+mod effects;
 mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
