@@ -33,7 +33,7 @@ pub(super) enum Expected {
 
 const KINDS: &[&str] = &["k", "l"];
 const TENANTS: &[&str] = &["t", "\u{1F600}"];
-const NAMES: &[&str] = &["a", "A", "a b", "\u{fffd}", "\u{10000}"];
+const NAMES: &[&str] = &["a", "A", "Ab", "a b", "\u{fffd}", "\u{10000}"];
 const VALUES: &[&str] = &["", "\0", "1", "'; --"];
 
 /// What a seed decides.
