@@ -14,5 +14,7 @@ mod patience;
 mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "schedules")]
+pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};
 pub use crate::tasks::{EngineTask, Spawner};

@@ -15,6 +15,7 @@ mod killed;
 mod old_formats;
 mod postgres;
 mod recovery;
+mod schedules;
 mod slow_store;
 mod spans;
 mod standby;

@@ -61,7 +61,7 @@ fn dying_at_every_store_call_keeps_every_promise() {
 #[test]
 fn a_transactional_step_is_done_exactly_once() {
     let (effects, schemas) = (Effects::default(), Arc::new(Mutex::new(Vec::new())));
-    let database: Arc<Mutex<Option<(String, Arc<PostgresStore>)>>> = Arc::default();
+    let database = Arc::new(Mutex::new(None::<(String, Arc<PostgresStore>)>));
     let charge = |name: &'static str| {
         let (effects, database) = (effects.clone(), database.clone());
         move |cx: StepCx, n: u64| {

@@ -16,6 +16,8 @@ mod fleet;
 mod hazards;
 #[path = "../it/recovery.rs"]
 mod recovery;
+#[path = "../it/schedules.rs"]
+mod schedules;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
 #[path = "../it/starting.rs"]

@@ -248,6 +248,8 @@ impl EngineBuilder {
             reign::vital(&core, reign::run(core.clone(), first));
             reign::vital(&core, listen::run(core.clone()));
             reign::vital(&core, lookout::run(core.clone()));
+            #[cfg(feature = "schedules")]
+            reign::vital(&core, super::schedules::watchman::run(core.clone()));
         }
         Ok(Engine::new(core))
     }

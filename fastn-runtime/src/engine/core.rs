@@ -14,6 +14,8 @@ use foldhash::HashMap;
 use super::bells::Bells;
 use super::pending::Pending;
 use super::run::Run;
+#[cfg(feature = "schedules")]
+use super::schedules::desk::Desk;
 use super::services::{Keeper, Services};
 use super::tenure::Tenure;
 use super::watch::Watch;
@@ -41,6 +43,8 @@ pub(super) struct Core {
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
+    #[cfg(feature = "schedules")]
+    pub(super) schedules: Desk,
     /// Where tasks run.
     pub(super) spawner: Arc<dyn Spawner>,
     /// Owns every task of the engine that does not work on runs; those that do belong to a tenure.
@@ -94,6 +98,8 @@ impl Core {
             bells: Bells::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
+            #[cfg(feature = "schedules")]
+            schedules: Desk::default(),
             tasks: Arc::new(Tasks::new(spawner.clone())),
             beside: Arc::new(Tasks::new(spawner.clone())),
             spawner,

@@ -18,6 +18,7 @@
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
 
 mod alarms;
@@ -36,6 +37,8 @@ mod recovery;
 mod reign;
 mod run;
 mod runs;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod services;
 mod start;
 mod strand;
@@ -47,5 +50,7 @@ pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};
 pub use owner::Engine;
 pub use runs::{Inspection, Runs};
+#[cfg(feature = "schedules")]
+pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use start::Start;
 pub use watch::RunEvent;

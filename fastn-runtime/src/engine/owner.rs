@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::core::Core;
 use super::runs::Runs;
+#[cfg(feature = "schedules")]
+use super::schedules::Schedules;
 use super::start::Start;
 
 /// Runs workflows in this process.
@@ -43,6 +45,12 @@ impl Engine {
     /// The runs of this engine's store: to list, inspect and cancel.
     pub fn runs(&self) -> Runs {
         Runs::new(self.core.clone())
+    }
+
+    /// The schedules of this engine's store.
+    #[cfg(feature = "schedules")]
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.core.clone())
     }
 
     /// Stops: no new runs and no new attempts, those under way have the engine's grace to end, and what they gave is

@@ -38,7 +38,11 @@ pub struct Start<O> {
 
 impl<O> Start<O> {
     pub(super) fn new<I: Serialize>(core: Arc<Core>, definition: &Definition, input: &I) -> Self {
-        let input = Payload::encode(input);
+        Self::given(core, definition, Payload::encode(input))
+    }
+
+    /// A run with an input that was encoded, if it could be.
+    pub(super) fn given(core: Arc<Core>, definition: &Definition, input: Result<Payload>) -> Self {
         let definition = definition.clone();
         Self { core, definition, input, tenant: TenantId::default(), run: None, output: PhantomData }
     }
