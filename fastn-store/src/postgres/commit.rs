@@ -8,25 +8,12 @@ use super::create::NewRows;
 use super::fault::{fault, is_refusal, is_stale_plan};
 use super::lane::{Held, Lane, check_lease, standings};
 use super::numbers::stored;
+use super::planned::Planned;
 use crate::journal::{Change, Draft, RunState, encode};
 use crate::standing::{no_such_run, status_after};
 use crate::{Batch, NewRun, RunNo, RunStatus, Then, Write};
 
 const OP: &str = "commit";
-
-/// A batch that was judged, and what is to be remembered once it is true.
-#[derive(Debug)]
-pub(super) struct Planned {
-    seq: i64,
-    draft: Draft,
-    created: Vec<RunNo>,
-    /// Those that get a row in `flow_open`.
-    opened: Vec<RunNo>,
-    /// The size of what is appended to the journal.
-    appended: usize,
-    /// Whether the journal is cleared.
-    folded: bool,
-}
 
 /// What becomes of turns, a column each.
 #[derive(Debug, Default)]
