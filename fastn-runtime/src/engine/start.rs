@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
-use fastn_store::{Batch, DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
+use fastn_store::{Batch, DefinitionKey, Existing, HostTransaction, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -83,8 +83,38 @@ impl<O> Start<O> {
         Ok((start.start().await?, events))
     }
 
-    /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
-    async fn start(self) -> Result<RunHandle<O>> {
+    /// Starts the run in a transaction of the host's own, on the database of the engine's store: it is there if the
+    /// transaction is committed, and never was if it is rolled back. Comes back before that; whoever waits for the run
+    /// waits for the commit too.
+    ///
+    /// ```ignore
+    /// let transaction = client.transaction().await?;
+    /// transaction.execute("INSERT INTO orders (id) VALUES ($1)", &[&id]).await?;
+    /// let run = engine.start(&checkout, order).within(&transaction).await?;
+    /// transaction.commit().await?;
+    /// ```
+    ///
+    /// # Errors
+    /// As awaiting; and what the database says, after which the transaction is as good as over.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, roll the transaction back.
+    pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
+        let Prepared { core, new, .. } = self.prepare()?;
+        core.services.store()?;
+        let handle = RunHandle::new(core.clone(), new.key.clone(), core.watch(&new.key));
+        match transaction.create(&new).await? {
+            Written::Created(_) => Ok(handle),
+            Written::Exists(existing) => {
+                let same_workflow = existing.definition.workflow == new.definition.workflow;
+                check_same(&new, same_workflow, existing.input.is_same_value(&new.input)).map(|()| handle)
+            }
+            _ => Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a creation")),
+        }
+    }
+
+    /// What is to be created, if this engine can.
+    fn prepare(self) -> Result<Prepared> {
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
@@ -103,11 +133,16 @@ impl<O> Start<O> {
         let now = core.services.clock.now();
         let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
-
-        // Made first, so that an end that comes quickly finds somebody waiting.
-        let watch = core.watch(&key);
-        let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
         let new = Arc::new(NewRun { key, definition, plan, input, created_at: now });
+        Ok(Prepared { core, served, new })
+    }
+
+    /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
+    async fn start(self) -> Result<RunHandle<O>> {
+        let Prepared { core, served, new } = self.prepare()?;
+        // Made first, so that an end that comes quickly finds somebody waiting.
+        let watch = core.watch(&new.key);
+        let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
         loop {
             let done = match core.services.tenure() {
                 Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
@@ -121,6 +156,13 @@ impl<O> Start<O> {
             }
         }
     }
+}
+
+/// A run that is about to be created.
+struct Prepared {
+    core: Arc<Core>,
+    served: Definition,
+    new: Arc<NewRun>,
 }
 
 /// Creates a run in the hands of this engine and begins it. `None` if the lease was lost meanwhile.
