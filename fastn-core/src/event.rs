@@ -63,7 +63,8 @@ pub enum Outcome {
     /// It was cancelled; what had been done was undone.
     #[n(2)]
     Cancelled(#[n(0)] Failure),
-    /// It failed or was cancelled, and something could not be undone: a person must look.
+    /// It failed or was cancelled, and something could not be undone; or its executors died over it again and again, and it
+    /// was left as it was, which is a failure of the kind [`POISON`](crate::FailureKind::POISON): a person must look.
     #[n(3)]
     Stuck(#[n(0)] Failure),
 }

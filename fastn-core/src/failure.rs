@@ -32,6 +32,8 @@ impl FailureKind {
     pub const TOO_LARGE: Self = Self(Cow::Borrowed("too_large"));
     /// The process died during an at-most-once step: whether its effect took place is not known.
     pub const OUTCOME_UNKNOWN: Self = Self(Cow::Borrowed("outcome_unknown"));
+    /// The run's executors died over it, again and again: it was parked.
+    pub const POISON: Self = Self(Cow::Borrowed("poison"));
     /// An undo failed for good.
     pub const COMPENSATION: Self = Self(Cow::Borrowed("compensation"));
 

@@ -50,8 +50,13 @@ struct Run {
     created_at: Timestamp,
     finished_at: Option<Timestamp>,
     wake_at: Option<Timestamp>,
-    /// The token of the lease that holds it; it counts only while there is that lease.
+    /// The token of the lease that holds it; it counts only while there is that lease. That of one that was released is
+    /// taken out, so one that is no more has died.
     holder: Option<u64>,
+    /// How many of its holders in a row have died over it.
+    deaths: u32,
+    /// How many records it had when the last of these was counted.
+    died_at: u64,
     records: Vec<u8>,
     next: u64,
 }
@@ -119,7 +124,9 @@ impl Store for MemoryStore {
 
     async fn release(&self, lease: &Lease) -> Result<()> {
         self.with(|house| {
-            house.leases.remove(&lease.token);
+            if house.leases.remove(&lease.token).is_some() {
+                house.let_go(lease.token);
+            }
             Ok(())
         })?;
         self.board.tell_runs();
@@ -164,12 +171,15 @@ impl Store for MemoryStore {
                 .iter()
                 .filter(|(_, run)| !run.status.is_final() && !house.holds(run) && ask.serves.contains(&run.definition));
             // One run that cannot be read must not keep an executor from all the others.
-            let readable = free.filter_map(|(no, _)| Some(Claimed { no: *no, history: house.history(*no).ok()? }));
+            let readable = free.filter_map(|(no, run)| {
+                Some(Claimed { no: *no, history: house.history(*no).ok()?, deaths: run.deaths_by_now() })
+            });
             let mut claimed: Vec<Claimed> = readable.take(usize::try_from(ask.limit).unwrap_or(usize::MAX)).collect();
             for claim in &mut claimed {
                 claim.history.run.holder = Some(ask.lease);
                 if let Some(run) = house.runs.get_mut(&claim.no) {
                     run.holder = Some(ask.lease);
+                    (run.deaths, run.died_at) = (claim.deaths, run.next);
                 }
             }
             Ok((claimed, before > house.leases.len()))
@@ -235,7 +245,25 @@ impl Store for MemoryStore {
     }
 }
 
+impl Run {
+    /// How many of its holders in a row have died over it. To be asked when it is in nobody's hands.
+    fn deaths_by_now(&self) -> u32 {
+        match (self.holder, self.status) {
+            (None, _) | (_, RunStatus::Waiting) => 0,
+            _ if self.deaths > 0 && self.died_at == self.next => self.deaths.saturating_add(1),
+            _ => 1,
+        }
+    }
+}
+
 impl House {
+    /// Takes the runs of a lease out of its hands.
+    fn let_go(&mut self, token: u64) {
+        for run in self.runs.values_mut().filter(|run| run.holder == Some(token)) {
+            run.holder = None;
+        }
+    }
+
     /// Whether a lease that has not ended holds the run.
     fn holds(&self, run: &Run) -> bool {
         run.holder.is_some_and(|token| self.leases.contains_key(&token))
@@ -280,6 +308,8 @@ impl House {
             finished_at: None,
             wake_at: None,
             holder,
+            deaths: 0,
+            died_at: 0,
             records: Vec::new(),
             next: 0,
         };

@@ -82,6 +82,7 @@ impl Default for EngineBuilder {
                 payload: 4 << 20,
                 grace: Duration::from_secs(5),
                 park_after: Duration::from_secs(5),
+                poison_after: 5,
                 suspends: false,
             },
         }
@@ -173,6 +174,19 @@ impl EngineBuilder {
     /// A run that waits longer than this leaves memory until its time has come; by default 5 s.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.limits.park_after = wait;
+        self
+    }
+
+    /// How many executors in a row may die over a run without its getting any further, before it is parked as **poison**
+    /// instead of being begun once more; by default 5, and 0 for never. Dying is the death of the process, or the loss of its
+    /// lease; a shutdown is not, and a run that only waits kills nobody. What is parked has ended as
+    /// [`Stuck`](fastn_core::Outcome::Stuck), with a failure of the kind [`POISON`](fastn_core::FailureKind::POISON) that says
+    /// which steps were under way; none of its functions is called, and nothing is undone.
+    ///
+    /// When a process dies, nobody knows which of its runs it was: a step that takes longer than the process lives beside
+    /// runs that kill it is held to be poison as well. [Dead letters](Engine::dead_letters) can be retried.
+    pub fn poison_after(mut self, deaths: u32) -> Self {
+        self.limits.poison_after = deaths;
         self
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Definition, Error, ErrorKind, Result};
-use fastn_store::{ClaimAsk, History, RunKey, RunQuery, RunStatus, RunSummary};
+use fastn_core::{Definition, Error, ErrorKind, Event, Result};
+use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunStatus, RunSummary};
 
 use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
@@ -68,7 +68,7 @@ pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
         }
         for run in claimed {
             let key = run.history.run.key.clone();
-            if let Err(error) = take_over(&core, &tenure, run.history) {
+            if let Err(error) = take_over(&core, &tenure, run) {
                 tracing::error!(run = %key.run, error = ?error, "a run could not be taken over");
                 core.refuse(&key, error);
             }
@@ -250,10 +250,21 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
 }
 
 /// Brings a run that was just claimed into memory.
-fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, history: History) -> Result<()> {
+fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed) -> Result<()> {
+    let Claimed { history, deaths, .. } = claimed;
     let key = history.run.key.clone();
+    let since = history.records.last().map_or(history.run.created_at, |record| record.time);
     let replayed = replay(core, history)?;
-    if let Some(admitted) = core.admit(tenure, &key, |watch| replayed.begin(core, tenure, watch))? {
+    let most = core.services.limits.poison_after;
+    let end = if most > 0 && deaths >= most { replayed.machine.poison(deaths, since)? } else { None };
+    if let Some(Event::Finished { outcome }) = &end {
+        tracing::error!(tenant = %key.tenant, run = %key.run, deaths, outcome = %outcome, "a run is parked as poison");
+    }
+    let admitted = core.admit(tenure, &key, |watch| match end {
+        Some(end) => replayed.end(core, tenure, watch, end),
+        None => replayed.begin(core, tenure, watch),
+    });
+    if let Some(admitted) = admitted? {
         carry_on(core, admitted);
     }
     Ok(())
@@ -285,11 +296,23 @@ fn replay(core: &Core, history: History) -> Result<Replayed> {
 }
 
 impl Replayed {
+    /// It goes on.
     fn begin(self, core: &Core, tenure: &Arc<Tenure>, watch: Arc<Watch>) -> Result<(Arc<Run>, Pending)> {
-        let RunSummary { key, no, created_at, .. } = self.summary;
-        let under = (tenure.clone(), watch);
-        let run = Arc::new(Run::new(key, no, self.definition, created_at, under, (self.machine, self.next)));
+        let run = self.into_run(tenure, watch);
         let pending = run.resume(&core.services)?;
         Ok((run, pending))
+    }
+
+    /// It does not go on, and this is its end.
+    fn end(self, core: &Core, tenure: &Arc<Tenure>, watch: Arc<Watch>, end: Event) -> Result<(Arc<Run>, Pending)> {
+        let run = self.into_run(tenure, watch);
+        let pending = run.end(&core.services, end)?;
+        Ok((run, pending))
+    }
+
+    fn into_run(self, tenure: &Arc<Tenure>, watch: Arc<Watch>) -> Arc<Run> {
+        let RunSummary { key, no, created_at, .. } = self.summary;
+        let under = (tenure.clone(), watch);
+        Arc::new(Run::new(key, no, self.definition, created_at, under, (self.machine, self.next)))
     }
 }

@@ -167,6 +167,12 @@ impl Run {
         self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.resume(turn))
     }
 
+    /// Ends a run that was read from a store and is not begun once more, in this way.
+    pub(super) fn end(&self, services: &Services, end: Event) -> Result<Pending> {
+        let mut state = self.state();
+        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.advance(end, turn))
+    }
+
     /// Takes the first turn of a run that was just created.
     pub(super) fn begin(&self, services: &Services, turn: Turn) -> Result<Pending> {
         let mut state = self.state();
@@ -343,7 +349,7 @@ mod tests {
 
     /// Those of an ephemeral engine.
     fn services(tenure: &Arc<Tenure>) -> Services {
-        let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, suspends: false };
+        let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, poison_after: 0, suspends: false };
         let (clock, chance) = (Arc::new(SystemClock), Chance::seeded(1));
         let keeper = Keeper::Ephemeral { next: AtomicU64::new(1), tenure: tenure.clone() };
         Services { keeper, clock, chance, alarms: Alarms::default(), limits }

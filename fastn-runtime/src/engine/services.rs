@@ -50,6 +50,8 @@ pub(super) struct Limits {
     pub(super) grace: Duration,
     /// A run that waits longer than this leaves memory.
     pub(super) park_after: Duration,
+    /// How many executors in a row may die over a run before it is parked; 0 if it never is.
+    pub(super) poison_after: u32,
     /// A run leaves memory after every turn.
     pub(super) suspends: bool,
 }

@@ -163,6 +163,8 @@ impl Machine {
             Event::Finished { outcome } => {
                 let fits = match outcome {
                     Outcome::Succeeded(_) => matches!(self.phase, Phase::Complete(_)),
+                    // It may be given up wherever it stands.
+                    Outcome::Stuck(failure) if failure.kind == FailureKind::POISON => true,
                     _ => matches!(self.phase, Phase::Ending { .. }),
                 };
                 if !fits {

@@ -13,6 +13,7 @@ mod items;
 mod judge;
 mod list;
 mod locate;
+mod poison;
 mod resume;
 mod slot;
 mod state;

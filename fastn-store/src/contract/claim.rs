@@ -24,4 +24,8 @@ pub struct Claimed {
     pub no: RunNo,
     /// The run and its records.
     pub history: History,
+    /// How many leases in a row have held it, ended without being [released](super::Store::release), and left it with as
+    /// many records as it had when they got it, this far: 0 if the last one was released, or the run waited. What a run
+    /// does to executors can be told from this.
+    pub deaths: u32,
 }

@@ -21,7 +21,7 @@ pub enum RunStatus {
     Failed = 11,
     /// Cancelled; what had been done was undone.
     Cancelled = 12,
-    /// Ended, and something could not be undone: a person must look.
+    /// Ended, and something could not be undone, or it was parked as poison: a person must look.
     Stuck = 13,
 }
 

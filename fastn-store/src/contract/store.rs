@@ -63,6 +63,8 @@ pub trait Store: Repository + Mailbox + fmt::Debug + Send + Sync + 'static {
     /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone. Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.
     ///
+    /// For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.
+    ///
     /// # Errors
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>>;

@@ -1,18 +1,19 @@
 //! Claims: unfinished runs that nobody holds come into the hands of a lease.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use deadpool_postgres::Client;
 use fastn_core::Result;
+use tokio_postgres::Row;
 
 use super::fault::fault;
 use super::fold::fold;
-use super::numbers::stored;
+use super::numbers::{run_no, stored};
 use super::options::LeaseClock;
 use super::read::read_all;
 use super::row::get;
-use crate::{ClaimAsk, Claimed};
+use crate::{ClaimAsk, Claimed, RunNo};
 
 const OP: &str = "claim runs";
 
@@ -137,10 +138,14 @@ async fn take(
             .await
             .map_err(fault(OP))?;
         let runs: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+        let deaths: HashMap<RunNo, u32> = rows.iter().map(deaths_of).collect::<Result<_>>()?;
         let mut bad = Vec::new();
         for (no, history) in read_all(&transaction, &runs).await? {
             match history {
-                Ok(history) => claimed.push(Claimed { no, history }),
+                Ok(history) => {
+                    let deaths = deaths.get(&no).copied().unwrap_or_default();
+                    claimed.push(Claimed { no, history, deaths });
+                }
                 Err(error) => {
                     tracing::error!(
                         run = no.0,
@@ -163,4 +168,9 @@ async fn take(
             return Ok(claimed);
         }
     }
+}
+
+/// A run that was taken, and how many in a row died over it.
+fn deaths_of(row: &Row) -> Result<(RunNo, u32)> {
+    Ok((run_no(get(row, 0)?)?, u32::try_from(get::<i64>(row, 1)?).unwrap_or(u32::MAX)))
 }

@@ -6,6 +6,7 @@ use fastn_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use super::connection::transact;
+use super::deaths;
 use super::definitions::Definitions;
 use super::fault::fault;
 use super::history::read_history;
@@ -31,14 +32,15 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
     let (claimed, after) = transact(conn, OP, |conn| {
         lease::check(conn, state, OP, ask.lease)?;
         let mut scan = Scan { serves: &serves, token: ask.lease, after: start };
+        let dead = deaths::dead_leases(conn)?;
         let mut claimed = Vec::new();
         while claimed.len() < limit {
             let free = scan.page(conn, &mut state.definitions, limit - claimed.len())?;
             if free.is_empty() {
                 break;
             }
-            for no in free {
-                claimed.extend(take(conn, no, ask.lease)?);
+            for (no, holder) in free {
+                claimed.extend(take(conn, no, ask.lease, dead.contains(&holder))?);
             }
         }
         Ok((claimed, scan.after))
@@ -46,7 +48,7 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
 
     state.cursor = Cursor { serves, after };
     // A run that waits takes no memory until something happens in it.
-    for Claimed { no, history } in claimed.iter().filter(|claimed| claimed.history.run.status != RunStatus::Waiting) {
+    for Claimed { no, history, .. } in claimed.iter().filter(|claimed| claimed.history.run.status != RunStatus::Waiting) {
         let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
         state.runs.insert(*no, RunState::folded(next, history.run.status, history.run.wake_at));
     }
@@ -61,8 +63,8 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Walks on until it has found so many that can be claimed.
-    fn page(&mut self, conn: &Connection, definitions: &mut Definitions, limit: usize) -> Result<Vec<RunNo>> {
+    /// Walks on until it has found so many that can be claimed, and who held them.
+    fn page(&mut self, conn: &Connection, definitions: &mut Definitions, limit: usize) -> Result<Vec<(RunNo, i64)>> {
         let mut select = conn
             .prepare_cached(
                 "SELECT run_no, def_no, holder FROM flow_executions INDEXED BY flow_executions_unfinished
@@ -76,15 +78,15 @@ impl Scan<'_> {
             self.after = get(row, 0)?;
             let holder: i64 = get(row, 2)?;
             if holder != stored(self.token) && self.serves.contains(definitions.key(conn, get(row, 1)?)?) {
-                free.push(run_no(self.after));
+                free.push((run_no(self.after), holder));
             }
         }
         Ok(free)
     }
 }
 
-/// Gives a run to the lease; `None` if its records cannot be read.
-fn take(conn: &Connection, no: RunNo, token: u64) -> Result<Option<Claimed>> {
+/// Gives a run to the lease; `None` if its records cannot be read. `died` says whether whoever held it did.
+fn take(conn: &Connection, no: RunNo, token: u64, died: bool) -> Result<Option<Claimed>> {
     let mut history = match read(conn, no) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             tracing::error!(run = no.0, error = error.chain().join(": "), "a run cannot be read and is not claimed");
@@ -96,7 +98,13 @@ fn take(conn: &Connection, no: RunNo, token: u64) -> Result<Option<Claimed>> {
         .and_then(|mut update| update.execute([stored(no.0), stored(token)]))
         .map_err(fault(OP))?;
     history.run.holder = Some(token);
-    Ok(Some(Claimed { no, history }))
+    let deaths = if died && history.run.status != RunStatus::Waiting {
+        deaths::count(conn, no, history.records.len())?
+    } else {
+        deaths::forget(conn, no)?;
+        0
+    };
+    Ok(Some(Claimed { no, history, deaths }))
 }
 
 /// Reads a run that nobody holds: all its records are in `flow_history`, since acquiring a lease folds the journal.

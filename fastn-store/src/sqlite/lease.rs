@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::connection::transact;
 use super::fault::fault;
-use super::journal;
+use super::{deaths, journal};
 use super::lock::LockFile;
 use super::row::stored;
 use super::state::{Held, State};
@@ -40,6 +40,7 @@ pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask
     let token = transact(conn, "acquire lease", |conn| {
         // What an executor before us left in the journal goes to where claims read it.
         journal::fold(conn)?;
+        deaths::note(conn)?;
         conn.query_row(
             "UPDATE lease SET token = token + 1, executor = ?1, until = ?2, ended = 0 RETURNING token",
             (ask.executor.as_str(), until.as_micros()),

@@ -7,6 +7,7 @@ mod claim;
 mod commit;
 mod connection;
 mod create;
+mod deaths;
 mod definitions;
 mod effects;
 mod entries;

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed};
 
 use super::capability::Capability;
 use super::case::{Case, Flaw};
-use super::cases::{claim, close, commit, create, fencing, list, mailbox, news, race, repository, retention, values};
+use super::cases::{claim, close, commit, create, deaths, fencing, list, mailbox, news, race, repository, retention, values};
 use super::report::{CaseReport, Report, Verdict};
 use super::trial::Trial;
 
@@ -19,11 +19,12 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 12] = [
+const ALL: [&[Case]; 13] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
     claim::CASES,
+    deaths::CASES,
     race::CASES,
     mailbox::CASES,
     news::CASES,

@@ -59,7 +59,10 @@ impl Hand {
                 let claimed = store.claim(ClaimAsk { lease, now: at(now), serves, limit: *limit }).await?;
                 Ok(claimed
                     .iter()
-                    .map(|claim| format!("{} {}", self.run(claim.no), self.history(&claim.history)))
+                    .map(|claim| {
+                        let (run, history) = (self.run(claim.no), self.history(&claim.history));
+                        format!("{run} after {} deaths: {history}", claim.deaths)
+                    })
                     .collect())
             }
             Deed::Renew { by } => match self.lease(*by) {

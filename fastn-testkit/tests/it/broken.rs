@@ -43,6 +43,10 @@ pub(crate) enum Flaw {
     ClaimsNewestFirst,
     ClaimsWithoutRecords,
     ClaimsNothingThatWaits,
+    CountsNoDeaths,
+    CountsEveryClaim,
+    CountsDeathsOverWhatWaits,
+    CountsDeathsWhateverWasDone,
     ListsOldestFirst,
     ListsTheFirstPageForEver,
     ListsBeyondTheTenant,
@@ -96,6 +100,8 @@ struct Memory {
     definitions: Vec<DefinitionKey>,
     overwritten: HashMap<RunKey, Payload>,
     claims: BTreeSet<u64>,
+    /// How often each run was claimed.
+    claimed: HashMap<RunNo, u32>,
     late: Option<Batch>,
     /// How often each entry was put since it was created.
     puts: HashMap<EntryKey, u64>,
@@ -130,6 +136,19 @@ impl BrokenStore {
             Write::Turn(turn) => self.turn(turn),
             _ => {}
         }
+    }
+
+    fn miscount(&self, claim: &mut Claimed) {
+        let mut memory = self.memory();
+        let claims = memory.claimed.entry(claim.no).or_default();
+        *claims += 1;
+        claim.deaths = match self.flaw {
+            Flaw::CountsNoDeaths => 0,
+            Flaw::CountsEveryClaim => *claims,
+            Flaw::CountsDeathsOverWhatWaits if claim.history.run.wake_at.is_some() => *claims,
+            Flaw::CountsDeathsWhateverWasDone if claim.deaths > 0 => *claims,
+            _ => claim.deaths,
+        };
     }
 
     fn turn(&self, turn: &mut Turn) {
@@ -503,13 +522,14 @@ impl Store for BrokenStore {
                         && ask.serves.contains(&run.definition)
                         && let Some(history) = self.inner.read(&run.key).await?
                     {
-                        claimed.push(Claimed { no: run.no, history });
+                        claimed.push(Claimed { no: run.no, history, deaths: 0 });
                     }
                 }
             }
             _ => {}
         }
         claimed.iter_mut().for_each(|claim| self.damage(&mut claim.history));
+        claimed.iter_mut().for_each(|claim| self.miscount(claim));
         Ok(claimed)
     }
 

@@ -72,6 +72,11 @@ teeth! {
     claims_of_the_newest: ClaimsNewestFirst => runs_are_claimed_oldest_first;
     claims_without_records: ClaimsWithoutRecords => a_released_run_is_claimed_with_its_records;
     claims_that_leave_sleepers: ClaimsNothingThatWaits => a_run_that_waits_is_claimed_with_its_time;
+    deaths_that_are_not_counted: CountsNoDeaths => those_who_died_over_a_run_are_counted;
+    claims_that_are_counted_for_deaths: CountsEveryClaim => nobody_has_died_who_released_the_lease;
+    deaths_over_sleepers: CountsDeathsOverWhatWaits => nobody_dies_over_a_run_that_waits;
+    deaths_that_progress_does_not_end: CountsDeathsWhateverWasDone =>
+        who_got_further_with_a_run_is_the_first_to_die_over_it, who_dies_over_one_run_does_not_die_over_others;
     lists_the_wrong_way_round: ListsOldestFirst => runs_are_listed_newest_first;
     a_list_without_end: ListsTheFirstPageForEver => pages_follow_each_other;
     a_list_of_everybodys_runs: ListsBeyondTheTenant => lists_are_filtered;

@@ -27,13 +27,14 @@ CREATE TABLE {schema}.flow_definitions (
 );
 
 -- A lease that has ended writes nothing any more. It is folded when its journal was moved to where it stays, and deleted
--- when nothing is left in its name.
+-- when nothing is left in its name. Whoever has a lease that ended without being released has died, or was taken for dead.
 CREATE TABLE {schema}.flow_leases (
     token    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     executor text NOT NULL,
     until    bigint NOT NULL,
     ended    boolean NOT NULL DEFAULT false,
-    folded   boolean NOT NULL DEFAULT false
+    folded   boolean NOT NULL DEFAULT false,
+    released boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 
 -- entries: a CBOR sequence of [run_no, first_seq, count, records]. runs: those in it, and those that the commit created. Who
@@ -87,7 +88,9 @@ CREATE TABLE {schema}.flow_open (
     def_no  integer NOT NULL,
     holder  bigint NOT NULL, -- the token of a lease, 0 for nobody
     status  smallint NOT NULL,
-    wake_at bigint
+    wake_at bigint,
+    deaths  integer NOT NULL DEFAULT 0, -- how many in a row died over it, and left no more of it than the first of them:
+    records bigint  NOT NULL DEFAULT 0  -- so many records
 ) WITH (fillfactor = 70);
 CREATE INDEX flow_open_of ON {schema}.flow_open (holder, run_no);
 
@@ -223,10 +226,11 @@ BEGIN
         UNION ALL (SELECT token, NOT folded FROM {schema}.flow_leases WHERE ended ORDER BY token);
 END $$;
 
--- Gives runs to a lease: those of these holders, oldest first.
+-- Gives runs to a lease: those of these holders, oldest first, and how many in a row have died over each. What is counted is
+-- in flow_history by now, since the journal of whoever died was moved there.
 CREATE FUNCTION {schema}.claim_1(
     p_token bigint, p_holders bigint[], d_workflow text[], d_version bigint[], d_shape bytea[], p_skip bigint[], p_limit bigint
-) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+) RETURNS TABLE (claimed bigint, died bigint) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.hold_lease_1(p_token);
     RETURN QUERY
@@ -242,5 +246,19 @@ BEGIN
         ) f
         ORDER BY f.run_no LIMIT p_limit
     )
-    UPDATE {schema}.flow_open o SET holder = p_token FROM picked WHERE o.run_no = picked.run_no RETURNING o.run_no;
+    UPDATE {schema}.flow_open o SET
+        holder = p_token,
+        deaths = CASE WHEN n.died IS NULL THEN 0 WHEN o.deaths > 0 AND o.records = n.died THEN o.deaths + 1 ELSE 1 END,
+        records = coalesce(n.died, 0)
+    FROM (
+        SELECT p.run_no, CASE WHEN p.counts THEN coalesce(
+            (SELECT h.first_seq + h.count FROM {schema}.flow_history h
+             WHERE h.run_no = p.run_no ORDER BY h.first_seq DESC LIMIT 1), 0) END AS died
+        FROM (
+            SELECT picked.run_no, w.status <> 2
+                AND EXISTS (SELECT 1 FROM {schema}.flow_leases l WHERE l.token = w.holder AND l.ended AND NOT l.released) AS counts
+            FROM picked JOIN {schema}.flow_open w ON w.run_no = picked.run_no
+        ) p
+    ) n
+    WHERE o.run_no = n.run_no RETURNING o.run_no, o.deaths::bigint;
 END $$;

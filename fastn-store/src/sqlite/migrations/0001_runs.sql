@@ -17,6 +17,12 @@ CREATE TABLE lease (
 ) STRICT;
 INSERT INTO lease VALUES (1, 0, '', 0, 1);
 
+-- The leases that ended without being released, as far as they have left unfinished runs: their executors died, or were taken
+-- for dead.
+CREATE TABLE dead_leases (
+    token INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE flow_tenants (
     tenant_no INTEGER PRIMARY KEY,
     tenant    TEXT    NOT NULL UNIQUE
@@ -62,6 +68,14 @@ CREATE INDEX flow_executions_of_tenant ON flow_executions (tenant_no, run_no);
 -- Over finished_at and not over the status, so that a change of the status leaves the indexes alone.
 CREATE INDEX flow_executions_unfinished ON flow_executions (run_no) WHERE finished_at IS NULL;
 CREATE INDEX flow_executions_finished ON flow_executions (finished_at) WHERE finished_at IS NOT NULL;
+
+-- The runs over which executors died: how many in a row have left no more of it than the first of them, which is as many
+-- records. Only claims write here; what is of runs that have ended since means nothing.
+CREATE TABLE flow_deaths (
+    run_no  INTEGER PRIMARY KEY,
+    deaths  INTEGER NOT NULL,
+    records INTEGER NOT NULL
+) STRICT;
 
 -- entries: a CBOR sequence of [run_no, first_seq, count, records].
 CREATE TABLE journal (

@@ -4,6 +4,7 @@ pub(super) mod claim;
 pub(super) mod close;
 pub(super) mod commit;
 pub(super) mod create;
+pub(super) mod deaths;
 pub(super) mod fencing;
 pub(super) mod list;
 pub(super) mod mailbox;

@@ -1,0 +1,55 @@
+//! Giving up a run that kills its executors.
+
+use fastn_core::{Event, Failure, FailureKind, Outcome, Result, Timestamp};
+
+use super::cell::State;
+use super::slot::Slot;
+use super::state::{Machine, Phase};
+
+/// How many of the steps under way are named.
+const NAMED: usize = 8;
+
+impl Machine {
+    /// What is recorded of a run over which so many executors have died, none of which got any further than at this time:
+    /// its end, without anything being undone, since that would be the work of a run that kills. `None` if no function of the
+    /// host's would be called by [`Machine::resume`], so that it is not the run that kills. After [`Machine::replay`].
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected after a replay that succeeded.
+    pub fn poison(&self, deaths: u32, since: Timestamp) -> Result<Option<Event>> {
+        let steps = self.under_way()?;
+        let [first, others @ ..] = steps.as_slice() else { return Ok(None) };
+        let named = steps.get(..NAMED).unwrap_or(&steps).join(", ");
+        let more = match steps.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let what = format!(
+            "its executors died {deaths} times in a row, and it got no further since {since}; under way: {named}{more}"
+        );
+        let failure = Failure::new(FailureKind::POISON, what).permanent();
+        // Which of several it was is not known.
+        let failure = if others.is_empty() { failure.at(first) } else { failure };
+        Ok(Some(Event::Finished { outcome: Outcome::Stuck(failure) }))
+    }
+
+    /// The steps whose functions would be called once more.
+    fn under_way(&self) -> Result<Vec<String>> {
+        let going = matches!(self.phase, Phase::Going);
+        let mut steps = Vec::new();
+        for (scope, state) in self.scopes.iter() {
+            for (node, cell) in state.cells() {
+                let State::Running(attempt) = &cell.state else { continue };
+                if !attempt.recorded && (going || self.plan.node(node).policy.undo.is_some()) {
+                    steps.push(self.plan.path_at(&self.address(Slot { scope, node })?));
+                }
+            }
+        }
+        if let (Phase::Ending { .. }, Some((at, _))) = (&self.phase, self.undo.done.last())
+            && self.undo.retries_at().is_none()
+        {
+            steps.push(self.plan.path_at(at));
+        }
+        Ok(steps)
+    }
+}
