@@ -16,5 +16,8 @@ mod tasks;
 pub use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
+pub use crate::engine::{
+    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+};
 pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};
 pub use crate::tasks::{EngineTask, Spawner};

@@ -4,6 +4,8 @@
 
 #[path = "../it/crash_sweep.rs"]
 mod crash_sweep;
+#[path = "../it/dead_letters.rs"]
+mod dead_letters;
 #[path = "../it/ending.rs"]
 mod ending;
 #[path = "../it/engine.rs"]
@@ -14,6 +16,8 @@ mod failures;
 mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
+#[path = "../it/poison.rs"]
+mod poison;
 #[path = "../it/recovery.rs"]
 mod recovery;
 #[path = "../it/schedules.rs"]

@@ -18,6 +18,7 @@
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
 
@@ -28,6 +29,7 @@ mod builder;
 mod command;
 mod core;
 mod handle;
+mod letters;
 mod listen;
 mod lookout;
 mod owner;
@@ -48,6 +50,9 @@ mod watch;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};
+pub use letters::{
+    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+};
 pub use owner::Engine;
 pub use runs::{Inspection, Runs};
 #[cfg(feature = "schedules")]

@@ -6,6 +6,7 @@ use fastn_core::{Result, Workflow};
 use serde::Serialize;
 
 use super::core::Core;
+use super::letters::DeadLetters;
 use super::runs::Runs;
 #[cfg(feature = "schedules")]
 use super::schedules::Schedules;
@@ -45,6 +46,11 @@ impl Engine {
     /// The runs of this engine's store: to list, inspect and cancel.
     pub fn runs(&self) -> Runs {
         Runs::new(self.core.clone())
+    }
+
+    /// The runs of this engine's store that failed for good: to list, retry and dismiss.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.core.clone())
     }
 
     /// The schedules of this engine's store.

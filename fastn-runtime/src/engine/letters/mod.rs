@@ -1,0 +1,25 @@
+//! Dead letters: runs that failed for good.
+//!
+//! | room | what is there |
+//! |---|---|
+//! | `query` | which letters |
+//! | `letter` | what hosts are told of one |
+//! | `mark` | what became of one, as it is kept in the store's repository |
+//! | `find` | looking through the runs |
+//! | `retry` | starting one once more |
+//! | `dead_letters` | what hosts call |
+//!
+//! A letter is nothing beside its run: whatever ended as failed or stuck is one. Only what became of it is kept, once
+//! somebody has retried or dismissed it.
+
+mod dead_letters;
+mod find;
+mod letter;
+mod mark;
+mod query;
+mod retry;
+
+pub use dead_letters::DeadLetters;
+pub use letter::{DeadLetter, Dismissal, DismissedAll, LetterPage, Retrial, RetriedAll};
+pub use query::LetterQuery;
+pub use retry::LetterRetry;

@@ -1,0 +1,92 @@
+//! Starting a letter once more.
+
+use std::sync::Arc;
+
+use fastn_core::{Definition, Error, ErrorKind, Result, RunId, Version};
+use fastn_store::{DefinitionKey, RunKey};
+
+use super::find::read;
+use super::mark::{Mark, change};
+use crate::engine::core::Core;
+use crate::engine::start::Start;
+
+const OP: &str = "retry dead letter";
+
+/// How a dead letter is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterRetry {
+    /// Which retry of the letter it is; 1, the first, by default. Each number has one run, however often and by whomever it
+    /// is asked for, and the number after the last one that was made is the next.
+    pub number: u32,
+    /// The version of the workflow. By default that of the run that failed if the engine serves it, otherwise the newest
+    /// that it serves.
+    pub version: Option<Version>,
+}
+
+impl Default for LetterRetry {
+    fn default() -> Self {
+        Self { number: 1, version: None }
+    }
+}
+
+/// The run that the retry of this number has. The lengths keep one name from looking like part of another.
+fn run_of(letter: &RunKey, number: u32) -> RunId {
+    let tenant = letter.tenant.as_str();
+    RunId::named(&format!("fastn dead letter/{}:{tenant}/{}/{number}", tenant.len(), letter.run))
+}
+
+/// Starts a letter once more, and comes back when that is durable and noted.
+pub(super) async fn retry(core: &Arc<Core>, letter: &RunKey, how: LetterRetry) -> Result<RunId> {
+    core.check_open(OP)?;
+    let store = core.services.store()?;
+    let (history, mark) = read(store, letter, OP).await?;
+    let made = mark.as_ref().map_or(0, |mark| mark.retries);
+    let run = run_of(letter, how.number);
+    if how.number == 0 || how.number > made.saturating_add(1) {
+        return Err(Error::new(ErrorKind::Invalid, OP)
+            .with("run", letter.run)
+            .with("number", how.number)
+            .with("made", made)
+            .caused_by("it is not the next retry"));
+    }
+    // It may have been deleted since, and is not made again for that.
+    if how.number <= made {
+        return Ok(run);
+    }
+    let definition = served(core, &history.run.definition, how.version)?;
+    let start = Start::<()>::given(core.clone(), &definition, Ok(history.input));
+    start.id(run).tenant(letter.tenant.clone()).await?;
+    // After the run is durable: whoever dies in between finds it when asked again.
+    let now = core.services.clock.now();
+    change(store, letter, |mark: &mut Mark| mark.retry(how.number, run, now)).await?;
+    Ok(run)
+}
+
+/// What a letter is retried with.
+fn served(core: &Core, old: &DefinitionKey, version: Option<Version>) -> Result<Definition> {
+    let of_workflow = || core.definitions.iter().filter(|(key, _)| key.workflow == old.workflow);
+    let exact = version.unwrap_or(old.version);
+    let found = of_workflow().find(|(key, _)| key.version == exact);
+    let found = found.or_else(|| of_workflow().filter(|_| version.is_none()).max_by_key(|(key, _)| key.version));
+    found.map(|(_, served)| served.definition.clone()).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, OP)
+            .with("workflow", &old.workflow)
+            .with("version", exact)
+            .caused_by("this engine does not serve it")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastn_core::TenantId;
+
+    /// Were it another, letters that were retried would be retried once more.
+    #[test]
+    fn the_run_of_a_retry_has_the_same_id_in_every_build() {
+        let letter = RunKey { tenant: TenantId::default(), run: RunId::named("order 7") };
+        assert_eq!(run_of(&letter, 1).to_string(), "");
+        let others = [run_of(&letter, 2), run_of(&RunKey { run: RunId::named("order 8"), ..letter.clone() }, 1)];
+        assert!(others.iter().all(|other| *other != run_of(&letter, 1)));
+    }
+}
