@@ -349,7 +349,13 @@ mod tests {
 
     /// Those of an ephemeral engine.
     fn services(tenure: &Arc<Tenure>) -> Services {
-        let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, poison_after: 0, suspends: false };
+        let limits = Limits {
+            payload: 1_000,
+            grace: Duration::ZERO,
+            park_after: Duration::ZERO,
+            poison_after: 0,
+            suspends: false,
+        };
         let (clock, chance) = (Arc::new(SystemClock), Chance::seeded(1));
         let keeper = Keeper::Ephemeral { next: AtomicU64::new(1), tenure: tenure.clone() };
         Services { keeper, clock, chance, alarms: Alarms::default(), limits }

@@ -65,7 +65,10 @@ pub(super) async fn release(client: &mut Client, database: &Database, token: u64
         .await
         .map_err(fault(OP))?;
     transaction
-        .execute("UPDATE flow_leases SET ended = true, released = true WHERE token = $1 AND NOT ended", &[&stored(token)])
+        .execute(
+            "UPDATE flow_leases SET ended = true, released = true WHERE token = $1 AND NOT ended",
+            &[&stored(token)],
+        )
         .await
         .map_err(fault(OP))?;
     fold(&transaction, token).await?;

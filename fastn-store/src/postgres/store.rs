@@ -302,7 +302,8 @@ impl Store for PostgresStore {
         }
         let mut lane = self.lane(&client, "claim runs", ask.lease).await?;
         // A run that waits takes no memory until something happens in it.
-        for Claimed { no, history, .. } in claimed.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting) {
+        for Claimed { no, history, .. } in claimed.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting)
+        {
             let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
             let state = RunState::folded(next, history.run.status, history.run.wake_at);
             lane.runs.entry(RunNo(no.0)).or_insert(Held { state, open: true });

@@ -48,7 +48,8 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
 
     state.cursor = Cursor { serves, after };
     // A run that waits takes no memory until something happens in it.
-    for Claimed { no, history, .. } in claimed.iter().filter(|claimed| claimed.history.run.status != RunStatus::Waiting) {
+    for Claimed { no, history, .. } in claimed.iter().filter(|claimed| claimed.history.run.status != RunStatus::Waiting)
+    {
         let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
         state.runs.insert(*no, RunState::folded(next, history.run.status, history.run.wake_at));
     }

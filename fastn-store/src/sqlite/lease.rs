@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use super::connection::transact;
 use super::fault::fault;
-use super::{deaths, journal};
 use super::lock::LockFile;
 use super::row::stored;
 use super::state::{Held, State};
+use super::{deaths, journal};
 use crate::standing::fenced;
 use crate::{Lease, LeaseAsk};
 

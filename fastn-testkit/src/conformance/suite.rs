@@ -11,7 +11,9 @@ use libtest_mimic::{Arguments, Completion, Failed};
 
 use super::capability::Capability;
 use super::case::{Case, Flaw};
-use super::cases::{claim, close, commit, create, deaths, fencing, list, mailbox, news, race, repository, retention, values};
+use super::cases::{
+    claim, close, commit, create, deaths, fencing, list, mailbox, news, race, repository, retention, values,
+};
 use super::report::{CaseReport, Report, Verdict};
 use super::trial::Trial;
 

@@ -42,7 +42,7 @@ struct Dismissed {
 }
 
 impl Mark {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self { format: FORMAT, retries: 0, retried: None, dismissed: None, rest: serde_json::Map::new() }
     }
 
