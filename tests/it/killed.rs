@@ -103,7 +103,7 @@ async fn victim() {
     }
 }
 
-fn log_of(folder: &Path, life: &str) -> PathBuf {
+pub(crate) fn log_of(folder: &Path, life: &str) -> PathBuf {
     folder.join(format!("log {life}"))
 }
 
@@ -111,11 +111,12 @@ fn unfinished() -> Vec<RunStatus> {
     RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect()
 }
 
-struct Lives {
+pub(crate) struct Lives {
     folder: tempfile::TempDir,
     url: String,
-    life: usize,
-    acknowledged: BTreeSet<String>,
+    /// The number of the life that is, or is to be.
+    pub(crate) life: usize,
+    pub(crate) acknowledged: BTreeSet<String>,
     /// What is done according to the store.
     recorded: BTreeSet<Deed>,
     /// How often each was done.
@@ -124,13 +125,22 @@ struct Lives {
 
 impl Lives {
     /// Nothing has lived yet. `url` is told the folder.
-    fn new(url: impl FnOnce(&Path) -> String) -> Self {
+    pub(crate) fn new(url: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (url, none) = (url(folder.path()), BTreeSet::new());
         Self { folder, url, life: 0, acknowledged: none, recorded: BTreeSet::new(), done: BTreeMap::new() }
     }
 
-    fn begin(&self, last: bool) -> Child {
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A copy of this program that lives as this life.
+    pub(crate) fn begin(&self, last: bool) -> Child {
         let told = format!("{}|{}|{last}|{}", self.folder.path().display(), self.life, self.url);
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--nocapture", "--test-threads=1"])
@@ -197,7 +207,7 @@ impl Lives {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn histories(url: &str) -> Vec<History> {
+pub(crate) async fn histories(url: &str) -> Vec<History> {
     let store = fastn::store::open(url).await.unwrap();
     let (mut histories, mut query) = (Vec::new(), RunQuery { limit: 500, ..RunQuery::default() });
     loop {
