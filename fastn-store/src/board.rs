@@ -69,7 +69,8 @@ impl Board {
         self.changed.notify_waiters();
     }
 
-    fn news(&self) -> News {
+    /// What there is now.
+    pub(crate) fn news(&self) -> News {
         let of = |count: &AtomicU64| count.load(Ordering::SeqCst);
         News { runs: of(&self.runs), messages: of(&self.messages), ends: of(&self.ends) }
     }
