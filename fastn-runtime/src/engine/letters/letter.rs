@@ -1,8 +1,9 @@
 //! What hosts are told of a dead letter.
 
-use fastn_core::{Error, Event, Failure, Outcome, Part, Payload, RunId, Timestamp};
+use fastn_core::{Error, Event, Failure, Outcome, Part, Payload, RunId};
 use fastn_store::{History, RunKey, RunNo, RunSummary};
 
+use super::fate::{Dismissal, Retrial};
 use super::mark::Mark;
 
 /// A run that failed for good.
@@ -25,28 +26,6 @@ pub struct DeadLetter {
     pub retried: Option<Retrial>,
     /// That it needs nothing more, if somebody said so.
     pub dismissed: Option<Dismissal>,
-}
-
-/// A dead letter was retried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Retrial {
-    /// The new run, of the same tenant.
-    pub run: RunId,
-    /// When it was started.
-    pub at: Timestamp,
-}
-
-/// A dead letter needs nothing more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Dismissal {
-    /// Who said so.
-    pub by: String,
-    /// Why.
-    pub why: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A page of dead letters.

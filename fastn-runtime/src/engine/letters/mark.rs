@@ -7,7 +7,7 @@ use fastn_core::{EntryKind, EntryName, Error, ErrorKind, Result, RunId, Timestam
 use fastn_store::{EntryKey, Expect, Put, RunKey, Store};
 use serde::{Deserialize, Serialize};
 
-use super::letter::{Dismissal, Retrial};
+use super::fate::{Dismissal, Retrial};
 
 /// Raised when older builds must not read what newer ones write.
 const FORMAT: u32 = 1;

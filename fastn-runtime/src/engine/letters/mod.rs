@@ -3,7 +3,7 @@
 //! | room | what is there |
 //! |---|---|
 //! | `query` | which letters |
-//! | `letter` | what hosts are told of one |
+//! | `letter`, `fate` | what hosts are told of one, and what became of it |
 //! | `mark` | what became of one, as it is kept in the store's repository |
 //! | `find` | looking through the runs |
 //! | `retry` | starting one once more |
@@ -13,6 +13,7 @@
 //! somebody has retried or dismissed it.
 
 mod dead_letters;
+mod fate;
 mod find;
 mod letter;
 mod mark;
@@ -20,6 +21,7 @@ mod query;
 mod retry;
 
 pub use dead_letters::DeadLetters;
-pub use letter::{DeadLetter, Dismissal, DismissedAll, LetterPage, Retrial, RetriedAll};
+pub use fate::{Dismissal, Retrial};
+pub use letter::{DeadLetter, DismissedAll, LetterPage, RetriedAll};
 pub use query::LetterQuery;
 pub use retry::LetterRetry;

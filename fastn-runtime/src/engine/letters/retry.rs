@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn the_run_of_a_retry_has_the_same_id_in_every_build() {
         let letter = RunKey { tenant: TenantId::default(), run: RunId::named("order 7") };
-        assert_eq!(run_of(&letter, 1).to_string(), "");
+        assert_eq!(run_of(&letter, 1).to_string(), "abcff5ae-866e-89af-846d-4b883119fe59");
         let others = [run_of(&letter, 2), run_of(&RunKey { run: RunId::named("order 8"), ..letter.clone() }, 1)];
         assert!(others.iter().all(|other| *other != run_of(&letter, 1)));
     }
