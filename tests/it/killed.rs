@@ -78,7 +78,13 @@ async fn victim() {
     let mut told = told.split('|');
     let (folder, life, last) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap() == "true");
     let flow = order(&Arc::new(log_of(Path::new(folder), life)));
-    let builder = Engine::builder().store(told.next().unwrap()).park_after(millis(1)).lease(LEASE).patience(secs(60));
+    // It is killed whatever its runs do.
+    let builder = Engine::builder()
+        .store(told.next().unwrap())
+        .park_after(millis(1))
+        .lease(LEASE)
+        .poison_after(0)
+        .patience(secs(60));
     let engine = builder.serve(&flow).open().await.unwrap();
     if last {
         let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
@@ -234,6 +240,7 @@ fn killed_under_load_on_postgres_nothing_is_lost_and_nothing_recorded_is_done_ag
     check(Lives::new(|_| url));
 }
 
+#[allow(clippy::print_stdout, reason = "tests may tell")]
 fn check(mut lives: Lives) {
     let seconds = std::env::var("FASTN_KILL_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
     let (began, mut seed) = (Instant::now(), 1_u64);

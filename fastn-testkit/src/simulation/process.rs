@@ -91,6 +91,8 @@ impl Life {
             .grace(grace)
             .lease(lease)
             .park_after(park)
+            // Processes die here whatever runs do.
+            .poison_after(0)
             .always_suspend(world.weather().suspend);
         let definitions: Vec<_> = self.host.definitions.iter().map(|own| observed(own, &world, process)).collect();
         let serve = |builder, definition: &Definition| -> fastn_runtime::EngineBuilder {
