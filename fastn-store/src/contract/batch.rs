@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fastn_core::{Payload, Timestamp};
 
-use super::{DefinitionKey, RunKey, RunNo, RunStatus};
+use super::{DefinitionKey, Enqueue, RunKey, RunNo, RunStatus, Taken};
 
 /// Writes that must become true together.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct Batch {
 pub enum Write {
     /// A new run.
     Create(Arc<NewRun>),
+    /// A new run that waits in a queue. Nobody holds it before it is [admitted](super::Queues::admit), whatever lease the
+    /// batch is under.
+    Enqueue(Arc<Enqueue>),
     /// Something happened in a run.
     Turn(Turn),
 }
@@ -91,6 +94,8 @@ pub enum Written {
     Created(RunNo),
     /// There is a run of that id already; nothing was written. The caller compares.
     Exists(Box<Existing>),
+    /// Nothing was created: another run has taken the [place](super::Once) that there is once.
+    Taken(Box<Taken>),
     /// The turn was written, now or before.
     Turned,
 }

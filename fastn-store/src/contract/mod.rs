@@ -7,6 +7,7 @@ mod lease;
 mod mailbox;
 mod news;
 mod query;
+mod queues;
 mod repository;
 mod run;
 mod status;
@@ -19,6 +20,9 @@ pub use self::lease::{Lease, LeaseAsk};
 pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};
 pub use self::news::{News, NewsAsk};
 pub use self::query::{Page, RunQuery};
+pub use self::queues::{
+    AdmitAsk, Admitted, Enqueue, Once, QueueBusy, QueueCounts, Queues, Taken, WhenTaken, Withdraw,
+};
 pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
 pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};
 pub use self::status::RunStatus;

@@ -119,7 +119,7 @@ async fn take(
     holders: &[i64],
     most: usize,
 ) -> Result<Vec<Claimed>> {
-    let claim = client.prepare_cached("SELECT * FROM claim_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
+    let claim = client.prepare_cached("SELECT * FROM claim_2($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
     let (mut workflow, mut version, mut shape) = (Vec::new(), Vec::new(), Vec::new());
     for definition in &ask.serves {
         workflow.push(definition.workflow.as_str());

@@ -2,12 +2,14 @@
 //!
 //! What is written when is told in `migrations/0001_runs.sql`.
 
+mod admit;
 mod claim;
 mod commit;
 mod config;
 mod create;
 mod database;
 mod effects;
+mod enqueue;
 mod entries;
 mod fault;
 mod fold;
@@ -21,6 +23,7 @@ mod numbers;
 mod options;
 mod partitions;
 mod prune;
+mod queues;
 mod read;
 mod retire;
 mod row;

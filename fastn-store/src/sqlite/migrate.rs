@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "runs", sql: include_str!("migrations/0001_runs.sql") },
     Migration { name: "entries", sql: include_str!("migrations/0002_entries.sql") },
     Migration { name: "messages", sql: include_str!("migrations/0003_messages.sql") },
+    Migration { name: "queues", sql: include_str!("migrations/0004_queues.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (

@@ -2,12 +2,14 @@
 //!
 //! What is written when is told in `migrations`.
 
+mod admit;
 mod checkpoint;
 mod claim;
 mod commit;
 mod connection;
 mod create;
 mod definitions;
+mod enqueue;
 mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
@@ -23,6 +25,7 @@ mod mailbox;
 mod messages;
 mod migrate;
 mod options;
+mod queues;
 mod reader;
 mod row;
 mod state;
