@@ -23,9 +23,10 @@ mod standing;
 mod url;
 
 pub use crate::contract::{
-    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History, HostTransaction, InSchema,
-    Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page, Put, QueueBusy, QueueCounts, Queues, ReceiveAsk, Received, Repository,
-    RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History,
+    HostTransaction, InSchema, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page, Put,
+    QueueBusy, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary,
+    Scan, Sent, Store, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]

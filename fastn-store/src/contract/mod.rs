@@ -20,9 +20,7 @@ pub use self::lease::{Lease, LeaseAsk};
 pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};
 pub use self::news::{News, NewsAsk};
 pub use self::query::{Page, RunQuery};
-pub use self::queues::{
-    AdmitAsk, Admitted, Enqueue, Once, QueueBusy, QueueCounts, Queues, Taken, WhenTaken, Withdraw,
-};
+pub use self::queues::{AdmitAsk, Admitted, Enqueue, Once, QueueBusy, QueueCounts, Queues, Taken, WhenTaken, Withdraw};
 pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
 pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};
 pub use self::status::RunStatus;

@@ -181,9 +181,8 @@ impl House {
 
         // Those that have their place and nobody to run them.
         let most = rules.per_executor.map_or(u64::MAX, |most| u64::from(most).saturating_sub(room.own)).min(room.limit);
-        let left = running().filter(|no| {
-            held_by(*no).is_none() && self.is_served(*no, &ask.serves) && self.history(*no).is_ok()
-        });
+        let left = running()
+            .filter(|no| held_by(*no).is_none() && self.is_served(*no, &ask.serves) && self.history(*no).is_ok());
         let mut admitted: Vec<RunNo> = left.take(usize::try_from(most).unwrap_or(usize::MAX)).collect();
         room.own += admitted.len() as u64;
         room.limit -= admitted.len() as u64;
@@ -203,7 +202,8 @@ impl House {
             self.lines.keys.insert((ask.queue.clone(), key.clone()), books.clone());
         }
         let turn = admission.books().turn();
-        let says_something = |books: &KeyBooks| books.turn() > turn || books.over_at(rules).is_some_and(|at| at > ask.now);
+        let says_something =
+            |books: &KeyBooks| books.turn() > turn || books.over_at(rules).is_some_and(|at| at > ask.now);
         self.lines.keys.retain(|(queue, _), books| *queue != ask.queue || says_something(books));
         let mut runs = Vec::with_capacity(admitted.len());
         for no in admitted {

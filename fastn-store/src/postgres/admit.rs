@@ -30,21 +30,15 @@ const SOON: Duration = Duration::from_millis(100);
 /// As [`Queues::admit`](crate::Queues::admit).
 pub(super) async fn admit(client: &mut Client, clock: LeaseClock, ask: &AdmitAsk) -> Result<Admitted> {
     // Each statement sees what was committed before it: what is read under the queue's lock is how things stand.
-    let transaction = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::ReadCommitted)
-        .start()
-        .await
-        .map_err(fault(OP))?;
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await.map_err(fault(OP))?;
     let given = match clock {
         LeaseClock::Server => None,
         LeaseClock::Caller => Some(ask.now.as_micros()),
     };
     let open = transaction.prepare_cached("SELECT * FROM open_queue_1($1, $2, $3)").await.map_err(fault(OP))?;
-    let row = transaction
-        .query_opt(&open, &[&stored(ask.lease), &ask.queue.as_str(), &given])
-        .await
-        .map_err(fault(OP))?;
+    let row =
+        transaction.query_opt(&open, &[&stored(ask.lease), &ask.queue.as_str(), &given]).await.map_err(fault(OP))?;
     let Some(row) = row else {
         // What was ended is to stay ended.
         transaction.commit().await.map_err(fault(OP))?;
@@ -267,7 +261,8 @@ impl Desk<'_> {
         for row in &rows {
             let key: String = get(row, 0)?;
             if !keys.contains_key(&key) {
-                let books = get::<Option<String>>(row, 4)?.map_or_else(|| Ok(KeyBooks::default()), |books| read(&books))?;
+                let books =
+                    get::<Option<String>>(row, 4)?.map_or_else(|| Ok(KeyBooks::default()), |books| read(&books))?;
                 keys.insert(key.clone(), (Vec::new(), unsigned(get(row, 5)?)?, books));
             }
             if let Some((heads, ..)) = keys.get_mut(&key) {
@@ -351,10 +346,7 @@ impl Desk<'_> {
             )
             .await
             .map_err(fault(OP))?;
-        self.transaction
-            .execute(&put, &[&self.queue(), &keys, &turns, &over_at, &books])
-            .await
-            .map_err(fault(OP))?;
+        self.transaction.execute(&put, &[&self.queue(), &keys, &turns, &over_at, &books]).await.map_err(fault(OP))?;
         let sql = "DELETE FROM flow_queue_keys WHERE queue = $1 AND over_at <= $2 AND turn <= $3";
         let delete = self.transaction.prepare_cached(sql).await.map_err(fault(OP))?;
         let turn = stored(admission.books().turn());
@@ -386,7 +378,11 @@ pub(super) async fn take(transaction: &Transaction<'_>, lease: u64, runs: &[RunN
         match history {
             Ok(history) => drop(read.insert(no, Claimed { no, history })),
             Err(error) => {
-                tracing::error!(run = no.0, error = error.chain().join(": "), "a run cannot be read and is not admitted");
+                tracing::error!(
+                    run = no.0,
+                    error = error.chain().join(": "),
+                    "a run cannot be read and is not admitted"
+                );
             }
         }
     }

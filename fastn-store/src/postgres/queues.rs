@@ -103,10 +103,7 @@ async fn withdraw(client: &mut deadpool_postgres::Client, ask: &Withdraw) -> Res
         .execute("INSERT INTO flow_queues (queue) VALUES ($1) ON CONFLICT DO NOTHING", &[&queue])
         .await
         .map_err(fault(OP))?;
-    transaction
-        .execute("SELECT 1 FROM flow_queues WHERE queue = $1 FOR UPDATE", &[&queue])
-        .await
-        .map_err(fault(OP))?;
+    transaction.execute("SELECT 1 FROM flow_queues WHERE queue = $1 FOR UPDATE", &[&queue]).await.map_err(fault(OP))?;
     let Served { workflow, version, shape } = Served::of(&ask.serves);
     let taken = transaction
         .execute(

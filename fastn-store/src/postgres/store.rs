@@ -14,8 +14,8 @@ use super::claim::{Unreadable, claim};
 use super::commit::{commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
-use super::enqueue::EnqueueRows;
 use super::database::{Database, check_server};
+use super::enqueue::EnqueueRows;
 use super::fault::fault;
 use super::lane::{Held, Lane};
 use super::lease;
@@ -337,7 +337,10 @@ impl Store for PostgresStore {
         let mut client = self.connect("claim runs").await?;
         self.shared.numbers.serve(&client, &ask.serves).await?;
         let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
-        let claimed = self.heed(ask.lease, claimed)?;
+        let (claimed, left) = self.heed(ask.lease, claimed)?;
+        if left {
+            self.board.tell_queues();
+        }
         self.hold(&client, "claim runs", ask.lease, &claimed).await?;
         Ok(claimed)
     }

@@ -132,10 +132,8 @@ impl<'r, N: Copy + Ord> Admission<'r, N> {
     /// Tells of a key: its first runs in their order, whether there may be more behind them, how many have their place, and
     /// what is remembered.
     pub(crate) fn tell(&mut self, key: QueueKey, waiting: Vec<Head<N>>, more: bool, running: u64, mut books: KeyBooks) {
-        if let Some(rate) = &self.rules.rate_per_key {
-            books.window.settle(rate, self.now);
-        }
-        let desk = Desk { waiting: waiting.into(), last: None, more, running, books, changed: false, full: false };
+        let set_back = self.rules.rate_per_key.is_some_and(|rate| books.window.settle(&rate, self.now));
+        let desk = Desk { waiting: waiting.into(), last: None, more, running, books, changed: set_back, full: false };
         self.keys.insert(key, desk);
     }
 

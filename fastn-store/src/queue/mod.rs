@@ -14,6 +14,8 @@
 mod admission;
 mod key;
 mod once;
+#[cfg(test)]
+mod properties;
 mod rank;
 mod rate;
 mod rules;

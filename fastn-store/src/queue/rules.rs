@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 #[serde(default)]
 #[non_exhaustive]
 pub struct QueueRules {
-    v: u32,
+    pub(super) v: u32,
     /// Nothing is admitted for now.
     pub paused: bool,
     /// At most so many runs at a time.
@@ -57,7 +57,7 @@ pub struct QueueRules {
     pub key: Option<String>,
     /// What later builds have written.
     #[serde(flatten)]
-    other: BTreeMap<String, serde_json::Value>,
+    pub(super) other: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for QueueRules {
@@ -87,8 +87,7 @@ impl QueueRules {
     /// something that must not be overlooked.
     pub fn decode(value: &[u8]) -> Result<Self> {
         const OP: &str = "read rules of queue";
-        let rules: Self =
-            serde_json::from_slice(value).map_err(|e| Error::new(ErrorKind::Corrupt, OP).caused_by(e))?;
+        let rules: Self = serde_json::from_slice(value).map_err(|e| Error::new(ErrorKind::Corrupt, OP).caused_by(e))?;
         if rules.v > VERSION {
             return Err(Error::new(ErrorKind::Unsupported, OP).with("version", rules.v).with("known", VERSION));
         }
@@ -177,7 +176,7 @@ mod tests {
             |rules| rules.rate_per_key = Some(Rate::sliding(1, Duration::ZERO)),
             |rules| rules.ageing = Duration::MAX,
             |rules| rules.key = Some("tenant".to_owned()),
-            |rules| drop(rules.weights.insert(QueueKey::default(), 0)),
+            |rules| rules.weights = BTreeMap::from([(QueueKey::default(), 0)]),
         ];
         for (place, change) in wrong.iter().enumerate() {
             let mut rules = QueueRules::default();

@@ -18,13 +18,16 @@ impl Window {
     /// Forgets what counts no more.
     ///
     /// What was taken later than now was taken before the clock was set back: it counts as if it had been taken now, so that
-    /// nothing is allowed too early, and nothing is held up for longer than a span.
-    pub(crate) fn settle(&mut self, rate: &Rate, now: Timestamp) {
+    /// nothing is allowed too early, and nothing is held up for longer than a span. Whether there was such a thing: then this
+    /// has to be remembered, since it would be taken anew each time otherwise.
+    pub(crate) fn settle(&mut self, rate: &Rate, now: Timestamp) -> bool {
         let (from, latest) = (rate.counts_from(now), now.as_micros().saturating_add(grain(rate) - 1));
+        let set_back = self.0.iter().any(|(time, _)| *time > latest);
         for (time, _) in &mut self.0 {
             *time = (*time).min(latest);
         }
         self.0.retain(|(time, _)| *time >= from);
+        set_back
     }
 
     /// From when on there is room for so much; `None` if there is now. Of a window that was settled.

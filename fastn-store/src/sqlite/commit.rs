@@ -110,9 +110,7 @@ fn standing(
     }
     let row: Option<(u8, Option<i64>, i64, bool)> = conn
         .prepare_cached("SELECT status, wake_at, holder, queued FROM flow_executions WHERE run_no = ?1")
-        .and_then(|mut select| {
-            select.query_row([stored(turn.run.0)], |row| row.try_into()).optional()
-        })
+        .and_then(|mut select| select.query_row([stored(turn.run.0)], |row| row.try_into()).optional())
         .map_err(fault(OP))?;
     let (code, wake_at, holder, queued) = row.ok_or_else(|| no_such_run(turn))?;
     let status = status(code)?;

@@ -12,7 +12,12 @@ use crate::{Enqueue, Existing, Taken, Written};
 const OP: &str = "enqueue run";
 
 /// Creates a run that waits, unless there is one of its id, or its place is taken.
-pub(super) fn enqueue(conn: &Connection, creation: &mut Creation<'_, '_>, new: &Enqueue, now: Timestamp) -> Result<Written> {
+pub(super) fn enqueue(
+    conn: &Connection,
+    creation: &mut Creation<'_, '_>,
+    new: &Enqueue,
+    now: Timestamp,
+) -> Result<Written> {
     let number = creation.state.definitions.number(conn, &new.new.key.tenant, &new.new.definition)?;
     if let Some(once) = new.once {
         let taken: Option<i64> = conn

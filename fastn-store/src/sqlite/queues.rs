@@ -56,11 +56,12 @@ fn waiting(conn: &Connection) -> Result<Vec<QueueName>> {
         .prepare_cached(
             "SELECT queue FROM flow_queued WHERE state = 0 UNION SELECT queue FROM flow_queued WHERE state = 1
              UNION SELECT queue FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
-                 WHERE q.state = 2 AND e.holder <> (SELECT token FROM lease)
+                 WHERE q.state = 2 AND e.holder <> (SELECT CASE WHEN ended = 1 THEN -1 ELSE token END FROM lease)
              ORDER BY queue",
         )
         .map_err(fault(OP))?;
-    let names = select.query_map([], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+    let names =
+        select.query_map([], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
     let name = |name: String| QueueName::new(name).map_err(|e| corrupt(OP, e.to_string()));
     names.map_err(fault(OP))?.into_iter().map(name).collect()
 }

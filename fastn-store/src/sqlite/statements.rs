@@ -35,7 +35,7 @@ impl Store {
     fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("runs.db");
-        let mut conn = open_writer(&path, &SqliteOptions::default()).expect("it opens");
+        let conn = open_writer(&path, &SqliteOptions::default()).expect("it opens");
         let mut state = State::default();
         let executor = ExecutorId::new("test").expect("a name");
         let ask = LeaseAsk { executor, now: Timestamp::EPOCH, ttl: Duration::from_secs(60) };

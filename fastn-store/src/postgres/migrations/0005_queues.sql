@@ -165,6 +165,9 @@ BEGIN
         enqueue_1.run_no := v_made.run_no;
         outcome := CASE WHEN v_made.made THEN 0 ELSE 1 END;
         IF v_made.made THEN
+            IF NOT EXISTS (SELECT 1 FROM {schema}.flow_queues q WHERE q.queue = e_queue[place]) THEN
+                INSERT INTO {schema}.flow_queues (queue) VALUES (e_queue[place]) ON CONFLICT DO NOTHING;
+            END IF;
             v_ready := v_now + e_delay[place];
             INSERT INTO {schema}.flow_queued
             VALUES (v_made.run_no, e_queue[place], e_key[place], v_made.tenant_no, v_made.def_no,
