@@ -58,12 +58,13 @@
 //!
 //! * [`prelude`]: what most programs need.
 //! * [`flow`]: the language. * [`core`]: its vocabulary. * [`runtime`]: the engine. * [`store`]: where runs are kept.
-//!   * [`connectors`]: actions on the world outside.
+//!   * [`connectors`]: actions on the world outside. * `schedule`: when something is due, for `engine.schedules()`.
 //!
 //! ## Features
 //!
 //! * `sqlite` (default): the SQLite store, with the SQLite library compiled in.
 //! * `postgres`: the Postgres store, for more than one executor.
+//! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!
 //! ## Not included
@@ -75,5 +76,7 @@ pub mod prelude;
 pub use fastn_connectors as connectors;
 pub use fastn_core as core;
 pub use fastn_runtime as runtime;
+#[cfg(feature = "schedules")]
+pub use fastn_schedule as schedule;
 pub use fastn_store as store;
 pub use fastn_workflow as flow;

@@ -1,7 +1,7 @@
 //! The list of targets.
 
 use crate::targets::{address, body, editor, failure, items, journal, lines, machine, names, records, redirect};
-use crate::targets::{retry_after, store_url, url};
+use crate::targets::{retry_after, schedule, store_url, url};
 
 /// A parser, and what must hold of it whatever the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "records", run: records::run, words: records::WORDS },
     Target { name: "redirect", run: redirect::run, words: url::WORDS },
     Target { name: "retry_after", run: retry_after::run, words: retry_after::WORDS },
+    Target { name: "schedule", run: schedule::run, words: schedule::WORDS },
     Target { name: "store_url", run: store_url::run, words: store_url::WORDS },
     Target { name: "url", run: url::run, words: url::WORDS },
 ];

@@ -10,8 +10,14 @@ mod flag;
 mod journal;
 pub mod machine;
 mod panics;
+mod patience;
 mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};
+#[cfg(feature = "schedules")]
+pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
+pub use crate::engine::{
+    Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, Singleton, Start,
+    StoreSource,
+};
 pub use crate::tasks::{EngineTask, Spawner};

@@ -34,6 +34,8 @@ pub struct FaultStore {
     commits: Arc<AtomicU64>,
     /// One permit when claims go through, none while they are held.
     claims: Arc<Semaphore>,
+    /// One permit when renewals go through, none while they are held.
+    renewals: Arc<Semaphore>,
     /// How many claims are still to lose their answers, and how many reads to be refused.
     lost_claims: Arc<AtomicU64>,
     refused_reads: Arc<AtomicU64>,
@@ -51,6 +53,7 @@ impl FaultStore {
             decide,
             commits: Arc::default(),
             claims,
+            renewals: Arc::new(Semaphore::new(1)),
             lost_claims: Arc::default(),
             refused_reads: Arc::default(),
             refused_puts: Arc::default(),
@@ -68,6 +71,16 @@ impl FaultStore {
     /// Lets claims through that were held.
     pub fn let_claims(&self) {
         self.claims.add_permits(1);
+    }
+
+    /// From now on renewals of leases wait until [`FaultStore::let_renewals`], as those of a process that is held up.
+    pub fn hold_renewals(&self) {
+        self.renewals.forget_permits(1);
+    }
+
+    /// Lets renewals through that were held.
+    pub fn let_renewals(&self) {
+        self.renewals.add_permits(1);
     }
 
     /// The answers of the first so many claims are lost, although they took effect.
@@ -182,6 +195,7 @@ impl Store for FaultStore {
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        let _permit = self.renewals.acquire().await;
         self.inner.renew(lease, until).await
     }
 

@@ -21,8 +21,10 @@ pub struct Cost {
     pub writes: u64,
     /// Bytes of the records in those.
     pub record_bytes: u64,
-    /// Reads of runs, of any kind.
+    /// Reads of runs, of any kind, claims among them.
     pub reads: u64,
+    /// Renewals of leases.
+    pub renewals: u64,
     /// Puts of entries.
     pub puts: u64,
     /// Looks at entries.
@@ -148,6 +150,7 @@ impl Store for MeterStore {
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
+        self.count(|cost| cost.renewals = cost.renewals.saturating_add(1));
         self.inner.renew(lease, until).await
     }
 

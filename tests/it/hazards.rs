@@ -342,7 +342,7 @@ async fn an_engine_that_is_dropped_gives_its_runs_and_its_file_back() {
     // The handle is still there, and must not keep the file from the next engine.
     let opened = async {
         loop {
-            match builder().store(url.clone()).serve(&flow).open().await {
+            match builder().store(url.clone()).stand_by(false).serve(&flow).open().await {
                 Err(error) if error.kind() == ErrorKind::Locked => tokio::task::yield_now().await,
                 other => return other.unwrap(),
             }

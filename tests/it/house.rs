@@ -10,12 +10,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn-workflow", &["fastn-core"]),
     ("fastn-connectors", &["fastn-core"]),
     ("fastn-store", &["fastn-core"]),
-    ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors"]),
+    ("fastn-schedule", &["fastn-core"]),
+    ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors", "fastn-schedule"]),
     ("fastn-testkit", &["fastn-core", "fastn-store", "fastn-runtime"]),
-    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime"]),
+    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule"]),
     ("fastn-ffi", &["fastn", "fastn-core"]),
     ("fastn-cli", &["fastn"]),
-    ("fastn-fuzz", &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-testkit"]),
+    (
+        "fastn-fuzz",
+        &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule", "fastn-testkit"],
+    ),
 ];
 
 /// Words that may not stand among a crate's dependencies: the absences that carry the design.
@@ -23,6 +27,7 @@ const ABSENT: &[(&str, &[&str])] = &[
     ("fastn-core", &["tokio", "rusqlite", "reqwest", "async-trait", "tracing"]),
     ("fastn-workflow", &["tokio", "rusqlite", "reqwest", "tracing"]),
     ("fastn-store", &["reqwest"]),
+    ("fastn-schedule", &["tokio", "rusqlite", "reqwest", "async-trait", "tracing"]),
     ("fastn-runtime", &["rusqlite", "reqwest"]),
 ];
 
@@ -156,6 +161,7 @@ fn few_crates_come_along() {
         (&["-p", "fastn-core"][..], 30),
         (&["-p", "fastn", "--no-default-features", "--features", "sqlite"], 60),
         (&["-p", "fastn"], 100),
+        (&["-p", "fastn", "--no-default-features", "--features", "sqlite,schedules"], 60),
     ] {
         let mut cargo = std::process::Command::new(env!("CARGO"));
         cargo.args(["tree", "-e", "normal", "--prefix", "none", "--locked"]).args(args);

@@ -75,7 +75,8 @@ fn runs_attempts_calls_and_commits_have_spans() {
     });
     drop(runtime);
 
-    let notes = notes.0.lock().unwrap();
+    // Taken, so that what is wrong here is not wrong with other tests, which are still noted.
+    let notes = std::mem::take(&mut *notes.0.lock().unwrap());
     // Other tests of this program have spans too.
     let ours = |fields: &Fields| fields.get("run").is_none_or(|run| *run == id);
     let find = |name: &str, field: &'static str, value: &str| {
@@ -96,5 +97,10 @@ fn runs_attempts_calls_and_commits_have_spans() {
     check(find("step", "node", "fails"), &common);
     check(find("connector.call", "connector", "echo"), &[("action", "say"), ("tenant", "acme"), ("node", "say")]);
     check(find("connector.call", "connector", "echo"), &common);
-    check(find("store.commit", "outcome", "succeeded"), &[("writes", "1")]);
+    // Those of other tests have any number of writes.
+    let has = |fields: &Fields, key: &str, value: &str| fields.get(key).is_some_and(|found| found == value);
+    let one = |(name, fields): &(&str, Fields)| {
+        *name == "store.commit" && has(fields, "outcome", "succeeded") && has(fields, "writes", "1")
+    };
+    assert!(notes.iter().any(one), "no commit of one write in {notes:#?}");
 }

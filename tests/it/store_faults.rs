@@ -1,7 +1,7 @@
 //! Stores that fail: an error surfaces, and nothing is acknowledged that was not written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fastn::prelude::*;
 use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
@@ -36,7 +36,7 @@ async fn a_store_that_recovers_in_time_is_not_noticed() {
 
 #[tokio::test]
 async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
-    for (kind, at) in [(ErrorKind::Unavailable, 2), (ErrorKind::Corrupt, 2), (ErrorKind::Fenced, 3)] {
+    for (kind, at) in [(ErrorKind::Unavailable, 2), (ErrorKind::Corrupt, 2), (ErrorKind::Internal, 3)] {
         let log = Log::default();
         let flow = three(&log);
         let inner = memory();
@@ -56,6 +56,29 @@ async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
         let engine = builder().store(inner).serve(&flow).open().await.unwrap();
         assert_eq!(engine.runs().handle::<u64>(run.tenant(), run.id()).output().await.unwrap(), 7);
         assert_eq!(log.take(), ["a", "b", "c"][at as usize - 1..], "only what was not written ran again");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_lost_again_and_again_costs_nothing_but_time() {
+    for times in [1, 3] {
+        let log = Log::default();
+        let flow = three(&log);
+        let fenced = Arc::new(AtomicU64::new(0));
+        let count = fenced.clone();
+        // Turns that follow the first step find the lease gone, so many times.
+        let note = log.clone();
+        let store = FaultStore::new(memory(), move |_, _| {
+            let fence = note.count("a") > 0 && count.fetch_add(1, Ordering::SeqCst) < times;
+            fence.then_some(Fault::Refused(ErrorKind::Fenced))
+        });
+        let store = Arc::new(store) as Arc<dyn Store>;
+        let engine = builder().store(store).lease(millis(300)).serve(&flow).open().await.unwrap();
+        let run = engine.start(&flow, 7).await.unwrap();
+        assert_eq!(run.output().await.unwrap(), 7, "whoever waits goes on waiting");
+        assert_eq!(log.count("a"), 1 + times as usize, "what could not be recorded was done again");
+        assert_eq!((log.count("b"), log.count("c")), (1, 1));
+        engine.shutdown().await.unwrap();
     }
 }
 

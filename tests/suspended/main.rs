@@ -10,10 +10,14 @@ mod ending;
 mod engine;
 #[path = "../it/failures.rs"]
 mod failures;
+#[path = "../it/fleet.rs"]
+mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
 #[path = "../it/recovery.rs"]
 mod recovery;
+#[path = "../it/schedules.rs"]
+mod schedules;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
 #[path = "../it/starting.rs"]

@@ -49,6 +49,10 @@ const ALL: &[Case] = &[
     case("chain10-1000", Postgres, On, false),
     case("chain10-10000", Postgres, On, false),
     case("seq", Postgres, On, false),
+    case("fleet", Postgres, On, false),
+    case("idle", Postgres, On, false),
+    case("pinned", Postgres, On, false),
+    Case { on_demand: true, ..case("pinned-300", Postgres, On, false) },
 ];
 
 /// The cases that were asked for.
@@ -115,6 +119,6 @@ mod tests {
         };
         assert!(!stores_of("--quick").contains(&Postgres));
         assert!(stores_of("").contains(&Postgres));
-        assert_eq!(stores_of("--quick --store postgres"), [Postgres; 4]);
+        assert_eq!(stores_of("--quick --store postgres"), [Postgres; 7]);
     }
 }

@@ -12,5 +12,6 @@ pub(crate) mod names;
 pub(crate) mod records;
 pub(crate) mod redirect;
 pub(crate) mod retry_after;
+pub(crate) mod schedule;
 pub(crate) mod store_url;
 pub(crate) mod url;

@@ -32,6 +32,11 @@ impl Alarms {
         self.alarms.lock().unwrap_or_else(PoisonError::into_inner).remove(&(time, run));
     }
 
+    /// Takes all alarms back: the runs are in other hands.
+    pub(super) fn clear(&self) {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The runs whose time has come, and the time of the next.
     pub(super) fn due(&self, now: Timestamp) -> (Vec<RunKey>, Option<Timestamp>) {
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);

@@ -119,7 +119,7 @@ async fn make(
         Some(left) => {
             let owner = home.clone();
             let future = async move { Caught::new(|| call(&owner, at, part, cx, args)).await };
-            Box::pin(limit(core, link, left, future)).await
+            Box::pin(limit(home, link, left, future)).await
         }
     }
 }
@@ -162,17 +162,17 @@ async fn grace_of(link: Arc<Link>) {
 
 /// An attempt that may take this long, on a task of its own.
 async fn limit(
-    core: &Core,
+    home: &Home,
     link: Arc<Link>,
     left: Duration,
     future: impl Future<Output = Result<Payload, Failure>> + Send + 'static,
 ) -> Option<Result<Payload, Failure>> {
-    let attempt = core.spawn_attempt(future.instrument(tracing::Span::current()));
+    let attempt = home.run.tenure.tasks.spawn_owned(future.instrument(tracing::Span::current()));
     tokio::select! {
         biased;
         // A task that was dropped gave no result: everything is being dropped.
         result = attempt => result,
-        () = pause(&*core.services.clock, left) => {
+        () = pause(&*home.core.services.clock, left) => {
             Some(Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
         }
         () = cut_off(link) => Some(Err(cancelled())),

@@ -1,29 +1,26 @@
 //! What an engine is made of, and opening one.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
 use fastn_core::plan::NodeKind;
-use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Failure, Result, Workflow};
-use fastn_store::{LeaseAsk, Store};
+use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
+use fastn_store::Store;
 use foldhash::{HashMap, HashMapExt};
 
 use super::alarms::Alarms;
 use super::core::{Core, Served};
 use super::owner::Engine;
-use super::services::{Keeper, Limits, Services};
+use super::queues::{Queue, shelf};
+use super::services::{Durable, Keeper, Limits, Services};
 use super::start::key_of;
-use super::{recovery, timers};
+use super::tenure::Tenure;
+use super::{listen, lookout, reign, timers};
 use crate::chance::Chance;
-use crate::clock::{Clock, SystemClock, pause};
-use crate::journal::Journal;
-use crate::panics::caught;
+use crate::clock::{Clock, SystemClock};
 use crate::tasks::{Spawner, TokioSpawner};
-
-/// How long a lease lasts unless it is renewed.
-const LEASE: Duration = Duration::from_secs(30);
 
 /// Where an engine's store comes from: the URL of one to open, or one that is open.
 #[derive(Debug)]
@@ -58,12 +55,15 @@ impl From<Arc<dyn Store>> for StoreSource {
 pub struct EngineBuilder {
     store: Option<StoreSource>,
     definitions: Vec<Definition>,
+    queues: Vec<Queue>,
     registry: Registry,
     executor: Option<ExecutorId>,
     clock: Arc<dyn Clock>,
     spawner: Option<Arc<dyn Spawner>>,
     seed: Option<u64>,
     patience: Duration,
+    lease: Duration,
+    stand_by: bool,
     limits: Limits,
 }
 
@@ -72,12 +72,15 @@ impl Default for EngineBuilder {
         Self {
             store: None,
             definitions: Vec::new(),
+            queues: Vec::new(),
             registry: Registry::default(),
             executor: None,
             clock: Arc::new(SystemClock),
             spawner: None,
             seed: None,
             patience: Duration::from_secs(20),
+            lease: Duration::from_secs(5),
+            stand_by: true,
             limits: Limits {
                 payload: 4 << 20,
                 grace: Duration::from_secs(5),
@@ -99,6 +102,13 @@ impl EngineBuilder {
     /// Runs of this workflow can be started, and unfinished ones go on.
     pub fn serve<I, O>(mut self, workflow: &Workflow<I, O>) -> Self {
         self.definitions.push(workflow.definition().clone());
+        self
+    }
+
+    /// Runs can wait in this queue. It is as the last program says that was opened with it, or whoever has
+    /// [changed](super::Queues::change) it since; a queue that no program names any more stays.
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queues.push(queue);
         self
     }
 
@@ -151,6 +161,25 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a lease lasts unless it is renewed, which is done three times in that span; by default 5 s. So long after an
+    /// executor has died others take its runs over, on stores where several hold leases; and so long after the last renewal
+    /// one that cannot reach its store begins no further attempts. At least 10 ms.
+    ///
+    /// Whoever is held up for longer than this, by its store, its machine or a step that blocks a thread of the runtime, may
+    /// find its runs taken over: it drops them, and asks for the next lease.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Whether the engine opens all the same when another has the only lease that the store gives, as with SQLite; by
+    /// default yes. It then starts, awaits, cancels and lists runs, and takes over when the other ends or dies. Otherwise
+    /// [`EngineBuilder::open`] fails as [`Locked`](ErrorKind::Locked).
+    pub fn stand_by(mut self, stand_by: bool) -> Self {
+        self.stand_by = stand_by;
+        self
+    }
+
     /// A run that waits longer than this leaves memory until its time has come; by default 5 s.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.limits.park_after = wait;
@@ -171,7 +200,8 @@ impl EngineBuilder {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if two workflows have one name and version;
     /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing;
-    /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs; or if the store cannot be opened.
+    /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs and the engine is not to
+    /// [stand by](EngineBuilder::stand_by); [`Invalid`](ErrorKind::Invalid) if there can be no such queue; or if the store cannot be opened.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the store open until its tasks notice; open again.
@@ -192,44 +222,55 @@ impl EngineBuilder {
             Some(StoreSource::Url(url)) => (Some(fastn_store::open(&url).await?), true),
             Some(StoreSource::Open(store)) => (Some(store), false),
         };
-        let keeper = match store {
-            None => Keeper::Ephemeral { next: AtomicU64::new(1) },
+        let (keeper, first) = match store {
+            None if !self.queues.is_empty() => {
+                let why = "an ephemeral engine keeps no queues";
+                return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+            }
+            None => {
+                let tenure = Arc::new(Tenure::endless(spawner.clone()));
+                (Keeper::Ephemeral { next: AtomicU64::new(1), tenure }, None)
+            }
             Some(store) => {
                 let executor = match self.executor {
                     Some(name) => name,
                     None => program_name()?,
                 };
-                let lease = match store.acquire(LeaseAsk { executor, now: self.clock.now(), ttl: LEASE }).await {
-                    Ok(lease) => lease,
+                let (lease, patience, tenure) = (self.lease, self.patience, Mutex::default());
+                let durable = Durable { store, close_store, executor, lease, patience, tenure };
+                if let Err(error) = shelf::put_all(&durable.store, &*self.clock, patience, self.queues).await {
+                    if close_store {
+                        // The error that matters is why a queue could not be had.
+                        let _ = durable.store.close().await;
+                    }
+                    return Err(error);
+                }
+                let first = match reign::apply(&durable, &*self.clock).await {
+                    Ok(won) => Some(won),
+                    Err(error) if self.stand_by && error.kind() == ErrorKind::Locked => None,
                     Err(error) => {
                         if close_store {
                             // The error that matters is why the lease could not be had.
-                            let _ = store.close().await;
+                            let _ = durable.store.close().await;
                         }
                         return Err(error);
                     }
                 };
-                let journal = Journal::new(store.clone(), lease.clone(), self.clock.clone(), self.patience);
-                Keeper::Durable { store, lease, journal: Arc::new(journal), close_store }
+                (Keeper::Durable(Box::new(durable)), first)
             }
         };
         let chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
         let (clock, limits) = (self.clock, self.limits);
         let services = Services { keeper, clock, chance, alarms: Alarms::default(), limits };
         let core = Arc::new(Core::new(services, self.registry, definitions, spawner));
-        vital(&core, timers::run(core.clone()));
-        if let Keeper::Durable { journal, .. } = &core.services.keeper {
-            let (owner, journal) = (core.clone(), journal.clone());
-            core.spawn(Box::pin(async move {
-                let ended = caught(journal.run())
-                    .await
-                    .unwrap_or_else(|panic| Err(journal.halt(Arc::new(died("commit", panic)))));
-                if let Err(error) = ended {
-                    owner.halt(&error);
-                }
-            }));
-            vital(&core, renew(core.clone()));
-            vital(&core, recovery::run(core.clone()));
+        reign::vital(&core, timers::run(core.clone()));
+        if core.services.durable().is_some() {
+            let first = first.and_then(|won| reign::begin(&core, won));
+            reign::vital(&core, reign::run(core.clone(), first));
+            reign::vital(&core, listen::run(core.clone()));
+            reign::vital(&core, lookout::run(core.clone()));
+            #[cfg(feature = "schedules")]
+            reign::vital(&core, super::schedules::watchman::run(core.clone()));
         }
         Ok(Engine::new(core))
     }
@@ -239,38 +280,6 @@ impl Engine {
     /// Says what an engine is to be made of.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
-    }
-}
-
-/// Starts a task without which the engine is none: if it panics, the engine halts.
-fn vital(core: &Arc<Core>, task: impl Future<Output = ()> + Send + 'static) {
-    let owner = core.clone();
-    core.spawn(Box::pin(async move {
-        if let Err(panic) = caught(task).await {
-            owner.halt(&Arc::new(died("run workflows", panic)));
-        }
-    }));
-}
-
-fn died(op: &'static str, panic: Failure) -> Error {
-    Error::new(ErrorKind::Internal, op).caused_by(panic)
-}
-
-/// Keeps the lease as long as the engine lives.
-async fn renew(core: Arc<Core>) {
-    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
-    let mut wait = LEASE / 3;
-    loop {
-        pause(&*core.services.clock, wait).await;
-        wait = LEASE / 3;
-        match store.renew(lease, core.services.clock.now().plus(LEASE)).await {
-            Ok(()) => {}
-            Err(error) if error.is_transient() => {
-                tracing::warn!(error = ?error, "the lease could not be renewed; trying again");
-                wait = Duration::from_secs(1);
-            }
-            Err(error) => return core.halt(&Arc::new(error)),
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What all rooms of the engine share.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
@@ -10,14 +11,19 @@ use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Times
 use fastn_store::{DefinitionKey, RunKey};
 use foldhash::HashMap;
 
+use super::bells::Bells;
 use super::pending::Pending;
+use super::queues::shelf::Shelf;
 use super::run::Run;
+#[cfg(feature = "schedules")]
+use super::schedules::desk::Desk;
 use super::services::{Keeper, Services};
+use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::clock::within;
 use crate::flag::Flag;
 use crate::machine::Action;
-use crate::tasks::{Owned, Spawner, Tasks};
+use crate::tasks::{Spawner, Tasks};
 
 /// How many runs are brought into memory at a time, at most.
 const LOADERS: usize = 64;
@@ -30,15 +36,26 @@ pub(super) struct Core {
     pub(super) registry: Registry,
     pub(super) definitions: HashMap<DefinitionKey, Served>,
     runs: Mutex<HashMap<RunKey, Entry>>,
+    /// The runs that somebody waits for here and others have, in their order. Locked after `runs`.
+    awaited: Mutex<BTreeSet<RunKey>>,
+    pub(super) bells: Bells,
     /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
     loading: [tokio::sync::Mutex<()>; LOADERS],
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
-    /// Every run that could be claimed when the engine was opened is in memory.
-    pub(super) recovered: Flag,
-    /// Owns every task of the engine.
+    /// The rules of queues.
+    pub(super) queues: Shelf,
+    #[cfg(feature = "schedules")]
+    pub(super) schedules: Desk,
+    /// Where tasks run.
+    pub(super) spawner: Arc<dyn Spawner>,
+    /// Owns every task of the engine that does not work on runs; those that do belong to a tenure.
     tasks: Arc<Tasks>,
+    /// Those that come to their end by themselves, whatever becomes of the engine.
+    beside: Arc<Tasks>,
+    /// Why the engine cannot go on.
+    halted: OnceLock<Arc<Error>>,
     /// No new runs and attempts.
     stopping: Flag,
     /// Somebody gives the store back, or has.
@@ -52,6 +69,9 @@ pub(super) struct Served {
     /// Its plan for those who read runs without this program; none if it holds constants that are not JSON.
     pub(super) plan: Option<Arc<str>>,
 }
+
+/// A run in memory, and what is to be done first if it came there just now.
+pub(super) type Admitted = (Arc<Run>, Option<Pending>);
 
 /// A run that is in memory, or that somebody waits for.
 struct Entry {
@@ -77,10 +97,17 @@ impl Core {
             registry,
             definitions,
             runs: Mutex::default(),
+            awaited: Mutex::default(),
+            bells: Bells::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
-            recovered: Flag::default(),
-            tasks: Arc::new(Tasks::new(spawner)),
+            queues: Shelf::default(),
+            #[cfg(feature = "schedules")]
+            schedules: Desk::default(),
+            tasks: Arc::new(Tasks::new(spawner.clone())),
+            beside: Arc::new(Tasks::new(spawner.clone())),
+            spawner,
+            halted: OnceLock::new(),
             stopping: Flag::default(),
             given_back: AtomicBool::new(false),
         }
@@ -91,30 +118,40 @@ impl Core {
         self.tasks.spawn(task);
     }
 
-    /// A task of a host's whose end can be awaited. It ends with whoever waits for it, and so with the engine.
-    pub(super) fn spawn_attempt<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Owned<T> {
-        self.tasks.spawn_owned(task)
+    /// Starts a task that nothing stops. The store is not given back before its end.
+    pub(super) fn spawn_beside(&self, task: BoxFuture<'static, ()>) {
+        self.beside.spawn(task);
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a run into memory, watched by those who waited for it already, and gives what is to be done first. `None` if
-    /// it is there already. Nobody sees the run before its first turn was taken.
+    fn awaits(&self) -> MutexGuard<'_, BTreeSet<RunKey>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a run into memory, watched by those who waited for it already, and gives what is to be done first; nothing of
+    /// that if it is there already. `None` if the tenure is over. Nobody sees the run before its first turn was taken.
     pub(super) fn admit(
         &self,
+        tenure: &Tenure,
         key: &RunKey,
         make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
-    ) -> Result<(Arc<Run>, Option<Pending>)> {
-        Self::admit_to(&mut self.runs(), key, make)
+    ) -> Result<Option<Admitted>> {
+        let mut runs = self.runs();
+        // Looked at under the lock: what is admitted before the end of a tenure is taken out with it.
+        if tenure.is_over() {
+            return Ok(None);
+        }
+        Self::admit_to(&mut runs, key, make).map(Some)
     }
 
     fn admit_to(
         runs: &mut HashMap<RunKey, Entry>,
         key: &RunKey,
         make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
-    ) -> Result<(Arc<Run>, Option<Pending>)> {
+    ) -> Result<Admitted> {
         if let Some(entry) = runs.get_mut(key) {
             if let Some(run) = &entry.run {
                 return Ok((run.clone(), None));
@@ -133,16 +170,18 @@ impl Core {
 
     /// Puts a run into memory as it was when it was created or read, unless it was there since: whoever else wanted it may
     /// have brought it to its end. `watch` is what the caller has kept since before then, and `seen` how often the run had
-    /// come into memory. `None` if it was there since and is no longer.
+    /// come into memory. `None` if it was there since and is no longer, or the tenure is over.
     pub(super) fn admit_since(
         &self,
+        tenure: &Tenure,
         key: &RunKey,
         watch: &Watch,
         seen: u32,
         make: impl FnOnce(Arc<Watch>) -> Result<(Arc<Run>, Pending)>,
-    ) -> Result<Option<(Arc<Run>, Option<Pending>)>> {
+    ) -> Result<Option<Admitted>> {
         let mut runs = self.runs();
-        if watch.times_begun() != seen && runs.get(key).is_none_or(|entry| entry.run.is_none()) {
+        let gone = || watch.times_begun() != seen && runs.get(key).is_none_or(|entry| entry.run.is_none());
+        if tenure.is_over() || gone() {
             return Ok(None);
         }
         Self::admit_to(&mut runs, key, make).map(Some)
@@ -203,6 +242,7 @@ impl Core {
         let mut runs = self.runs();
         if runs.get(key).is_some_and(|entry| entry.run.is_none() && Arc::strong_count(&entry.watch) <= 1) {
             runs.remove(key);
+            self.awaits().remove(key);
         }
     }
 
@@ -214,18 +254,104 @@ impl Core {
         // Told before anybody can see that it is not in memory: an ephemeral engine has nowhere else to look.
         if let Some(entry) = &entry {
             entry.watch.end(end);
+            self.awaits().remove(&run.key);
         }
         drop(runs);
     }
 
     /// A run cannot be brought into memory: those who wait for it are told why.
     pub(super) fn refuse(&self, key: &RunKey, error: Error) {
+        self.tell_end(key, Err(Arc::new(error)));
+    }
+
+    /// Tells those who wait for a run that is not in memory.
+    pub(super) fn tell_end(&self, key: &RunKey, end: std::result::Result<Outcome, Arc<Error>>) {
         let mut runs = self.runs();
         let entry = if runs.get(key).is_some_and(|entry| entry.run.is_none()) { runs.remove(key) } else { None };
         if let Some(entry) = &entry {
-            entry.watch.end(Err(Arc::new(error)));
+            entry.watch.end(end);
+            self.awaits().remove(key);
         }
         drop(runs);
+    }
+
+    /// Somebody waits for a run that another has: its end is to be looked for, and told to this watch.
+    pub(super) fn await_elsewhere(&self, key: &RunKey, watch: &Arc<Watch>) {
+        let mut runs = self.runs();
+        runs.entry(key.clone()).or_insert_with(|| Entry { run: None, watch: watch.clone() });
+        let new = self.awaits().insert(key.clone());
+        drop(runs);
+        if new {
+            self.bells.awaited.notify_one();
+        }
+    }
+
+    /// Whether anybody waits for runs that others have.
+    pub(super) fn awaits_others(&self) -> bool {
+        !self.awaits().is_empty()
+    }
+
+    /// The runs whose ends are to be looked for.
+    pub(super) fn awaited(&self) -> Vec<RunKey> {
+        let mut runs = self.runs();
+        let mut awaited = self.awaits();
+        awaited.retain(|key| {
+            let watched = |entry: &Entry| entry.run.is_some() || Arc::strong_count(&entry.watch) > 1;
+            let stays = runs.get(key).is_some_and(watched);
+            if !stays {
+                runs.remove(key);
+            }
+            stays
+        });
+        awaited.iter().filter(|key| runs.get(key).is_some_and(|entry| entry.run.is_none())).cloned().collect()
+    }
+
+    /// The lease was lost: all runs leave memory at once, since others have them or will. Whoever waits for them goes on
+    /// waiting, and nothing more is written.
+    pub(super) fn lose(&self, tenure: &Tenure, error: &Arc<Error>) {
+        if !tenure.end() {
+            return;
+        }
+        tracing::warn!(error = ?error, "the lease was lost; its runs go on wherever they are claimed");
+        if let Some(journal) = tenure.journal() {
+            journal.halt(error.clone());
+        }
+        tenure.tasks.kill();
+        let mut runs = self.runs();
+        let mut awaited = self.awaits();
+        for (key, mut entry) in with_keys(std::mem::take(&mut *runs)) {
+            let run = entry.run.take();
+            if let Some(end) = run.as_ref().and_then(|run| run.recorded_end()) {
+                // What was written is told, even where the task that would have told it is gone.
+                entry.watch.end(Ok(end));
+                continue;
+            }
+            if let Some(run) = run {
+                run.give_up();
+            }
+            if Arc::strong_count(&entry.watch) > 1 {
+                awaited.insert(key.clone());
+                runs.insert(key, entry);
+            }
+        }
+        drop(awaited);
+        self.services.alarms.clear();
+        drop(runs);
+        self.bells.awaited.notify_one();
+        tenure.leave();
+    }
+
+    /// A tenure begins. `None` if the engine has ended meanwhile.
+    pub(super) fn begin(&self, tenure: &Arc<Tenure>) -> Option<()> {
+        let durable = self.services.durable()?;
+        durable.set_tenure(Some(tenure.clone()));
+        // In this order: whoever ends the engine sees the tenure, or is seen here.
+        if self.is_stopping() || self.is_killed() {
+            durable.set_tenure(None);
+            tenure.tasks.kill();
+            return None;
+        }
+        Some(())
     }
 
     /// Whether new runs and attempts may begin.
@@ -240,24 +366,16 @@ impl Core {
 
     pub(super) fn check_open(&self, op: &'static str) -> Result<()> {
         let closed = Error::new(ErrorKind::Closed, op);
-        match &self.services.keeper {
-            Keeper::Durable { journal, .. } => match journal.halted() {
-                Some(error) => Err(closed.caused_by(format!("the engine halted: {}", error.chain().join(": ")))),
-                None if self.is_stopping() => Err(closed),
-                None => Ok(()),
-            },
-            Keeper::Ephemeral { .. } if self.is_stopping() => Err(closed),
-            Keeper::Ephemeral { .. } => Ok(()),
+        match self.halted.get() {
+            Some(error) => Err(closed.caused_by(format!("the engine halted: {}", error.chain().join(": ")))),
+            None if self.is_stopping() => Err(closed),
+            None => Ok(()),
         }
     }
 
     /// Why a task of the engine ended before its time.
     pub(super) fn gone(&self, op: &'static str) -> Error {
-        let halted = match &self.services.keeper {
-            Keeper::Durable { journal, .. } => journal.halted(),
-            Keeper::Ephemeral { .. } => None,
-        };
-        match halted {
+        match self.halted.get() {
             Some(error) => {
                 Error::new(error.kind(), op).caused_by(format!("the engine halted: {}", error.chain().join(": ")))
             }
@@ -269,7 +387,10 @@ impl Core {
     /// why.
     pub(super) fn halt(&self, error: &Arc<Error>) {
         tracing::error!(error = ?error, "the engine halts");
-        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+        let _ = self.halted.set(error.clone());
+        if let Some(tenure) = self.last_tenure()
+            && let Some(journal) = tenure.journal()
+        {
             journal.halt(error.clone());
         }
         self.end_all(error);
@@ -303,19 +424,34 @@ impl Core {
 
     fn end_all(&self, error: &Arc<Error>) {
         // In this order: nothing that comes of being stopped is recorded.
-        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+        self.tasks.kill();
+        let tenure = self.last_tenure();
+        let journal = tenure.as_ref().and_then(|tenure| tenure.journal());
+        if let Some(journal) = journal {
             journal.close();
         }
-        self.tasks.kill();
+        if let Some(tenure) = &tenure {
+            tenure.tasks.kill();
+            tenure.recovered.raise();
+            tenure.leave();
+        }
         self.stopping.raise();
-        self.recovered.raise();
         for entry in in_order(std::mem::take(&mut *self.runs())) {
             // What was written is told, even where the task that would have told it is gone.
             let end = entry.run.and_then(|run| run.recorded_end());
             entry.watch.end(end.ok_or_else(|| error.clone()));
         }
-        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+        self.awaits().clear();
+        if let Some(journal) = journal {
             journal.abandon(error);
+        }
+    }
+
+    /// The present tenure, or that which was lost last.
+    fn last_tenure(&self) -> Option<Arc<Tenure>> {
+        match &self.services.keeper {
+            Keeper::Durable(durable) => durable.tenure(),
+            Keeper::Ephemeral { tenure, .. } => Some(tenure.clone()),
         }
     }
 
@@ -327,11 +463,13 @@ impl Core {
                 run.idle().await;
             }
         };
+        let tenure = self.services.tenure();
+        let journal = tenure.as_ref().and_then(|tenure| tenure.journal());
         // What halts has nothing to drain.
         let halted = async {
-            match &self.services.keeper {
-                Keeper::Durable { journal, .. } => journal.ended().await,
-                Keeper::Ephemeral { .. } => std::future::pending().await,
+            match journal {
+                Some(journal) => journal.ended().await,
+                None => std::future::pending().await,
             }
         };
         let done = async {
@@ -343,30 +481,40 @@ impl Core {
         };
         let (clock, grace) = (&*self.services.clock, self.services.limits.grace);
         let _ = within(clock, grace, done).await;
-        if let Keeper::Durable { journal, .. } = &self.services.keeper {
+        if let Some(journal) = journal {
             journal.close();
             let _ = within(clock, grace, journal.ended()).await;
         }
         self.kill();
         self.given_back.store(true, Ordering::SeqCst);
         let given_back = self.give_back().await;
-        match &self.services.keeper {
-            Keeper::Durable { journal, .. } if journal.halted().is_some() => Err(self.gone("shut down")),
-            _ => given_back,
-        }
+        if self.halted.get().is_some() { Err(self.gone("shut down")) } else { given_back }
     }
 
     /// Waits for the tasks, which were told to end, and lets go of the store.
     async fn give_back(&self) -> Result<()> {
-        if within(&*self.services.clock, STUBBORN, self.tasks.ended()).await.is_none() {
-            tracing::warn!(tasks = self.tasks.len(), "steps that block their thread outlive the engine");
+        let tenure = self.last_tenure();
+        if let Some(tenure) = &tenure {
+            self.cleared(tenure).await;
         }
-        match &self.services.keeper {
-            Keeper::Durable { store, lease, close_store, .. } => {
-                let released = store.release(lease).await;
-                if *close_store { store.close().await.and(released) } else { released }
-            }
-            Keeper::Ephemeral { .. } => Ok(()),
+        if within(&*self.services.clock, STUBBORN, self.tasks.ended()).await.is_none() {
+            tracing::warn!(tasks = self.tasks.len(), "tasks that block their thread outlive the engine");
+        }
+        self.beside.ended().await;
+        let Some(durable) = self.services.durable() else { return Ok(()) };
+        // One that was lost has ended, or ends by itself.
+        let tenure = tenure.as_ref().filter(|tenure| !tenure.is_over());
+        let released = match tenure.and_then(|tenure| tenure.lease()) {
+            Some(lease) => durable.store.release(lease).await,
+            None => Ok(()),
+        };
+        if durable.close_store { durable.store.close().await.and(released) } else { released }
+    }
+
+    /// Waits for the tasks of a tenure, which were told to end.
+    pub(super) async fn cleared(&self, tenure: &Tenure) {
+        if within(&*self.services.clock, STUBBORN, tenure.tasks.ended()).await.is_none() {
+            tracing::warn!(tasks = tenure.tasks.len(), "steps that block their thread outlive the lease");
         }
     }
 
@@ -378,15 +526,19 @@ impl Core {
 
 /// What is told of all runs is told in their order, so that a simulation goes the same way each time.
 fn in_order<T>(runs: HashMap<RunKey, T>) -> impl Iterator<Item = T> {
+    with_keys(runs).map(|(_, run)| run)
+}
+
+fn with_keys<T>(runs: HashMap<RunKey, T>) -> impl Iterator<Item = (RunKey, T)> {
     let mut runs: Vec<_> = runs.into_iter().collect();
     runs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    runs.into_iter().map(|(_, run)| run)
+    runs.into_iter()
 }
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.services.keeper {
-            Keeper::Durable { store, .. } => store.name(),
+            Keeper::Durable(durable) => durable.store.name(),
             Keeper::Ephemeral { .. } => "ephemeral".to_owned(),
         };
         write!(f, "Engine({store}, {} workflows)", self.definitions.len())

@@ -3,23 +3,19 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
 use fastn_store::{RunKey, RunStatus, Then};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
+use super::command::Command;
 use super::core::Core;
-use super::recovery;
+use super::recovery::{self, Found};
 use super::run::Told;
-use super::services::Keeper;
-use super::strand;
 use super::watch::{RunEvent, Watch};
+use super::{post, queues, strand};
 use crate::machine::status_of;
-
-/// How often to look for the end of a run that another engine has.
-const POLL: Duration = Duration::from_secs(1);
 
 /// A run whose output is an `O`. Dropping it does not stop the run.
 pub struct RunHandle<O> {
@@ -61,47 +57,49 @@ impl<O> RunHandle<O> {
         };
         let watch = self.watch();
         loop {
-            // A run in memory tells of its end, and so does one that left memory to wait; one that ended before this
-            // handle was made is only in the store.
+            // A run in memory tells of its end, and so does one that left memory to wait, or was lost with the lease; one
+            // that ended before this handle was made is only in the store.
             let tells = watch.times_begun() > 0 || self.core.find(&self.key).is_some();
             if let Some(end) = watch.peek() {
                 return end.clone().map_err(lost);
             }
-            let tells = tells
-                || match self.recorded().await? {
+            if !tells {
+                match self.recorded().await? {
                     Recorded::Over(outcome) => return Ok(outcome),
                     // It waits, or was lost to this engine: it comes back, or the reason is told.
                     Recorded::Here => match recovery::load(&self.core, &self.key).await? {
-                        Some(_) => true,
-                        None => continue,
+                        Found::Here(_) => {}
+                        Found::Over | Found::Elsewhere => continue,
                     },
-                    Recorded::Elsewhere => false,
-                };
+                    Recorded::Elsewhere => self.core.await_elsewhere(&self.key, &watch),
+                }
+            }
             // Whoever comes after everything was dropped is told by nobody.
             if self.core.is_killed() && watch.peek().is_none() {
                 return Err(Error::new(ErrorKind::Closed, "await run").with("run", self.key.run));
             }
-            tokio::select! {
-                biased;
-                end = watch.ended() => return end.map_err(lost),
-                () = self.core.services.clock.sleep(POLL), if !tells => {}
-            }
+            return watch.ended().await.map_err(lost);
         }
     }
 
     /// How a run that is not in memory stands.
     async fn recorded(&self) -> Result<Recorded> {
         let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
-        let Keeper::Durable { store, lease, .. } = &self.core.services.keeper else {
+        let Some(durable) = self.core.services.durable() else {
             self.core.check_open("await run")?;
             return Err(missing());
         };
-        let history = store.read(&self.key).await?.ok_or_else(missing)?;
-        Ok(match history.outcome() {
-            Some(outcome) => Recorded::Over(outcome.clone()),
-            None if history.run.holder == Some(lease.token) => Recorded::Here,
-            None => Recorded::Elsewhere,
-        })
+        let tenure = self.core.services.tenure();
+        let summary = durable.store.summaries(std::slice::from_ref(&self.key)).await?;
+        let summary = summary.into_iter().next().flatten().ok_or_else(missing)?;
+        if !summary.status.is_final() {
+            let ours = summary.holder.is_some() && summary.holder == tenure.and_then(|tenure| tenure.token());
+            return Ok(if ours { Recorded::Here } else { Recorded::Elsewhere });
+        }
+        let history = durable.store.read(&self.key).await?.ok_or_else(missing)?;
+        let unsaid =
+            || Error::new(ErrorKind::Corrupt, "await run").with("run", self.key.run).caused_by("no end is recorded");
+        history.outcome().cloned().map(Recorded::Over).ok_or_else(unsaid)
     }
 
     /// Where the run stands.
@@ -122,18 +120,20 @@ impl<O> RunHandle<O> {
                 _ => RunStatus::Running,
             }),
             None => {
-                let history = self.core.services.store()?.read(&self.key).await?;
+                let found = self.core.services.store()?.summaries(std::slice::from_ref(&self.key)).await?;
                 let gone = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
-                history.map(|history| history.run.status).ok_or_else(gone)
+                found.into_iter().next().flatten().map(|run| run.status).ok_or_else(gone)
             }
         }
     }
 
-    /// Cancels the run: what runs is stopped, what was done is undone. Comes back when the request is durable; whether it
-    /// found anything to cancel.
+    /// Cancels the run, wherever it is: what runs is stopped, what was done is undone. Comes back when the request is
+    /// durable; whether it found anything to cancel. A run that another executor has is told within moments, and one that
+    /// nobody has as soon as somebody does; then a run that has not ended yet counts as found, although it may end before.
     ///
     /// # Errors
-    /// If the run is not served by this engine, or the store fails.
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run; [`TooLarge`](ErrorKind::TooLarge) if the reason is larger
+    /// than a payload may be; or if the store fails.
     ///
     /// # Cancel safety
     /// Dropping the future does not take the request back.
@@ -192,17 +192,30 @@ impl<O> fmt::Debug for RunHandle<O> {
     }
 }
 
-/// Cancels a run of this engine.
+/// Cancels a run, here or by a message to whoever has it.
 pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
-    core.check_open("cancel run")?;
-    while let Some(run) = recovery::load(core, key).await? {
+    const OP: &str = "cancel run";
+    core.check_open(OP)?;
+    if reason.len() > core.services.limits.payload {
+        return Err(Error::new(ErrorKind::TooLarge, OP).with("reason", reason.len()));
+    }
+    loop {
+        let run = match recovery::load(core, key).await? {
+            Found::Here(run) => run,
+            Found::Over => return Ok(false),
+            Found::Elsewhere if queues::withdraw::cancel(core, key, reason).await? => return Ok(true),
+            Found::Elsewhere => return post::send(core, key, Command::Cancel { reason: reason.to_owned() }).await,
+        };
         match run.tell(&core.services, |machine| machine.cancel(reason))? {
-            Told::Turn(pending) => return strand::carry_out(core, &run, pending).await.map(|()| true),
+            Told::Turn(pending) => match strand::carry_out(core, &run, pending).await {
+                // It is for whoever has the run now.
+                Err(error) if strand::is_of_lease(&error) => run.tenure.left().await,
+                result => return result.map(|()| true),
+            },
             Told::Nothing => return Ok(false),
             Told::Left => {}
         }
     }
-    Ok(false)
 }
 
 /// What happens in a run from now on, as it happens.

@@ -4,7 +4,12 @@
 //! |---|---|
 //! | `builder` | what an engine is made of, and opening one |
 //! | `core` | the runs in memory and the tasks that work on them |
-//! | `services` | what runs need of their engine: the journal, time, chance |
+//! | `services` | what runs need of their engine: the store, time, chance |
+//! | `tenure` | the time under one lease, and what lives no longer than that |
+//! | `reign` | one lease after the other: won, kept, lost |
+//! | `bells`, `listen` | what rings when another process has done something |
+//! | `command`, `post` | what is told to runs that another engine has, and how it gets there |
+//! | `lookout` | the ends of runs that other engines have |
 //! | `alarms` | when to look at which run |
 //! | `run` | one run in memory: its machine, and how events become turns |
 //! | `pending` | what a turn leaves to be done once it is durable |
@@ -13,27 +18,42 @@
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `queues` | runs that wait for their turn |
+//! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
 
 mod alarms;
 mod attempt;
+mod bells;
 mod builder;
+mod command;
 mod core;
 mod handle;
+mod listen;
+mod lookout;
 mod owner;
 mod pending;
+mod post;
+mod queues;
 mod recovery;
+mod reign;
 mod run;
 mod runs;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod services;
 mod start;
 mod strand;
+mod tenure;
 mod timers;
 mod watch;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};
 pub use owner::Engine;
+pub use queues::{Queue, Queues, Singleton};
 pub use runs::{Inspection, Runs};
+#[cfg(feature = "schedules")]
+pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use start::Start;
 pub use watch::RunEvent;

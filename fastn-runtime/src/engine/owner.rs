@@ -6,7 +6,10 @@ use fastn_core::{Result, Workflow};
 use serde::Serialize;
 
 use super::core::Core;
+use super::queues::Queues;
 use super::runs::Runs;
+#[cfg(feature = "schedules")]
+use super::schedules::Schedules;
 use super::start::Start;
 
 /// Runs workflows in this process.
@@ -45,9 +48,20 @@ impl Engine {
         Runs::new(self.core.clone())
     }
 
+    /// The queues of this engine's store.
+    pub fn queues(&self) -> Queues {
+        Queues::new(self.core.clone())
+    }
+
+    /// The schedules of this engine's store.
+    #[cfg(feature = "schedules")]
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.core.clone())
+    }
+
     /// Stops: no new runs and no new attempts, those under way have the engine's grace to end, and what they gave is
     /// recorded. Then they are dropped, the lease is released, and a store that the engine opened itself is closed.
-    /// Unfinished runs go on when an engine is next opened. Later calls are
+    /// Unfinished runs go on at once in other engines on the store, or when one is next opened. Later calls are
     /// [`Closed`](fastn_core::ErrorKind::Closed).
     ///
     /// # Errors

@@ -3,114 +3,138 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Definition, Error, ErrorKind, Result};
+use fastn_core::{Definition, Error, ErrorKind, Failure, FailureKind, Result};
 use fastn_store::{ClaimAsk, History, RunKey, RunQuery, RunStatus, RunSummary};
 
-use super::core::{Core, Served};
+use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
-use super::run::Run;
-use super::services::Keeper;
-use super::strand;
+use super::run::{Run, Told};
+use super::strand::{self, is_of_lease};
+use super::tenure::Tenure;
 use super::watch::Watch;
-use crate::machine::Machine;
+use crate::clock::pause;
+use crate::machine::{Action, Machine};
 
 /// How many runs are claimed at a time.
 const PAGE: u32 = 512;
 
-/// How long after nothing was found to claim it is looked again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How long after nothing was left to claim it is looked again: with the length of its lease, that is how long
+/// the runs of an executor that died lie still.
+const AGAIN: Duration = Duration::from_millis(900);
+
+/// How much later than that at most, in milliseconds, so that executors do not look in step.
+const SPREAD: u64 = 200;
 
 /// How long after the store was unavailable it is asked again.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Takes over every unfinished run that this engine serves and nobody holds, and looks again from time to time: another
-/// engine may have died. Runs beside everything else; a run that cannot be read keeps no other from being taken over.
-pub(super) async fn run(core: Arc<Core>) {
-    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return };
+/// How long after the store failed in another way it is asked again.
+const LATER: Duration = Duration::from_secs(5);
+
+/// Takes over every unfinished run that this engine serves and nobody holds, and looks again when there may be more and from
+/// time to time: another engine may have died. Runs beside everything else; a run that cannot be read keeps no other from
+/// being taken over.
+pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
+    let (Some(durable), Some(token)) = (core.services.durable(), tenure.token()) else { return };
     let serves: Vec<_> = core.definitions.keys().cloned().collect();
-    let _recovered = core.recovered.raise_at_end();
+    let _recovered = tenure.recovered.raise_at_end();
     // Whether a claim failed: it may have taken effect all the same.
     let mut unsure = false;
     while !core.is_stopping() {
-        let ask = ClaimAsk { lease: lease.token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
+        let ask = ClaimAsk { lease: token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
-        let claimed = match store.claim(ask).await {
-            Ok(claimed) if claimed.is_empty() => {
-                drop(claiming);
-                core.recovered.raise();
-                if unsure {
-                    let loaded = load_all_own(&core).await;
-                    unsure = loaded.is_err();
-                    if let Err(error) = loaded {
-                        tracing::warn!(error = ?error, "runs of this engine could not be looked for; trying again");
-                    }
-                }
-                core.services.clock.sleep(AGAIN).await;
-                continue;
-            }
+        let claimed = match durable.store.claim(ask).await {
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
                 drop(claiming);
                 unsure = true;
                 tracing::warn!(error = ?error, "runs could not be claimed; trying again");
-                core.services.clock.sleep(SOON).await;
+                pause(&*core.services.clock, SOON).await;
                 continue;
             }
-            // Without its lease the engine is none.
-            Err(error) if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Closed) => {
-                return core.halt(&Arc::new(error));
-            }
+            Err(error) if is_of_lease(&error) => return core.lose(&tenure, &Arc::new(error)),
+            Err(error) if error.kind() == ErrorKind::Closed => return core.halt(&Arc::new(error)),
             Err(error) => {
                 drop(claiming);
                 unsure = true;
                 tracing::error!(error = ?error, "runs could not be claimed; trying again later");
-                core.services.clock.sleep(AGAIN).await;
+                pause(&*core.services.clock, LATER).await;
                 continue;
             }
         };
-        tracing::info!(runs = claimed.len(), "unfinished runs are taken over");
+        let count = claimed.len();
+        if count > 0 {
+            tracing::info!(runs = count, "unfinished runs are taken over");
+        }
         for run in claimed {
             let key = run.history.run.key.clone();
-            if let Err(error) = take_over(&core, run.history) {
+            if let Err(error) = take_over(&core, &tenure, run.history) {
                 tracing::error!(run = %key.run, error = ?error, "a run could not be taken over");
                 core.refuse(&key, error);
             }
         }
         drop(claiming);
-        tokio::task::yield_now().await;
+        if count > 0 {
+            // Some may have waited for somebody to hold the run.
+            core.bells.messages.notify_one();
+        }
+        if u32::try_from(count) == Ok(PAGE) {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tenure.recovered.raise();
+        if unsure {
+            let loaded = load_all_own(&core, token).await;
+            unsure = loaded.is_err();
+            if let Err(error) = loaded {
+                tracing::warn!(error = ?error, "runs of this engine could not be looked for; trying again");
+            }
+        }
+        let jitter = Duration::from_millis(core.services.chance.next() % SPREAD);
+        tokio::select! {
+            biased;
+            () = core.bells.runs.notified() => {}
+            () = pause(&*core.services.clock, AGAIN + jitter) => {}
+        }
     }
 }
 
-/// Brings a run of this engine back into memory. `None` if it is over.
+/// A run that was looked for.
+pub(super) enum Found {
+    /// It is in memory.
+    Here(Arc<Run>),
+    /// It has ended.
+    Over,
+    /// Another engine holds it, or nobody does, and then this one does not claim it or has not yet.
+    Elsewhere,
+}
+
+/// Finds a run; brings it into memory if it is this engine's.
 ///
 /// # Errors
-/// `Unsupported` if this engine does not hold it.
-pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Option<Arc<Run>>> {
-    let mut found = find(core, key).await?;
-    if matches!(found, Found::Unclaimed) && !core.recovered.is_raised() {
-        // The engine was just opened, and the run may be about to be taken over.
-        core.recovered.raised().await;
-        found = find(core, key).await?;
+/// `NotFound` if there is none of that id.
+pub(super) async fn load(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
+    let found = find(core, key, false).await?;
+    if let (Found::Elsewhere, Some(tenure)) = (&found, core.services.tenure())
+        && !tenure.recovered.is_raised()
+    {
+        // The lease is new, and the run may be about to be taken over.
+        tenure.recovered.raised().await;
+        return find(core, key, false).await;
     }
-    let elsewhere = |why| Err(Error::new(ErrorKind::Unsupported, "load run").with("run", key.run).caused_by(why));
-    match found {
-        Found::Here(run) => Ok(Some(run)),
-        Found::Over => Ok(None),
-        Found::Unclaimed => elsewhere("this engine does not hold it".to_owned()),
-        Found::NotServed(why) => elsewhere(why),
-    }
+    Ok(found)
 }
 
 /// Brings a run into memory if it is this engine's. While the store is unavailable this is tried again beside, whatever
 /// becomes of the caller: nobody else would.
 pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
-    let found = find(core, key).await.map(drop);
+    let found = find(core, key, true).await.map(drop);
     if found.as_ref().is_err_and(Error::is_transient) {
         let (owner, key) = (core.clone(), key.clone());
         core.spawn(Box::pin(async move {
             while !owner.is_stopping() {
-                owner.services.clock.sleep(SOON).await;
-                match find(&owner, &key).await {
+                pause(&*owner.services.clock, SOON).await;
+                match find(&owner, &key, true).await {
                     Err(error) if error.is_transient() => {}
                     Err(error) => return tracing::error!(run = %key.run, error = ?error, "a run could not be loaded"),
                     Ok(_) => return,
@@ -123,13 +147,13 @@ pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
 
 /// Brings every run that this engine holds into memory: some may have been claimed by a call whose answer was lost, and
 /// no claim gives them again.
-async fn load_all_own(core: &Arc<Core>) -> Result<()> {
-    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(()) };
+pub(super) async fn load_all_own(core: &Arc<Core>, token: u64) -> Result<()> {
+    let store = core.services.store()?;
     let status = RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect();
     let mut query = RunQuery { status, limit: PAGE, ..RunQuery::default() };
     loop {
         let page = store.list(query.clone()).await?;
-        for run in page.runs.iter().filter(|run| run.holder == Some(lease.token)) {
+        for run in page.runs.iter().filter(|run| run.holder == Some(token)) {
             match load_own(core, &run.key).await {
                 Err(error) if !error.is_transient() => {
                     tracing::error!(run = %run.key.run, error = ?error, "a run of this engine could not be loaded");
@@ -145,21 +169,15 @@ async fn load_all_own(core: &Arc<Core>) -> Result<()> {
     }
 }
 
-enum Found {
-    Here(Arc<Run>),
-    Over,
-    Unclaimed,
-    NotServed(String),
-}
-
-async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
+/// Finds a run; `ours` says whether it is likely to be this engine's.
+async fn find(core: &Arc<Core>, key: &RunKey, ours: bool) -> Result<Found> {
     loop {
         if let Some(run) = core.find(key) {
             return Ok(Found::Here(run));
         }
         // Kept while the run is read, so that it is noticed if it comes into memory meanwhile.
         let watch = core.watch(key);
-        let found = read(core, key, &watch).await;
+        let found = read(core, key, &watch, ours).await;
         drop(watch);
         match found {
             Ok(Some(Found::Here(run))) => return Ok(Found::Here(run)),
@@ -178,56 +196,96 @@ async fn find(core: &Arc<Core>, key: &RunKey) -> Result<Found> {
 }
 
 /// Reads a run and brings it into memory; `None` if what was read is out of date.
-async fn read(core: &Arc<Core>, key: &RunKey, watch: &Watch) -> Result<Option<Found>> {
-    let Keeper::Durable { store, lease, .. } = &core.services.keeper else { return Ok(Some(Found::Over)) };
+async fn read(core: &Arc<Core>, key: &RunKey, watch: &Watch, ours: bool) -> Result<Option<Found>> {
+    let Some(durable) = core.services.durable() else { return Ok(Some(Found::Over)) };
     // In this order, so that who waits for the loading of a run does not wait for claims.
     let _claiming = core.claiming.read().await;
     let _loading = core.loading(key).await;
+    let tenure = core.services.tenure();
     let seen = watch.times_begun();
     if let Some(run) = core.find(key) {
         return Ok(Some(Found::Here(run)));
     }
-    let history = store.read(key).await?;
-    let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))?;
-    let run = &history.run;
+    let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", key.run);
+    let token = tenure.as_ref().and_then(|tenure| tenure.token());
+    let is_elsewhere = |run: &RunSummary| run.holder.is_none() || run.holder != token;
+    // Others' runs may be long, and are not read for nothing.
+    if !ours || tenure.is_none() {
+        let summary = durable.store.summaries(std::slice::from_ref(key)).await?.pop().flatten().ok_or_else(missing)?;
+        if summary.status.is_final() {
+            return Ok(Some(Found::Over));
+        }
+        if is_elsewhere(&summary) {
+            return Ok(Some(Found::Elsewhere));
+        }
+    }
+    let Some(tenure) = &tenure else { return Ok(Some(Found::Elsewhere)) };
+    let history = durable.store.read(key).await?.ok_or_else(missing)?;
     if history.outcome().is_some() {
         return Ok(Some(Found::Over));
     }
-    if !core.definitions.contains_key(&run.definition) {
-        let (workflow, version) = (&run.definition.workflow, run.definition.version);
-        return Ok(Some(Found::NotServed(format!("this engine does not serve {workflow} {version}"))));
-    }
-    if run.holder != Some(lease.token) {
-        return Ok(Some(Found::Unclaimed));
+    if is_elsewhere(&history.run) {
+        return Ok(Some(Found::Elsewhere));
     }
     let replayed = replay(core, history)?;
-    let admitted = core.admit_since(key, watch, seen, |watch| replayed.begin(core, watch))?;
+    let admitted = core.admit_since(tenure, key, watch, seen, |watch| replayed.begin(core, tenure, watch))?;
     Ok(admitted.map(|admitted| Found::Here(carry_on(core, admitted))))
 }
 
 /// Wakes a run that left memory to wait.
 pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
-    if let Err(error) = load(core, key).await {
-        tracing::error!(run = %key.run, error = ?error, "a run that waited could not be loaded");
-        if error.is_transient() {
-            // Its time has come, so it must not be forgotten.
-            core.services.alarms.set(core.services.clock.now().plus(Duration::from_secs(1)), key.clone());
-        } else {
-            core.refuse(key, error);
+    match find(core, key, true).await {
+        // With its lease this engine has lost the run, or will claim it again.
+        Ok(_) => {}
+        Err(error) => {
+            tracing::error!(run = %key.run, error = ?error, "a run that waited could not be loaded");
+            if error.is_transient() {
+                // Its time has come, so it must not be forgotten.
+                core.services.alarms.set(core.services.clock.now().plus(Duration::from_secs(1)), key.clone());
+            } else {
+                core.refuse(key, error);
+            }
         }
     }
 }
 
 /// Brings a run that was just claimed into memory.
-fn take_over(core: &Arc<Core>, history: History) -> Result<()> {
+pub(super) fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, history: History) -> Result<()> {
     let key = history.run.key.clone();
     let replayed = replay(core, history)?;
-    let admitted = core.admit(&key, |watch| replayed.begin(core, watch))?;
-    carry_on(core, admitted);
+    if let Some(admitted) = core.admit(tenure, &key, |watch| replayed.begin(core, tenure, watch))? {
+        carry_on(core, admitted);
+    }
     Ok(())
 }
 
-fn carry_on(core: &Arc<Core>, (run, pending): (Arc<Run>, Option<Pending>)) -> Arc<Run> {
+/// Brings a run of which nothing has begun into memory, and cancels it: what it would begin with fails without being begun.
+/// Gives what is to be done when that is durable; `None` if the lease was lost, or the run is there already.
+pub(super) fn take_over_cancelled(
+    core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
+    history: History,
+    reason: &str,
+) -> Result<Option<(Arc<Run>, Pending)>> {
+    let key = history.run.key.clone();
+    let replayed = replay(core, history)?;
+    let admitted = core.admit(tenure, &key, |watch| replayed.begin(core, tenure, watch))?;
+    let Some((run, Some(begun))) = admitted else { return Ok(None) };
+    let Told::Turn(mut last) = run.tell(&core.services, |machine| machine.cancel(reason))? else {
+        strand::carry_on(core, &run, begun);
+        return Ok(None);
+    };
+    for action in begun.into_parts().0 {
+        if let Action::Run(task) = action {
+            let failure = Failure::new(FailureKind::CANCELLED, "cancelled before it began").permanent();
+            let next = run.answer(&core.services, &task, Err(failure))?;
+            strand::carry_on(core, &run, std::mem::replace(&mut last, next));
+        }
+    }
+    Ok(Some((run, last)))
+}
+
+fn carry_on(core: &Arc<Core>, (run, pending): Admitted) -> Arc<Run> {
     if let Some(pending) = pending {
         strand::carry_on(core, &run, pending);
     }
@@ -253,9 +311,10 @@ fn replay(core: &Core, history: History) -> Result<Replayed> {
 }
 
 impl Replayed {
-    fn begin(self, core: &Core, watch: Arc<Watch>) -> Result<(Arc<Run>, Pending)> {
+    fn begin(self, core: &Core, tenure: &Arc<Tenure>, watch: Arc<Watch>) -> Result<(Arc<Run>, Pending)> {
         let RunSummary { key, no, created_at, .. } = self.summary;
-        let run = Arc::new(Run::new(key, no, self.definition, created_at, watch, (self.machine, self.next)));
+        let under = (tenure.clone(), watch);
+        let run = Arc::new(Run::new(key, no, self.definition, created_at, under, (self.machine, self.next)));
         let pending = run.resume(&core.services)?;
         Ok((run, pending))
     }

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tracing::Span;
 
 use super::pending::Pending;
-use super::services::{Keeper, Services};
+use super::services::Services;
+use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::flag::Flag;
 use crate::journal::Ticket;
@@ -21,6 +22,8 @@ pub(super) struct Run {
     pub(super) key: RunKey,
     pub(super) no: RunNo,
     pub(super) definition: Definition,
+    /// Under which it is in memory.
+    pub(super) tenure: Arc<Tenure>,
     pub(super) watch: Arc<Watch>,
     /// Work under way is to stop.
     pub(super) abort: Flag,
@@ -66,7 +69,7 @@ impl Run {
         no: RunNo,
         definition: Definition,
         created_at: Timestamp,
-        watch: Arc<Watch>,
+        (tenure, watch): (Arc<Tenure>, Arc<Watch>),
         (machine, next): (Machine, u64),
     ) -> Self {
         let plan = definition.plan();
@@ -82,6 +85,7 @@ impl Run {
         Self {
             key,
             no,
+            tenure,
             watch,
             abort: Flag::default(),
             span,
@@ -185,8 +189,8 @@ impl Run {
     fn record(&self, services: &Services, state: &mut State, turn: Turn) -> Result<Pending> {
         let then = state.machine.then();
         let count = u32::try_from(turn.records.len()).unwrap_or(u32::MAX);
-        let ticket = match &services.keeper {
-            Keeper::Durable { journal, .. } if count > 0 => {
+        let ticket = match self.tenure.journal() {
+            Some(journal) if count > 0 => {
                 let written = StoreTurn { run: self.no, first: state.next, count, records: Bytes::new(), then };
                 let ticket = journal.turn(written, &turn.records)?;
                 state.next += u64::from(count);
@@ -256,6 +260,11 @@ impl Run {
         leaves
     }
 
+    /// When this is durable, all that the run was told until now is.
+    pub(super) fn last(&self) -> Option<Ticket> {
+        self.state().last.clone()
+    }
+
     /// How the run ended, if that is durable.
     pub(super) fn recorded_end(&self) -> Option<Outcome> {
         let state = self.state();
@@ -321,54 +330,72 @@ mod tests {
 
     use super::super::alarms::Alarms;
     use super::super::core::Core;
-    use super::super::services::Limits;
+    use super::super::services::{Keeper, Limits};
     use super::*;
     use crate::chance::Chance;
     use crate::clock::SystemClock;
     use crate::journal::Journal;
-    use crate::tasks::TokioSpawner;
+    use crate::tasks::{Spawner, TokioSpawner};
 
-    fn services(keeper: Keeper) -> Services {
+    fn spawner() -> Arc<dyn Spawner> {
+        Arc::new(TokioSpawner(tokio::runtime::Handle::current()))
+    }
+
+    /// Those of an ephemeral engine.
+    fn services(tenure: &Arc<Tenure>) -> Services {
         let limits = Limits { payload: 1_000, grace: Duration::ZERO, park_after: Duration::ZERO, suspends: false };
         let (clock, chance) = (Arc::new(SystemClock), Chance::seeded(1));
+        let keeper = Keeper::Ephemeral { next: AtomicU64::new(1), tenure: tenure.clone() };
         Services { keeper, clock, chance, alarms: Alarms::default(), limits }
     }
 
     /// A run that begins with a long sleep.
-    fn asleep(services: &Services) -> Run {
+    fn asleep(services: &Services, tenure: &Arc<Tenure>) -> Run {
         let plan = sketch::draft("rest(input) sleep 1000\n -> rest").check().expect("a faultless draft");
         let (definition, now) = (Definition::new(plan, Vec::new()), services.clock.now());
         let (machine, turn) =
             Machine::start(definition.plan().clone(), Payload::null(), now).expect("a plan can be started");
         let key = RunKey { tenant: TenantId::default(), run: RunId::named("one") };
-        let run = Run::new(key, RunNo(1), definition, now, Arc::default(), (machine, 0));
+        let run = Run::new(key, RunNo(1), definition, now, (tenure.clone(), Arc::default()), (machine, 0));
         run.begin(services, turn).expect("it begins");
         run
     }
 
     #[tokio::test]
     async fn a_run_that_came_and_went_is_not_begun_from_what_was_read_before() {
-        let spawner = Arc::new(TokioSpawner(tokio::runtime::Handle::current()));
-        let services = services(Keeper::Ephemeral { next: AtomicU64::new(1) });
-        let core = Core::new(services, Registry::default(), foldhash::HashMap::default(), spawner);
-        let run = Arc::new(asleep(&core.services));
+        let tenure = Arc::new(Tenure::endless(spawner()));
+        let core = Core::new(services(&tenure), Registry::default(), foldhash::HashMap::default(), spawner());
+        let run = Arc::new(asleep(&core.services, &tenure));
         let begin = |_| Ok((run.clone(), run.resume(&core.services)?));
 
         let watch = core.watch(&run.key);
         let seen = watch.times_begun();
-        assert!(matches!(core.admit(&run.key, begin), Ok((_, Some(_)))), "one brings it into memory");
-        let found = core.admit_since(&run.key, &watch, seen, begin);
+        let admitted = core.admit(&tenure, &run.key, begin);
+        assert!(matches!(admitted, Ok(Some((_, Some(_))))), "one brings it into memory");
+        let found = core.admit_since(&tenure, &run.key, &watch, seen, begin);
         assert!(matches!(found, Ok(Some((_, None)))), "another, who read it before, finds it there");
         core.dismiss(&run, Ok(Outcome::Succeeded(Payload::null())));
-        let late = core.admit_since(&run.key, &watch, seen, begin);
+        let late = core.admit_since(&tenure, &run.key, &watch, seen, begin);
         assert!(matches!(late, Ok(None)), "a third, who is late, is sent to read it again");
         assert!(core.find(&run.key).is_none());
     }
 
-    #[test]
-    fn nobody_goes_on_with_a_run_that_has_left() {
-        let services = services(Keeper::Ephemeral { next: AtomicU64::new(1) });
-        let run = asleep(&services);
+    #[tokio::test]
+    async fn nothing_comes_into_memory_under_a_lease_that_was_lost() {
+        let tenure = Arc::new(Tenure::endless(spawner()));
+        let core = Core::new(services(&tenure), Registry::default(), foldhash::HashMap::default(), spawner());
+        let run = Arc::new(asleep(&core.services, &tenure));
+        tenure.end();
+        let admitted = core.admit(&tenure, &run.key, |_| Ok((run.clone(), run.resume(&core.services)?)));
+        assert!(matches!(admitted, Ok(None)));
+        assert!(core.find(&run.key).is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_goes_on_with_a_run_that_has_left() {
+        let tenure = Arc::new(Tenure::endless(spawner()));
+        let services = services(&tenure);
+        let run = asleep(&services, &tenure);
         assert!(run.leave(), "it waits");
         let cancel = run.tell(&services, |machine| machine.cancel("no"));
         assert!(matches!(cancel, Ok(Told::Left)), "whoever has it still is sent to load it again");
@@ -383,8 +410,8 @@ mod tests {
         let ask = LeaseAsk { executor, now: Timestamp::EPOCH, ttl: Duration::MAX };
         let lease = store.acquire(ask).await.expect("memory gives leases");
         // Nobody commits what it takes.
-        let journal = Journal::new(store.clone(), lease.clone(), Arc::new(SystemClock), Duration::ZERO);
-        let services = services(Keeper::Durable { store, lease, journal: Arc::new(journal), close_store: false });
-        assert!(!asleep(&services).leave());
+        let journal = Journal::new(store, lease.clone(), Arc::new(SystemClock), Duration::ZERO);
+        let tenure = Arc::new(Tenure::under(lease, journal, spawner(), Duration::MAX));
+        assert!(!asleep(&services(&tenure), &tenure).leave());
     }
 }

@@ -1,16 +1,16 @@
 //! What runs need of their engine.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fastn_core::{Error, ErrorKind, Result};
-use fastn_store::{Lease, Store};
+use fastn_core::{Error, ErrorKind, ExecutorId, Result};
+use fastn_store::Store;
 
 use super::alarms::Alarms;
+use super::tenure::Tenure;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::journal::Journal;
 
 pub(super) struct Services {
     pub(super) keeper: Keeper,
@@ -22,10 +22,24 @@ pub(super) struct Services {
 
 /// Where runs are kept.
 pub(super) enum Keeper {
-    /// In a store, through the journal.
-    Durable { store: Arc<dyn Store>, lease: Lease, journal: Arc<Journal>, close_store: bool },
+    /// In a store.
+    Durable(Box<Durable>),
     /// Nowhere: a run lives as long as its process. Numbers are given here.
-    Ephemeral { next: AtomicU64 },
+    Ephemeral { next: AtomicU64, tenure: Arc<Tenure> },
+}
+
+/// A store, and how an engine uses it.
+pub(super) struct Durable {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) close_store: bool,
+    /// Who asks for leases.
+    pub(super) executor: ExecutorId,
+    /// How long a lease lasts unless it is renewed.
+    pub(super) lease: Duration,
+    /// How long a call is made again while the store is unavailable.
+    pub(super) patience: Duration,
+    /// The last one; none before the first.
+    pub(super) tenure: Mutex<Option<Arc<Tenure>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +55,36 @@ pub(super) struct Limits {
 }
 
 impl Services {
+    /// The store and how it is used, if there is one.
+    pub(super) fn durable(&self) -> Option<&Durable> {
+        match &self.keeper {
+            Keeper::Durable(durable) => Some(durable),
+            Keeper::Ephemeral { .. } => None,
+        }
+    }
+
     /// The store, if there is one.
     pub(super) fn store(&self) -> Result<&Arc<dyn Store>> {
+        let none = || Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none");
+        self.durable().map(|durable| &durable.store).ok_or_else(none)
+    }
+
+    /// The present tenure, if there is one.
+    pub(super) fn tenure(&self) -> Option<Arc<Tenure>> {
         match &self.keeper {
-            Keeper::Durable { store, .. } => Ok(store),
-            Keeper::Ephemeral { .. } => {
-                Err(Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none"))
-            }
+            Keeper::Durable(durable) => durable.tenure().filter(|tenure| !tenure.is_over()),
+            Keeper::Ephemeral { tenure, .. } => Some(tenure.clone()),
         }
+    }
+}
+
+impl Durable {
+    /// The last tenure, over or not.
+    pub(super) fn tenure(&self) -> Option<Arc<Tenure>> {
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_tenure(&self, tenure: Option<Arc<Tenure>>) {
+        *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = tenure;
     }
 }

@@ -4,22 +4,29 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
-use fastn_store::{DefinitionKey, Existing, NewRun, RunKey, RunNo, Written};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, Result, RunId, TenantId};
+use fastn_store::{Batch, DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
+use super::queues::place::{Only, Place};
+use super::queues::{self, Singleton};
 use super::recovery;
 use super::run::Run;
 use super::services::Keeper;
 use super::strand;
+use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::journal::Ticket;
 use crate::machine::Machine;
+use crate::patience::patiently;
+
+const OP: &str = "start run";
 
 /// A run that is about to start: await it.
 #[must_use = "a run starts when this is awaited"]
@@ -29,14 +36,20 @@ pub struct Start<O> {
     input: Result<Payload>,
     tenant: TenantId,
     run: Option<RunId>,
+    place: Place,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> Start<O> {
     pub(super) fn new<I: Serialize>(core: Arc<Core>, definition: &Definition, input: &I) -> Self {
-        let input = Payload::encode(input);
+        Self::given(core, definition, Payload::encode(input))
+    }
+
+    /// A run with an input that was encoded, if it could be.
+    pub(super) fn given(core: Arc<Core>, definition: &Definition, input: Result<Payload>) -> Self {
         let definition = definition.clone();
-        Self { core, definition, input, tenant: TenantId::default(), run: None, output: PhantomData }
+        let (tenant, place) = (TenantId::default(), Place::default());
+        Self { core, definition, input, tenant, run: None, place, output: PhantomData }
     }
 
     /// The run gets this id. Starting with an id that exists attaches to that run if it has the same workflow and
@@ -57,6 +70,61 @@ impl<O> Start<O> {
         self
     }
 
+    /// The run waits in this queue until it is its turn.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.place.queue = Some(name.into());
+        self
+    }
+
+    /// Of the runs that wait in its queue those with larger numbers go first; 0 unless said otherwise. None waits for ever:
+    /// see [`Queue::ageing`](super::Queue::ageing).
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.place.priority = priority;
+        self.says()
+    }
+
+    /// Whose the run is, for the limits of its queue that count by key; otherwise the queue's own [key](super::Queue::key).
+    pub fn queue_key(mut self, key: &str) -> Self {
+        self.place.key = Some(QueueKey::of(key));
+        self.says()
+    }
+
+    /// The run waits in its queue for this span at least.
+    pub fn delay(mut self, span: Duration) -> Self {
+        self.place.delay = span;
+        self.says()
+    }
+
+    /// What the run takes of its queue's rates; 1 unless said otherwise.
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.place.cost = Some(cost);
+        self.says()
+    }
+
+    /// If a run of this tenant and queue with this id waits or runs, that one is attached to, and none is started.
+    pub fn deduplicate(mut self, id: impl Into<String>) -> Self {
+        self.place.only.push(Only::Deduplicate(id.into()));
+        self.says()
+    }
+
+    /// The run waits until no other of this tenant and queue was started with this id for a span, but at most so long. Of
+    /// those that were there is one run then, with the input of the last. A run of another workflow or version is another.
+    pub fn debounce(mut self, id: impl Into<String>, span: Duration, most: Duration) -> Self {
+        self.place.only.push(Only::Debounce { id: id.into(), span, most });
+        self.says()
+    }
+
+    /// Of this run's key there is one at a time in this queue and tenant, and this becomes of it if there is another.
+    pub fn singleton(mut self, singleton: Singleton) -> Self {
+        self.place.only.push(Only::Singleton(singleton));
+        self.says()
+    }
+
+    fn says(mut self) -> Self {
+        self.place.said = true;
+        self
+    }
+
     /// Starts the run like awaiting does, and listens from its very beginning: what happens in it, and the run.
     ///
     /// # Errors
@@ -72,12 +140,14 @@ impl<O> Start<O> {
         let key = RunKey { tenant: start.tenant.clone(), run };
         let watch = start.core.watch(&key);
         let events = RunEvents::new(RunHandle::new(start.core.clone(), key, watch));
-        Ok((start.start().await?, events))
+        let handle = start.start().await?;
+        // Another one may have been attached to.
+        let events = if handle.id() == run { events } else { handle.events() };
+        Ok((handle, events))
     }
 
     /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
     async fn start(self) -> Result<RunHandle<O>> {
-        const OP: &str = "start run";
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
@@ -93,6 +163,7 @@ impl<O> Start<O> {
                 .with("input", input.len())
                 .with("most", core.services.limits.payload));
         }
+        let queue = self.place.check()?;
         let now = core.services.clock.now();
         let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
@@ -100,37 +171,102 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&key);
         let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
-        let new = Arc::new(NewRun { key, definition, plan, input, created_at: now });
-        let creation = create(&core, &new);
-        let (reply, answer) = oneshot::channel();
-        let owner = core.clone();
-        // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
-        core.spawn(Box::pin(async move {
-            let launched = launch(&owner, served, &new, creation, &watch).await;
-            // Held until here, so that whoever waits for the run in the meantime waits for the same.
+        let new = NewRun { key, definition, plan, input, created_at: now };
+        if let Some(queue) = queue {
             drop(watch);
-            let (result, begun) = match launched {
-                Ok(begun) => (Ok(()), begun),
-                Err(error) => (Err(error), None),
+            let run = queues::enqueue(&core, &queue, new, &self.place).await?;
+            if run.run == handle.id() {
+                return Ok(handle);
+            }
+            let watch = core.watch(&run);
+            return Ok(RunHandle::new(core.clone(), run, watch));
+        }
+        let new = Arc::new(new);
+        loop {
+            let done = match core.services.tenure() {
+                Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
+                None => start_anywhere(&core, &new).await.map(Some),
             };
-            if begun.is_none() {
-                owner.unwatch(&new.key);
+            match done {
+                Ok(Some(())) => return Ok(handle),
+                // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
+                Ok(None) => core.check_open(OP)?,
+                Err(error) => return Err(error),
             }
-            drop(new);
-            // Who no longer waits need not know.
-            let _ = reply.send(result);
-            if let Some((run, pending)) = begun {
-                strand::go(&owner, &run, pending).await;
-            }
-        }));
-        answer.await.unwrap_or_else(|_| Err(core.gone(OP)))?;
-        Ok(handle)
+        }
+    }
+}
+
+/// Creates a run in the hands of this engine and begins it. `None` if the lease was lost meanwhile.
+async fn start_here(
+    core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
+    served: &Definition,
+    new: &Arc<NewRun>,
+    watch: Arc<Watch>,
+) -> Result<Option<()>> {
+    let creation = create(core, tenure, new);
+    let (reply, answer) = oneshot::channel();
+    let (owner, under, served, new) = (core.clone(), tenure.clone(), served.clone(), new.clone());
+    // In a task of its own: once the run is created it must be begun, whether or not the caller still waits.
+    tenure.tasks.spawn(Box::pin(async move {
+        let launched = launch(&owner, &under, served, &new, creation, &watch).await;
+        // Held until here, so that whoever waits for the run in the meantime waits for the same.
+        drop(watch);
+        let (result, begun) = match launched {
+            Ok(begun) => (Ok(()), begun),
+            Err(error) => (Err(error), None),
+        };
+        if begun.is_none() {
+            owner.unwatch(&new.key);
+        }
+        drop((new, under));
+        // Who no longer waits need not know.
+        let _ = reply.send(result);
+        if let Some((run, pending)) = begun {
+            strand::go(&owner, &run, pending).await;
+        }
+    }));
+    match answer.await {
+        Ok(Ok(())) => Ok(Some(())),
+        Ok(Err(error)) if strand::is_of_lease(&error) => {
+            tenure.left().await;
+            Ok(None)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) if tenure.is_over() && !core.is_killed() => Ok(None),
+        Err(_) => Err(core.gone(OP)),
+    }
+}
+
+/// Creates a run in nobody's hands, for whoever has the lease.
+async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>) -> Result<()> {
+    let (reply, answer) = oneshot::channel();
+    let (owner, new) = (core.clone(), new.clone());
+    // In a task of its own: dropping the call does not take the start back.
+    core.spawn(Box::pin(async move {
+        // Who no longer waits need not know.
+        let _ = reply.send(create_unheld(&owner, &new).await);
+    }));
+    answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
+}
+
+async fn create_unheld(core: &Core, new: &Arc<NewRun>) -> Result<()> {
+    let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
+    let clock = &*core.services.clock;
+    let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Create(new.clone())] };
+    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    match written.into_iter().next() {
+        Some(Written::Created(_)) => Ok(()),
+        Some(Written::Exists(existing)) => check_existing(new, &existing),
+        _ => Err(mistaken()),
     }
 }
 
 /// Begins a run when its creation is durable. `None` if there is one of its id already, and that one is attached to.
 async fn launch(
     core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
     served: Definition,
     new: &NewRun,
     creation: Creation,
@@ -139,16 +275,16 @@ async fn launch(
     let no = match creation.durable().await? {
         Created::New(no) => no,
         Created::Old(existing) => {
-            let same_workflow = existing.definition.workflow == new.definition.workflow;
-            check_same(new, same_workflow, existing.input.is_same_value(&new.input))?;
+            check_existing(new, &existing)?;
             // An answer may have been lost: then the run is this engine's, and nobody else will begin it.
             recovery::load_own(core, &new.key).await?;
             return Ok(None);
         }
     };
     let (machine, turn) = Machine::start(served.plan().clone(), new.input.clone(), new.created_at)?;
-    let begun = core.admit_since(&new.key, watch, 0, |watch| {
-        let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, watch, (machine, 0)));
+    let begun = core.admit_since(tenure, &new.key, watch, 0, |watch| {
+        let under = (tenure.clone(), watch);
+        let run = Arc::new(Run::new(new.key.clone(), no, served, new.created_at, under, (machine, 0)));
         let pending = run.begin(&core.services, turn)?;
         Ok((run, pending))
     })?;
@@ -163,6 +299,12 @@ async fn launch(
     })
 }
 
+/// Whether a run that is there is attached to.
+pub(super) fn check_existing(new: &NewRun, existing: &Existing) -> Result<()> {
+    let same_workflow = existing.definition.workflow == new.definition.workflow;
+    check_same(new, same_workflow, existing.input.is_same_value(&new.input))
+}
+
 /// A run is attached to if it is what would have been started.
 fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
     let what = match (workflow, input) {
@@ -170,7 +312,7 @@ fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
         (false, true) => "another workflow",
         (_, false) => "another input",
     };
-    Err(Error::new(ErrorKind::Conflict, "start run")
+    Err(Error::new(ErrorKind::Conflict, OP)
         .with("run", new.key.run)
         .caused_by(format!("a run of this id was started with {what}")))
 }
@@ -196,11 +338,16 @@ enum Creation {
     Numbered(RunNo),
 }
 
-fn create(core: &Core, new: &Arc<NewRun>) -> Creation {
-    match &core.services.keeper {
-        Keeper::Durable { journal, .. } => Creation::Written(journal.create(new.clone())),
-        Keeper::Ephemeral { next } => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
+fn create(core: &Core, tenure: &Tenure, new: &Arc<NewRun>) -> Creation {
+    match (&core.services.keeper, tenure.journal()) {
+        (Keeper::Ephemeral { next, .. }, _) => Creation::Numbered(RunNo(next.fetch_add(1, Ordering::Relaxed))),
+        (_, Some(journal)) => Creation::Written(journal.create(new.clone())),
+        (_, None) => Creation::Written(Ticket::failed(Arc::new(Error::new(ErrorKind::Internal, OP)))),
     }
+}
+
+fn mistaken() -> Error {
+    Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a creation")
 }
 
 impl Creation {
@@ -210,7 +357,7 @@ impl Creation {
             Self::Written(ticket) => match ticket.durable().await? {
                 Written::Created(no) => Ok(Created::New(no)),
                 Written::Exists(existing) => Ok(Created::Old(existing)),
-                _ => Err(Error::new(ErrorKind::Internal, "start run").caused_by("the store mistook a creation")),
+                _ => Err(mistaken()),
             },
         }
     }

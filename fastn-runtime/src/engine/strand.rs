@@ -23,7 +23,8 @@ const AHEAD: usize = 16;
 /// Starts a strand with this attempt.
 fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
     let (owner, run) = (core.clone(), run.clone());
-    core.spawn(Box::pin(async move { strand(&owner, &run, task).await }));
+    let tasks = run.tenure.tasks.clone();
+    tasks.spawn(Box::pin(async move { strand(&owner, &run, task).await }));
 }
 
 /// Makes this attempt and those that follow from it one after the other.
@@ -38,6 +39,9 @@ pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
             // Not begun, not recorded: whoever opens the store next makes it.
             return run.forgo();
         }
+        if !run.tenure.is_sure(&*core.services.clock) && !Box::pin(becomes_sure(core, run)).await {
+            return run.forgo();
+        }
         let Some(result) = attempt(&home, &mut task, aborted.as_mut()).await else { return run.forgo() };
         let mut pending = match run.answer(&core.services, &task, result) {
             Ok(pending) => pending,
@@ -50,6 +54,16 @@ pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
         }
         // A strand of steps that are always ready must let others have their turn.
         tokio::task::consume_budget().await;
+    }
+}
+
+/// Waits until the lease is renewed. Not if the engine stops before.
+async fn becomes_sure(core: &Core, run: &Run) -> bool {
+    tracing::debug!(parent: &run.span, "no attempt begins until the lease is renewed");
+    tokio::select! {
+        biased;
+        () = core.stopping() => false,
+        () = run.tenure.sure(&*core.services.clock) => true,
     }
 }
 
@@ -131,7 +145,8 @@ fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
 /// Does what a turn asks for once it is durable, in a task of its own.
 pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
     let (owner, run) = (core.clone(), run.clone());
-    core.spawn(Box::pin(async move { go(&owner, &run, pending).await }));
+    let tasks = run.tenure.tasks.clone();
+    tasks.spawn(Box::pin(async move { go(&owner, &run, pending).await }));
 }
 
 /// As [`carry_on`], and comes back when the turn is durable. Whether the caller waits makes no difference to what is done.
@@ -160,7 +175,16 @@ pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) {
 /// This engine cannot go on with a run: its memory is ahead of the store, or damaged. The store has what was recorded,
 /// and whoever claims the run next goes on from there.
 pub(super) fn lose(core: &Core, run: &Arc<Run>, error: Error) {
+    // With its lease the engine loses all runs at once, and whoever waits for them goes on waiting.
+    if is_of_lease(&error) || run.tenure.is_over() {
+        return;
+    }
     tracing::error!(parent: &run.span, error = ?error, "the run cannot go on in this engine");
     run.abort.raise();
     core.dismiss(run, Err(Arc::new(error)));
+}
+
+/// Whether something could not be done because the lease was lost: another has the runs, or soon will.
+pub(super) fn is_of_lease(error: &Error) -> bool {
+    error.kind() == ErrorKind::Fenced
 }

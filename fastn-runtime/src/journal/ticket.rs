@@ -58,7 +58,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// Of something that was not queued.
-    pub(super) fn failed(error: Arc<Error>) -> Self {
+    pub(crate) fn failed(error: Arc<Error>) -> Self {
         let fate = Arc::new(Fate::default());
         fate.decide(Err(error));
         Self { fate, place: 0 }

@@ -11,8 +11,9 @@ use tracing::Instrument;
 
 use super::group::{Entry, Group, Size};
 use super::ticket::{Fate, Notes, Ticket};
-use crate::clock::{Clock, pause};
+use crate::clock::Clock;
 use crate::flag::Flag;
+use crate::patience::patiently;
 
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -102,11 +103,6 @@ impl Journal {
             self.queued.notify_one();
         }
         Ok(ticket)
-    }
-
-    /// Why the journal gave up, if it did.
-    pub(crate) fn halted(&self) -> Option<&Arc<Error>> {
-        self.halted.get()
     }
 
     /// No more writes are taken; those that were are committed, and then [`Journal::run`] returns.
@@ -209,19 +205,8 @@ impl Journal {
 
     /// Commits, trying again with growing waits while the store is unavailable and patience lasts.
     async fn commit_patiently(&self, writes: &[Write]) -> Result<Vec<Written>> {
-        let began = self.clock.uptime();
-        let mut wait = Duration::from_millis(5);
-        loop {
-            let batch = Batch { lease: Some(self.lease.token), now: self.clock.now(), writes: writes.to_vec() };
-            match self.store.commit(batch).await {
-                Err(error) if error.is_transient() && self.clock.uptime().saturating_sub(began) < self.patience => {
-                    tracing::warn!(error = ?error, "the store is unavailable; trying again");
-                    pause(&*self.clock, wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(1));
-                }
-                result => return result,
-            }
-        }
+        let batch = || Batch { lease: Some(self.lease.token), now: self.clock.now(), writes: writes.to_vec() };
+        patiently(&*self.clock, self.patience, || self.store.commit(batch())).await
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Turn {
     pub first: u64,
     /// How many records there are.
     pub count: u32,
-    /// The records: a CBOR sequence, see [`Record`].
+    /// The records: a CBOR sequence, see [`Record`](fastn_core::Record).
     pub records: Bytes,
     /// What is next for the run.
     pub then: Then,

@@ -34,7 +34,7 @@ pub struct DefinitionKey {
 pub struct RunSummary {
     /// Its identity.
     pub key: RunKey,
-    /// Its number: where [`RunQuery::before`] continues.
+    /// Its number: where [`RunQuery::before`](super::RunQuery::before) continues.
     pub no: RunNo,
     /// What it runs.
     pub definition: DefinitionKey,

@@ -1,8 +1,12 @@
 //! Runs that are started in transactions of SQLx.
 
 use fastn_core::{Error, ErrorKind, Result};
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx_core::error::Error as SqlxError;
+use sqlx_core::query::query;
+use sqlx_core::row::Row;
+use sqlx_core::sql_str::AssertSqlSafe;
+use sqlx_core::{decode::Decode, types::Type};
+use sqlx_postgres::{PgConnection, PgRow, Postgres};
 use uuid::Uuid;
 
 use super::fault::raised;
@@ -23,7 +27,7 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
         let (from, to) = range_of(new.key.run).unzip();
         // The schema's name was checked, and nothing else is put together.
-        let row = sqlx::query(AssertSqlSafe(create_sql(&schema)))
+        let row = query::<Postgres>(AssertSqlSafe(create_sql(&schema)))
             .bind(new.key.tenant.as_str())
             .bind(Uuid::from_bytes(*new.key.run.as_bytes()))
             .bind(from)
@@ -43,7 +47,7 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
         if get(&row, 1)? {
             return Ok(Written::Created(no));
         }
-        let row = sqlx::query(AssertSqlSafe(existing_sql(&schema)))
+        let row = query::<Postgres>(AssertSqlSafe(existing_sql(&schema)))
             .bind(number)
             .fetch_one(&mut *self.transaction)
             .await
@@ -62,16 +66,13 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
     }
 }
 
-fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
-    row: &'r PgRow,
-    column: usize,
-) -> Result<T> {
+fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, column: usize) -> Result<T> {
     row.try_get(column).map_err(fault)
 }
 
-fn fault(error: sqlx::Error) -> Error {
+fn fault(error: SqlxError) -> Error {
     let kind = match &error {
-        sqlx::Error::Database(said) => said.code().and_then(|code| raised(&code)).unwrap_or(ErrorKind::Internal),
+        SqlxError::Database(said) => said.code().and_then(|code| raised(&code)).unwrap_or(ErrorKind::Internal),
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, OP).caused_by(error)

@@ -196,7 +196,6 @@ impl PostgresStore {
         }
         if batch.writes.iter().any(ends) {
             self.board.tell_ends();
-            self.board.tell_queues();
         }
         if enqueue::enqueued(batch).next().is_some() {
             self.board.tell_queues();

@@ -80,6 +80,12 @@ impl Default for QueueRules {
 }
 
 impl QueueRules {
+    /// These rules as a program defines them anew: what the program does not say stays, which is whether the queue is paused,
+    /// and what later builds have written.
+    pub fn defined_as(self, definition: &Self) -> Self {
+        Self { paused: self.paused, other: self.other, ..definition.clone() }
+    }
+
     /// Reads rules as an entry has them. Fields that this build does not know are kept.
     ///
     /// # Errors

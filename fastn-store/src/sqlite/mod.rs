@@ -9,6 +9,7 @@ mod commit;
 mod connection;
 mod create;
 mod definitions;
+mod effects;
 mod enqueue;
 mod entries;
 mod fault;

@@ -25,6 +25,9 @@ use crate::{AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put, 
 /// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
 const ENOUGH: usize = 4 << 20;
 
+/// About what a row costs that somebody else writes, in bytes.
+const ROW: usize = 512;
+
 /// The batches that wait for the next transaction.
 pub(super) type Queue = Mutex<VecDeque<Request>>;
 
@@ -75,6 +78,16 @@ impl Writer {
             let _ = reply.send(answer);
         }
         self.checkpointer.committed(bytes, &self.database, &self.options);
+    }
+
+    /// Does something that writes to the database by itself, between two commits.
+    pub(super) fn apart<R>(&mut self, work: impl FnOnce(&Connection) -> R) -> R {
+        self.checkpointer.finish(&self.conn);
+        let before = self.conn.total_changes();
+        let result = work(&self.conn);
+        let rows = usize::try_from(self.conn.total_changes().saturating_sub(before)).unwrap_or(usize::MAX);
+        self.checkpointer.committed(rows.saturating_mul(ROW), &self.database, &self.options);
+        result
     }
 
     fn take_waiting(&self) -> Vec<Request> {
@@ -157,6 +170,9 @@ impl Writer {
                     .map_err(fault(OP))?;
             }
             for sql in [
+                "DELETE FROM flow_effects WHERE (tenant, run_id) = (
+                     SELECT t.tenant, e.run_id FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
+                     WHERE e.run_no = ?1)",
                 "DELETE FROM flow_messages WHERE run_no = ?1",
                 "DELETE FROM flow_history WHERE run_no = ?1",
                 "DELETE FROM flow_executions WHERE run_no = ?1",

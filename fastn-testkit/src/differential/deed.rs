@@ -2,6 +2,7 @@
 
 use fastn_store::{RunStatus, Then};
 
+use super::entries::{EntryDeed, entry_deed};
 use crate::dice::Dice;
 use crate::sample::at;
 
@@ -46,6 +47,8 @@ pub(super) enum Deed {
     Plan {
         run: u64,
     },
+    /// What is kept beside runs.
+    Entry(EntryDeed),
     /// Everything is read.
     Look,
 }
@@ -77,7 +80,7 @@ pub(super) fn deeds(dice: &mut Dice) -> Vec<Timed> {
 }
 
 fn deed(dice: &mut Dice) -> Deed {
-    match dice.below(40) {
+    match dice.below(48) {
         0 => Deed::Succeed,
         1 => Deed::Reopen,
         2 | 3 => Deed::Prune { before: seconds(dice.below(120)), limit: small(dice, 4) },
@@ -92,6 +95,7 @@ fn deed(dice: &mut Dice) -> Deed {
         },
         13 => Deed::Plan { run: dice.next() >> 48 },
         14 => Deed::Look,
+        15..=22 => Deed::Entry(entry_deed(dice)),
         _ => {
             let writes = dice.below(6);
             Deed::Commit { by: by(dice), writes: (0..writes).map(|_| draft(dice)).collect() }

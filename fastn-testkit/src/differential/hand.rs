@@ -7,6 +7,7 @@ use fastn_core::{Result, TenantId, WorkflowName};
 use fastn_store::{Batch, ClaimAsk, History, Lease, NewRun, RunNo, RunQuery, RunSummary, Store, Write, Written};
 
 use super::deed::{By, Deed};
+use super::entries::Versions;
 use super::subject::Subject;
 use crate::sample::{at, definition, lease_ask, turn};
 
@@ -25,13 +26,15 @@ pub(super) struct Hand {
     store: Option<Arc<dyn Store>>,
     leases: Vec<Lease>,
     runs: Vec<RunNo>,
+    versions: Versions,
 }
 
 impl Hand {
     pub(super) async fn open(subject: &Subject, number: u64) -> Result<Self> {
         let store = (subject.open)(number).await?;
         let lease = store.acquire(lease_ask("x", 0)?).await?;
-        Ok(Self { subject: subject.clone(), number, store: Some(store), leases: vec![lease], runs: Vec::new() })
+        let (store, leases) = (Some(store), vec![lease]);
+        Ok(Self { subject: subject.clone(), number, store, leases, runs: Vec::new(), versions: Versions::default() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -89,6 +92,7 @@ impl Hand {
                 Some(run) => Ok(format!("{:?}", store.plan(&run.key.tenant, &run.definition).await?)),
                 None => Ok("no run".to_owned()),
             },
+            Deed::Entry(deed) => self.versions.answer(&*store, deed).await,
             Deed::Look => {
                 let all = RunQuery { limit: u32::MAX, ..RunQuery::default() };
                 let mut seen = self.list(&*store, all).await?;

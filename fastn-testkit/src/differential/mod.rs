@@ -17,6 +17,7 @@
 //! ```
 
 mod deed;
+mod entries;
 mod hand;
 mod scene;
 mod shrink;

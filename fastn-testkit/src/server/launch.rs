@@ -31,18 +31,22 @@ pub(super) fn initialise(folder: &Folder, programs: &Path) -> Result<String, Box
     Ok(password)
 }
 
-/// Starts the server on a free port, which comes with it, and waits until it accepts connections.
+/// Starts the server on this port, or on a free one, which comes with it, and waits until it accepts connections.
 pub(super) fn launch(
     folder: &Folder,
     programs: &Path,
     settings: &PostgresSettings,
+    port: Option<u16>,
     guard: &mut Guard,
 ) -> Result<(Child, u16), BoxError> {
     let log = folder.path().join("log");
     let mut tries: u32 = 3;
     loop {
         tries = tries.saturating_sub(1);
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = match port {
+            Some(port) => port,
+            None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+        };
         let mut command = folder.program(&programs.join("postgres"));
         command.arg("-D").arg(folder.path().join("data"));
         for (name, value) in &settings.values {

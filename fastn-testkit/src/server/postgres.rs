@@ -20,18 +20,34 @@ use super::settings::PostgresSettings;
 /// there are none, they are installed: from PyPI into a cache folder, or, as root, as Debian's packages. Root's server runs
 /// as the user `postgres` or `nobody`.
 ///
+/// Where `FASTN_TEST_POSTGRES` has the URL of a server, [`PrivatePostgres::shared`] is that one: nothing is started and
+/// nothing stopped, and its databases are left where they are. It is asked by the program `psql`, found in the same places.
+///
 /// When it is dropped, the server stops and its folder is removed; and so it is, by another process, when this one ends in
 /// any other way, be it killed.
 #[derive(Debug)]
 pub struct PrivatePostgres {
+    own: Option<Own>,
+    /// The program that asks it.
+    psql: PathBuf,
+    /// The URL of one of its databases, before and behind the database's name.
+    address: (String, String),
+}
+
+/// What is there of a server that was started here.
+#[derive(Debug)]
+struct Own {
     // Dropped first to last; the guard removes what the others use.
     server: Child,
     guard: Guard,
     folder: Folder,
     programs: PathBuf,
+    settings: PostgresSettings,
     port: u16,
-    password: String,
 }
+
+/// Names a server that tests may use.
+const GIVEN: &str = "FASTN_TEST_POSTGRES";
 
 impl PrivatePostgres {
     /// Starts one with PostgreSQL's own settings, which are durable.
@@ -56,7 +72,10 @@ impl PrivatePostgres {
         if let Some(server) = SHARED.get() {
             return Ok(server);
         }
-        let server = Self::start_with(&PostgresSettings::default().fsync(false))?;
+        let server = match std::env::var(GIVEN) {
+            Ok(url) => Self::given(&url)?,
+            Err(_) => Self::start_with(&PostgresSettings::default().fsync(false))?,
+        };
         Ok(SHARED.get_or_init(|| server))
     }
 
@@ -73,8 +92,50 @@ impl PrivatePostgres {
         let mut guard = Guard::over(folder.path()).map_err(|why| failed(why.into()))?;
         let programs = binaries::find(folder.is_of_root())?;
         let password = initialise(&folder, &programs).map_err(failed)?;
-        let (server, port) = launch(&folder, &programs, settings, &mut guard).map_err(failed)?;
-        Ok(Self { server, guard, folder, programs, port, password })
+        let settings = settings.clone().with_files(&folder).map_err(|why| failed(why.into()))?;
+        let (server, port) = launch(&folder, &programs, &settings, None, &mut guard).map_err(failed)?;
+        let (psql, before) = (programs.join("psql"), format!("postgres://postgres:{password}@127.0.0.1:{port}/"));
+        Ok(Self {
+            own: Some(Own { server, guard, folder, programs, settings, port }),
+            psql,
+            address: (before, String::new()),
+        })
+    }
+
+    /// The server at a URL.
+    fn given(url: &str) -> Result<Self> {
+        let wrong = || {
+            let why = "it should be as postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+            Error::new(ErrorKind::Invalid, "find the PostgreSQL for tests").with("variable", GIVEN).caused_by(why)
+        };
+        let (place, query) =
+            url.split_once('?').map_or((url, String::new()), |(place, query)| (place, format!("?{query}")));
+        let (scheme, rest) = place.split_once("://").ok_or_else(wrong)?;
+        let host = rest.split('/').next().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+        // Where none is found, the one on the path may still come.
+        let psql = binaries::find(false).map_or_else(|_| PathBuf::from("psql"), |programs| programs.join("psql"));
+        Ok(Self { own: None, psql, address: (format!("{scheme}://{host}/"), query) })
+    }
+
+    /// Ends the server at once, as a crash does, and starts it again at the same port, with the same data.
+    ///
+    /// # Errors
+    ///
+    /// It was not started here, or does not start again.
+    pub fn restart(&mut self) -> Result<()> {
+        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "restart a private PostgreSQL").caused_by(why);
+        let own = self.own.as_mut().ok_or_else(|| failed("it is not ours".into()))?;
+        // PostgreSQL's immediate shutdown: nothing is written any more.
+        let process = own.server.id().to_string();
+        output(program(Path::new("/bin/kill")).args(["-QUIT", &process])).map_err(|why| failed(why.into()))?;
+        if !ends(&mut own.server, Duration::from_secs(10)) {
+            own.server.kill().and_then(|()| own.server.wait()).map_err(|why| failed(why.into()))?;
+        }
+        own.guard.forget().map_err(|why| failed(why.into()))?;
+        let (server, _) =
+            launch(&own.folder, &own.programs, &own.settings, Some(own.port), &mut own.guard).map_err(failed)?;
+        own.server = server;
+        Ok(())
     }
 
     /// Makes an empty database and gives its URL. Its name has letters, digits and underscores.
@@ -102,31 +163,33 @@ impl PrivatePostgres {
     ///
     /// What PostgreSQL says against it.
     pub fn sql(&self, database: &str, statement: &str) -> Result<String> {
-        let mut psql = program(&self.programs.join("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--host=127.0.0.1", "--username=postgres"]);
-        psql.arg(format!("--port={}", self.port)).arg(format!("--dbname={database}")).args(["--command", statement]);
-        output(psql.env("PGPASSWORD", &self.password))
+        let mut psql = program(&self.psql);
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]);
+        let (url, password) = without_password(&self.url(database));
+        psql.arg(format!("--dbname={url}")).args(["--command", statement]).env("PGPASSWORD", password);
+        output(&mut psql)
             .map(|text| text.trim_end().to_owned())
             .map_err(|why| Error::new(ErrorKind::Invalid, "do a statement").with("statement", statement).caused_by(why))
     }
 
     /// The URL of a database, which need not be there.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        let (before, behind) = &self.address;
+        format!("{before}{database}{behind}")
     }
 
-    /// The process id of the server.
-    pub fn process_id(&self) -> u32 {
-        self.server.id()
+    /// The process id of the server; `None` if it was not started here.
+    pub fn process_id(&self) -> Option<u32> {
+        self.own.as_ref().map(|own| own.server.id())
     }
 
-    /// The folder it keeps everything in.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The folder it keeps everything in; `None` if it was not started here.
+    pub fn folder(&self) -> Option<&Path> {
+        self.own.as_ref().map(|own| own.folder.path())
     }
 }
 
-impl Drop for PrivatePostgres {
+impl Drop for Own {
     fn drop(&mut self) {
         self.guard.stop();
         // Where the guard does not get at it, killing it is all that is left.
@@ -135,4 +198,14 @@ impl Drop for PrivatePostgres {
             let _ = self.server.wait();
         }
     }
+}
+
+/// A URL without its password, which others must not see among a program's arguments.
+fn without_password(url: &str) -> (String, String) {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (who, place) = rest.split_once('@')?;
+        let (user, password) = who.split_once(':')?;
+        Some((format!("{scheme}://{user}@{place}"), password.to_owned()))
+    });
+    parts.unwrap_or_else(|| (url.to_owned(), String::new()))
 }

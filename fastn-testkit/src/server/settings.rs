@@ -1,12 +1,17 @@
 //! What can be chosen of a server.
 
+use std::io;
 use std::path::PathBuf;
+
+use super::folder::Folder;
 
 /// How a private server is started. What is not said is as PostgreSQL comes: durable.
 #[derive(Clone, Debug, Default)]
 pub struct PostgresSettings {
     pub(super) values: Vec<(String, String)>,
     pub(super) folder: Option<PathBuf>,
+    /// A certificate and its key, as PEM.
+    tls: Option<(String, String)>,
 }
 
 impl PostgresSettings {
@@ -42,12 +47,27 @@ impl PostgresSettings {
         self
     }
 
+    /// The server encrypts, and shows this certificate, whose key it has; both as PEM.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
     /// Where the server gets its own folder; the system's folder for temporary files unless said. The user the server
     /// runs as must be able to pass through it.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
+    }
+
+    /// Writes the files that the server reads into its folder.
+    pub(super) fn with_files(self, folder: &Folder) -> io::Result<Self> {
+        let Some((certificate, key)) = &self.tls else { return Ok(self) };
+        let (certificate, key) = (folder.write("server.crt", certificate)?, folder.write("server.key", key)?);
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        Ok(self.set("ssl", "on").set("ssl_cert_file", certificate).set("ssl_key_file", key))
     }
 }
 

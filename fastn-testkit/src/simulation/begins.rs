@@ -39,8 +39,9 @@ impl Truth {
     pub(super) fn begins(&mut self, begun: Begun, moment: &Moment) -> (usize, Held) {
         let (held, uptime) = (self.may_begin(&begun, moment), moment.uptime);
         let Begun { process, at, part, attempt, .. } = begun;
+        let lease = self.lease_of(process).map(|(token, _)| token);
         let Some(run) = self.runs.get_mut(&begun.run) else { return (0, held) };
-        run.calls.0.push(Call { process, at, part, attempt, began: uptime, end: None });
+        run.calls.0.push(Call { process, lease, at, part, attempt, began: uptime, end: None });
         (run.calls.0.len() - 1, held)
     }
 
@@ -61,8 +62,11 @@ impl Truth {
     /// What the steps of a process gave is recorded, unless something had to be dropped, or it has lost its lease.
     pub(super) fn gave_is_recorded(&self, process: Process) -> Held {
         let calls = || self.runs.values().flat_map(|run| run.calls.0.iter().map(move |call| (run, call)));
-        let mut own = calls().filter(|(_, call)| call.process == process);
-        let expired = self.lease_of(process).is_none_or(|(_, lease)| lease.has_expired());
+        let lease = self.lease_of(process);
+        // What was under way when a lease was lost is dropped.
+        let present = lease.map(|(token, _)| token);
+        let mut own = calls().filter(|(_, call)| call.process == process && call.lease == present);
+        let expired = lease.is_none_or(|(_, lease)| lease.has_expired());
         if expired || own.clone().any(|(_, call)| !matches!(call.end, Some(End::Gave(_) | End::Failed))) {
             return Ok(());
         }
@@ -89,10 +93,11 @@ impl Truth {
             })?;
             hold(run.calls.count(at, *part) == 0, Invariant::AtMostOnce, || format!("{} begins again", path()))?;
         }
-        hold(!run.calls.was_made_in(*process, at, *part, *attempt), Invariant::OnceInALife, || {
+        let lease = self.lease_of(*process);
+        let life = (*process, lease.map(|(token, _)| token));
+        hold(!run.calls.was_made_in(life, at, *part, *attempt), Invariant::OnceInALife, || {
             format!("{} of {} attempt {attempt}", part.as_str(), path())
         })?;
-        let lease = self.lease_of(*process);
         if lease.is_none_or(|(_, lease)| lease.is_over()) {
             // It does not know yet, and goes on with what it had in hand. What it gives is not written.
             return Ok(());
@@ -119,7 +124,7 @@ impl Truth {
             _ => Ok(()),
         }?;
         run.follows(begun)?;
-        run.is_in_time(begun, moment)?;
+        run.is_in_time(begun, life.1, moment)?;
         run.has_room(*process, at)
     }
 }
@@ -166,9 +171,10 @@ impl RunTruth {
     }
 
     /// Once its deadline has passed, a run begins no more work in a process that has had it for a while.
-    fn is_in_time(&self, begun: &Begun, moment: &Moment) -> Held {
+    fn is_in_time(&self, begun: &Begun, lease: Option<u64>, moment: &Moment) -> Held {
         let (Some(most), Some(now), true) = (self.plan.deadline(), moment.now, moment.prompt) else { return Ok(()) };
-        let had = |call: &Call| call.process == begun.process && call.began.saturating_add(SLACK) <= moment.uptime;
+        let same = |call: &Call| call.process == begun.process && call.lease == lease;
+        let had = |call: &Call| same(call) && call.began.saturating_add(SLACK) <= moment.uptime;
         let late = now.since(self.created_at) > most.saturating_add(SLACK) && self.calls.0.iter().any(had);
         hold(!late || begun.part == Part::Undo || self.facts.cause.is_some(), Invariant::WithinItsTime, || {
             format!("{} begins at {now}, and the run's deadline has passed", self.plan.path_at(&begun.at))

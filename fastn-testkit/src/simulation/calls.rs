@@ -10,6 +10,8 @@ use super::executor::Process;
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) process: Process,
+    /// Under which the process worked.
+    pub(super) lease: Option<u64>,
     pub(super) at: Address,
     pub(super) part: Part,
     pub(super) attempt: Attempt,
@@ -46,9 +48,9 @@ impl Calls {
         self.of(at, part, attempt).any(|call| matches!(call.end, Some(End::Failed)))
     }
 
-    /// Whether this attempt was made in this life of a process.
-    pub(super) fn was_made_in(&self, process: Process, at: &Address, part: Part, attempt: Attempt) -> bool {
-        self.of(at, part, attempt).any(|call| call.process == process)
+    /// Whether this attempt was made in this life of a process, under this lease.
+    pub(super) fn was_made_in(&self, life: (Process, Option<u64>), at: &Address, part: Part, attempt: Attempt) -> bool {
+        self.of(at, part, attempt).any(|call| (call.process, call.lease) == life)
     }
 
     /// How often a function was called.

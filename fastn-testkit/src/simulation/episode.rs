@@ -194,6 +194,10 @@ impl Episode {
                 world.tell(|| format!("{process:?} is paused for {span:?}"));
                 world.run_late();
                 world.executor().pause(process, true);
+                // Somebody who takes over what it had.
+                if living.len() < 3 && world.dice().one_in(2) {
+                    self.begin(false);
+                }
                 let resumer = world.clone();
                 world.spawn(Process::WORLD, async move {
                     resumer.pause(span).await;

@@ -26,7 +26,7 @@ pub enum Invariant {
     SuccessorsWait,
     /// A step gets what the nodes before it gave.
     ArgumentsFit,
-    /// No attempt is made twice in one life of a process.
+    /// No attempt is made twice in one life of a process, as long as it keeps its lease.
     OnceInALife,
     /// An at-most-once step runs once or not at all, and its start is recorded before.
     AtMostOnce,

@@ -1,8 +1,8 @@
 //! Simulated worlds: the real engine on a clock of their own, with a scheduler that a seed decides, and a store that is
 //! slow, fails, and loses its answers.
 //!
-//! In a world, processes open engines on one store, start runs, cancel them, wait for them, shut down, die, and are held
-//! up for longer than their leases last. Everything happens on one thread, in an order that chance decides; when nobody
+//! In a world, processes open engines on one store, start runs, cancel them wherever they are, wait for them, shut down,
+//! die, and are held up for longer than their leases last, lose them, and come back with others. Everything happens on one thread, in an order that chance decides; when nobody
 //! can go on, it is later. What happens is held against what is promised, at every call of a step and every write; see
 //! [`Invariant`]. In the end all is calm, and every run must come to its end.
 //!
@@ -32,8 +32,10 @@ mod executor;
 mod facts;
 mod improvised;
 mod invariant;
+mod mail;
 mod process;
 mod reading;
+mod receives;
 mod report;
 mod rules;
 mod script;

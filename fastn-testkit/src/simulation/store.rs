@@ -175,17 +175,37 @@ impl Repository for Wire {
 impl Mailbox for Wire {
     async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
         let at = self.clone();
-        self.pass("send", Box::pin(async move { at.store.send(messages).await })).await
+        let call = async move {
+            let sent = at.store.send(messages.clone()).await?;
+            at.world.tell(|| format!("store took {} messages: {sent:?}", messages.len()));
+            at.world.truth().mail.sent(&messages, &sent);
+            Ok(sent)
+        };
+        self.pass("send", Box::pin(call)).await
     }
 
     async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
         let at = self.clone();
-        self.pass("receive", Box::pin(async move { at.store.receive(ask).await })).await
+        let call = async move {
+            let lease = ask.lease;
+            let received = at.store.receive(ask).await?;
+            let held = at.world.truth().received(lease, &received);
+            at.world.note(held);
+            Ok(received)
+        };
+        self.pass("receive", Box::pin(call)).await
     }
 
     async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
         let (at, messages) = (self.clone(), messages.to_vec());
-        self.pass("acknowledge", Box::pin(async move { at.store.acknowledge(lease, &messages).await })).await
+        let call = async move {
+            at.store.acknowledge(lease, &messages).await?;
+            messages.iter().for_each(|no| at.world.tell(|| format!("message acknowledged: {}", no.0)));
+            let held = at.world.truth().acknowledged(&messages);
+            at.world.note(held);
+            Ok(())
+        };
+        self.pass("acknowledge", Box::pin(call)).await
     }
 
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {

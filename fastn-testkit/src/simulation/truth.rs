@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::executor::Process;
 use super::facts::Facts;
 use super::invariant::{Breach, Held, Invariant, hold};
+use super::mail::MailTruth;
 use super::rules::Rules;
 
 use Invariant::{CreatedOnce, FencedWritesNothing, HistoryIsKept, OneExecutor, StoreKeepsItsWord};
@@ -22,6 +23,7 @@ pub(super) struct Truth {
     leases: BTreeMap<u64, LeaseTruth>,
     pub(super) runs: BTreeMap<RunKey, RunTruth>,
     numbers: BTreeMap<RunNo, RunKey>,
+    pub(super) mail: MailTruth,
     /// The calendar was set back.
     pub(super) set_back: bool,
 }

@@ -154,7 +154,9 @@ where
 {
     fn new(sweep: &'a CrashSweep<B, S>, deaths: &'a [Death]) -> std::result::Result<Self, Box<BrokenPromise>> {
         let broken = |what: String| Box::new(BrokenPromise { deaths: Vec::new(), what });
-        let runtime = runtime().map_err(broken)?;
+        // With a thread of its own: a store may have tasks that go on while nobody waits for it.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|error| broken(error.to_string()))?;
         let store =
             on_a_thread(|| runtime.block_on((sweep.fresh)())).map_err(|error| broken(error.chain().join(": ")))?;
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));

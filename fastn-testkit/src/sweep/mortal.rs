@@ -91,7 +91,8 @@ impl Mailbox for MortalStore {
     }
 
     async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
-        self.pass(self.inner.receive(ask)).await
+        // When messages are looked for hangs on others as well.
+        if self.died.is_cancelled() { std::future::pending().await } else { self.inner.receive(ask).await }
     }
 
     async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {

@@ -46,6 +46,9 @@ async fn a_store_with_a_flaw_is_told_by_a_short_script() {
         (Flaw::PrunesTooMuch, 5),
         (Flaw::CutsValuesAtNul, 3),
         (Flaw::RoundsNumbers, 3),
+        (Flaw::SwapsWithoutComparing, 3),
+        (Flaw::CutsEntriesAtNul, 3),
+        (Flaw::ListsTheFirstEntriesForEver, 3),
     ] {
         let found = first_difference(flaw).await.unwrap_or_else(|| panic!("{flaw:?} was not found"));
         assert_eq!(found.store, format!("{flaw:?}"));

@@ -21,7 +21,7 @@ impl Place {
     fn of(server: &PrivatePostgres) -> Self {
         let url = server.url("postgres");
         let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
-        Self { folder: server.folder().to_owned(), port: port.parse().unwrap() }
+        Self { folder: server.folder().unwrap().to_owned(), port: port.parse().unwrap() }
     }
 
     fn is_in_use(&self) -> bool {
@@ -65,7 +65,7 @@ fn servers_stand_beside_each_other_and_leave_nothing() {
     assert!(url.ends_with("/here"), "{url}");
     assert!(fast.sql("here", "SELECT 1").is_err());
 
-    let (place, process) = (Place::of(&durable), durable.process_id());
+    let (place, process) = (Place::of(&durable), durable.process_id().unwrap());
     assert!(place.is_in_use() && is_alive(process));
     drop(durable);
     assert!(!place.is_in_use() && !is_alive(process));

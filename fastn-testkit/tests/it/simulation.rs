@@ -24,6 +24,24 @@ fn whatever_goes_wrong_what_is_promised_is_kept() {
 }
 
 #[test]
+fn in_the_worlds_leases_are_lost_and_won_again_and_messages_find_their_runs() {
+    let simulation = Simulation::new();
+    let (mut came_back, mut stood_still, mut told) = (0, 0, 0);
+    for seed in 0..200 {
+        let trace = simulation.seed(seed).trace;
+        let winners: Vec<&str> = trace.lines().filter_map(|line| line.split_once(" has lease")?.0.get(13..)).collect();
+        let mut others = winners.clone();
+        others.sort_unstable();
+        others.dedup();
+        came_back += usize::from(winners.len() > others.len());
+        stood_still += trace.matches("is paused").count();
+        told += trace.matches("message acknowledged").count();
+    }
+    assert!(came_back > 3 && stood_still > 10, "{came_back} came back, {stood_still} were held up");
+    assert!(told > 3, "{told} messages found their runs");
+}
+
+#[test]
 fn it_is_kept_as_well_when_every_run_is_unloaded_after_every_turn() {
     let worlds = number("FASTN_WORLDS", 400);
     Simulation::new().always_suspend().seeds(0..worlds).run().unwrap_or_else(|broken| panic!("{broken}"));
@@ -81,7 +99,8 @@ macro_rules! teeth {
 }
 
 teeth! {
-    fencing_that_is_forgotten_is_found: ForgetsToFenceCommits => FencedWritesNothing, OneExecutor, NoErrorWithoutTrouble;
+    fencing_that_is_forgotten_is_found: ForgetsToFenceCommits =>
+        FencedWritesNothing, OneExecutor, OnceInALife, NoErrorWithoutTrouble, EveryRunEnds;
     fencing_that_claims_forget_is_found: ForgetsToFenceClaims => FencedWritesNothing, OneExecutor;
     a_dead_lease_that_is_renewed_is_found: RenewsWhatHasEnded => FencedWritesNothing;
     tokens_that_are_given_again_are_found: GivesTokensAgain => StoreKeepsItsWord;

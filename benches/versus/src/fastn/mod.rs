@@ -2,6 +2,7 @@
 
 mod chain;
 mod dag;
+mod fleet;
 mod parked;
 mod recover;
 mod seq;
@@ -28,6 +29,9 @@ pub async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
         "recover" => recover::measure(ask).await,
         "parked" => parked::measure(ask).await,
         "timers" => timers::measure(ask).await,
+        "pinned" => fleet::pinned(ask).await,
+        "fleet" => fleet::fleet(ask).await,
+        "idle" => fleet::idle(ask).await,
         _ => ask.unknown(),
     }
 }

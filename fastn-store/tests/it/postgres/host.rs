@@ -121,7 +121,8 @@ async fn a_drawn_id_is_found_from_both_sides() {
 #[cfg(feature = "sqlx")]
 #[tokio::test]
 async fn sqlx_starts_runs_too() {
-    use sqlx::{Connection, PgConnection};
+    use sqlx_core::connection::Connection;
+    use sqlx_postgres::PgConnection;
 
     let (schema, store, _) = served("sqlx").await;
     let mut connection = PgConnection::connect(&super::url()).await.unwrap();

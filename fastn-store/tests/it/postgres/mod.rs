@@ -7,6 +7,7 @@ mod host;
 mod leases;
 mod retire;
 mod schema;
+mod tls;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -3,6 +3,7 @@
 mod crash;
 mod differential;
 mod file;
+mod host;
 mod journal;
 mod lease;
 mod news;

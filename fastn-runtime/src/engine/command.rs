@@ -1,0 +1,101 @@
+//! What a message tells a run, and how that is written.
+//!
+//! JSON with a version, since the engine that reads it may be of another build than the one that wrote it, and since other
+//! programs than engines may want to write it: `{"v":1,"kind":"cancel","reason":"out of stock"}`.
+
+use bytes::Bytes;
+use fastn_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// What a message tells a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// To stop what runs and undo what was done.
+    Cancel { reason: String },
+}
+
+/// What every version of every kind has.
+#[derive(Deserialize)]
+struct Head {
+    v: u32,
+    kind: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Cancel {
+    v: u32,
+    kind: String,
+    reason: String,
+}
+
+const VERSION: u32 = 1;
+const CANCEL: &str = "cancel";
+
+impl Command {
+    pub(super) fn encode(self) -> Result<Bytes> {
+        let Self::Cancel { reason } = self;
+        let bytes = serde_json::to_vec(&Cancel { v: VERSION, kind: CANCEL.to_owned(), reason });
+        bytes.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "encode message").caused_by(e))
+    }
+
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) if it is of a kind or version that this build does not know;
+    /// [`Corrupt`](ErrorKind::Corrupt) if no build would.
+    pub(super) fn decode(body: &[u8]) -> Result<Self> {
+        const OP: &str = "decode message";
+        let corrupt = |e: serde_json::Error| Error::new(ErrorKind::Corrupt, OP).caused_by(e);
+        let head: Head = serde_json::from_slice(body).map_err(corrupt)?;
+        match head.kind.as_str() {
+            CANCEL if head.v == VERSION => {
+                let Cancel { reason, .. } = serde_json::from_slice(body).map_err(corrupt)?;
+                Ok(Self::Cancel { reason })
+            }
+            kind => Err(Error::new(ErrorKind::Unsupported, OP).with("kind", kind).with("version", head.v)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: std::result::Result<Command, ErrorKind>) {
+        assert_eq!(Command::decode(body.as_bytes()).map_err(|error| error.kind()), expected, "{body}");
+    }
+
+    #[test]
+    fn commands_are_read_as_they_were_written() {
+        for reason in ["", "out of stock", "\"\\\0\n{😀"] {
+            let command = Command::Cancel { reason: reason.to_owned() };
+            assert_eq!(Command::decode(&command.clone().encode().unwrap()).unwrap(), command);
+        }
+        let written = Command::Cancel { reason: "no".to_owned() }.encode().unwrap();
+        assert_eq!(written, r#"{"v":1,"kind":"cancel","reason":"no"}"#, "what is stored must be read by later builds");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(body: Vec<u8>, text: String) {
+            for body in [body.as_slice(), text.as_bytes()] {
+                if let Ok(command) = Command::decode(body) {
+                    proptest::prop_assert_eq!(Command::decode(&command.clone().encode().unwrap()).unwrap(), command);
+                }
+            }
+            let command = Command::Cancel { reason: text };
+            proptest::prop_assert_eq!(Command::decode(&command.clone().encode().unwrap()).unwrap(), command);
+        }
+    }
+
+    #[test]
+    fn what_a_later_build_wrote_is_told_from_what_no_build_wrote() {
+        check(r#"{"kind":"cancel","v":1,"reason":"no","later":7}"#, Ok(Command::Cancel { reason: "no".to_owned() }));
+        check(r#"{"v":1,"kind":"signal","name":"paid"}"#, Err(ErrorKind::Unsupported));
+        check(r#"{"v":2,"kind":"cancel","why":7}"#, Err(ErrorKind::Unsupported));
+        for broken in ["", "7", "null", "[]", "{}", r#"{"v":1,"kind":"cancel"}"#, r#"{"v":-1,"kind":"x"}"#, "{\"v\":1"]
+        {
+            check(broken, Err(ErrorKind::Corrupt));
+        }
+        check(&"[".repeat(100_000), Err(ErrorKind::Corrupt));
+    }
+}

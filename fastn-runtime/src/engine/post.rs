@@ -1,0 +1,153 @@
+//! What is told to runs by whoever does not have them: sent, received, recorded, acknowledged.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, Result};
+use fastn_store::{Message, MessageNo, ReceiveAsk, RunKey, Sent};
+
+use super::command::Command;
+use super::core::Core;
+use super::recovery::{self, Found};
+use super::run::Told;
+use super::strand::{self, is_of_lease};
+use super::tenure::Tenure;
+use crate::clock::pause;
+use crate::journal::Ticket;
+use crate::patience::patiently;
+
+/// How many messages are received at a time.
+const PAGE: u32 = 256;
+
+/// How often to look for messages of which nothing was heard.
+const POLL: Duration = Duration::from_secs(3);
+
+/// How long after the store was unavailable it is asked again.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Sends a command to whoever has the run, now or later. Comes back when it is durable; false if the run has ended.
+///
+/// # Errors
+/// `NotFound` if there is no such run.
+pub(super) async fn send(core: &Core, run: &RunKey, command: Command) -> Result<bool> {
+    const OP: &str = "send message";
+    let durable = core.services.durable().ok_or_else(|| Error::new(ErrorKind::Unsupported, OP))?;
+    let clock = &*core.services.clock;
+    let (body, sent_at) = (command.encode()?, clock.now());
+    // One for all times it is sent, so that it is there once.
+    let id = *core.services.chance.run_id(sent_at).as_bytes();
+    let message = Message { id, run: run.clone(), body, sent_at };
+    let sent = patiently(clock, durable.patience, || durable.store.send(vec![message.clone()])).await?;
+    match sent.first() {
+        Some(Sent::Accepted | Sent::Known) => Ok(true),
+        Some(Sent::Ended(_)) => Ok(false),
+        Some(Sent::NotFound) => Err(Error::new(ErrorKind::NotFound, OP).with("run", run.run)),
+        _ => Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a message")),
+    }
+}
+
+/// Hands messages to the runs that this engine has, as long as it has its lease.
+pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
+    // What was complained of before.
+    let mut strange = BTreeSet::new();
+    while !core.is_stopping() {
+        let wait = match deliver(&core, &tenure, &mut strange).await {
+            Ok(()) => POLL,
+            Err(error) if is_of_lease(&error) => return core.lose(&tenure, &Arc::new(error)),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = ?error, "messages could not be received; trying again");
+                SOON
+            }
+            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) => {
+                tracing::error!(error = ?error, "messages could not be received; trying again later");
+                POLL
+            }
+        };
+        tokio::select! {
+            biased;
+            () = core.bells.messages.notified() => {}
+            () = pause(&*core.services.clock, wait) => {}
+        }
+    }
+}
+
+/// Hands over what there is, page by page.
+async fn deliver(core: &Arc<Core>, tenure: &Tenure, strange: &mut BTreeSet<MessageNo>) -> Result<()> {
+    let (store, Some(lease)) = (core.services.store()?, tenure.token()) else { return Ok(()) };
+    let (mut after, mut failed) = (None, None);
+    loop {
+        let page = store.receive(ReceiveAsk { lease, after, limit: PAGE }).await?;
+        let (count, last) = (page.len(), page.last().map(|received| received.no));
+        let (mut done, mut written) = (Vec::new(), Vec::new());
+        for received in page {
+            match hand_over(core, &received.message, strange.contains(&received.no)).await {
+                Ok(Handed::Over) => done.push(received.no),
+                Ok(Handed::Written(ticket)) => written.push((received.no, ticket)),
+                Ok(Handed::Elsewhere) => {}
+                Ok(Handed::Strange) => drop(strange.insert(received.no)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        for (no, ticket) in written {
+            match ticket.durable().await {
+                Ok(_) => done.push(no),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if !done.is_empty() {
+            store.acknowledge(lease, &done).await?;
+        }
+        if u32::try_from(count) != Ok(PAGE) {
+            return failed.map_or(Ok(()), Err);
+        }
+        after = last;
+    }
+}
+
+/// What became of a message.
+enum Handed {
+    /// It means nothing to its run, or to anybody.
+    Over,
+    /// It is recorded when this is durable.
+    Written(Ticket),
+    /// The run has left this engine meanwhile.
+    Elsewhere,
+    /// A later build may know what it means.
+    Strange,
+}
+
+async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<Handed> {
+    let run = &message.run.run;
+    let Command::Cancel { reason } = match Command::decode(&message.body) {
+        Ok(command) => command,
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            if !known {
+                tracing::warn!(%run, error = ?error, "a message waits for a later build of this program");
+            }
+            return Ok(Handed::Strange);
+        }
+        Err(error) => {
+            tracing::error!(%run, error = ?error, "a message means nothing and is dropped");
+            return Ok(Handed::Over);
+        }
+    };
+    loop {
+        let run = match recovery::load(core, &message.run).await? {
+            Found::Here(run) => run,
+            Found::Over => return Ok(Handed::Over),
+            Found::Elsewhere => return Ok(Handed::Elsewhere),
+        };
+        return Ok(match run.tell(&core.services, |machine| machine.cancel(reason.as_str()))? {
+            Told::Turn(pending) => {
+                let ticket = pending.ticket().cloned();
+                strand::carry_on(core, &run, pending);
+                ticket.map_or(Handed::Over, Handed::Written)
+            }
+            // What makes it mean nothing may be on its way to the store still.
+            Told::Nothing => run.last().map_or(Handed::Over, Handed::Written),
+            Told::Left => continue,
+        });
+    }
+}

@@ -1,0 +1,192 @@
+//! One lease after the other: won, kept, lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, Failure, Result};
+use fastn_store::{Lease, LeaseAsk};
+use tokio::sync::oneshot;
+
+use super::core::Core;
+use super::services::Durable;
+use super::strand::is_of_lease;
+use super::tenure::Tenure;
+use super::{post, queues, recovery};
+use crate::clock::{Clock, pause};
+use crate::journal::Journal;
+use crate::panics::caught;
+
+/// How often the lease is asked for that another has: a process that dies tells nobody.
+const POLL: Duration = Duration::from_millis(900);
+
+/// How long to wait at least before it is asked for again, however much there is to hear.
+const APART: Duration = Duration::from_millis(100);
+
+/// A lease that was won, and when it was asked for, by uptime.
+pub(super) struct Won {
+    lease: Lease,
+    asked: Duration,
+}
+
+/// Asks for a lease.
+///
+/// # Errors
+/// [`Locked`](ErrorKind::Locked) if another has the only one.
+pub(super) async fn apply(durable: &Durable, clock: &dyn Clock) -> Result<Won> {
+    let asked = clock.uptime();
+    let ask = LeaseAsk { executor: durable.executor.clone(), now: clock.now(), ttl: durable.lease };
+    let lease = durable.store.acquire(ask).await?;
+    Ok(Won { lease, asked })
+}
+
+/// Begins a tenure. `None` if the engine is stopping.
+pub(super) fn begin(core: &Arc<Core>, won: Won) -> Option<Arc<Tenure>> {
+    let durable = core.services.durable()?;
+    let Won { lease, asked } = won;
+    let clock = core.services.clock.clone();
+    let journal = Journal::new(durable.store.clone(), lease.clone(), clock, durable.patience);
+    let sure_until = asked.saturating_add(durable.lease);
+    let tenure = Arc::new(Tenure::under(lease, journal, core.spawner.clone(), sure_until));
+    core.begin(&tenure)?;
+    serve(core, &tenure, write(core.clone(), tenure.clone()));
+    serve(core, &tenure, keep(core.clone(), tenure.clone(), asked));
+    serve(core, &tenure, recovery::run(core.clone(), tenure.clone()));
+    serve(core, &tenure, post::run(core.clone(), tenure.clone()));
+    serve(core, &tenure, queues::gate::run(core.clone(), tenure.clone()));
+    Some(tenure)
+}
+
+/// Wins one lease after the other, as long as the engine lives.
+pub(super) async fn run(core: Arc<Core>, first: Option<Arc<Tenure>>) {
+    let Some(durable) = core.services.durable() else { return };
+    let clock = &*core.services.clock;
+    let (mut tenure, mut wait) = (first, Duration::ZERO);
+    loop {
+        if let Some(tenure) = tenure.take() {
+            let began = clock.uptime();
+            tenure.left().await;
+            // Before anything is done again, what was under way must have ended.
+            core.cleared(&tenure).await;
+            if let Some(lease) = tenure.lease()
+                && let Err(error) = durable.store.release(lease).await
+            {
+                // It was lost anyway.
+                tracing::debug!(error = ?error, "the lease that was lost could not be ended");
+            }
+            // Who loses one lease after the other must not wear the store out.
+            let lasted = clock.uptime().saturating_sub(began) >= durable.lease;
+            wait = if lasted { Duration::ZERO } else { (wait * 2).clamp(APART, durable.lease.max(APART)) };
+            pause(clock, wait).await;
+        }
+        let Some(won) = win(&core).await else { return };
+        tracing::info!(token = won.lease.token, "the lease was won");
+        let lease = won.lease.clone();
+        tenure = begin(&core, won);
+        if tenure.is_none() {
+            give_back(durable, &lease).await;
+            return;
+        }
+    }
+}
+
+/// Asks for the lease until it is had. `None` if the engine stops before.
+async fn win(core: &Arc<Core>) -> Option<Won> {
+    let clock = &*core.services.clock;
+    let mut said = false;
+    while !core.is_stopping() {
+        let (reply, answer) = oneshot::channel();
+        let owner = core.clone();
+        // In a task that nothing stops: a lease that nobody knows of would be kept from everybody.
+        core.spawn_beside(Box::pin(async move {
+            let Some(durable) = owner.services.durable() else { return };
+            if let Err(Ok(won)) = reply.send(apply(durable, &*owner.services.clock).await) {
+                give_back(durable, &won.lease).await;
+            }
+        }));
+        match answer.await {
+            Ok(Ok(won)) => return Some(won),
+            Ok(Err(error)) if error.kind() == ErrorKind::Locked => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::info!(holder = ?error, "another has the lease; standing by");
+                }
+            }
+            Ok(Err(error)) if error.is_transient() => {
+                tracing::warn!(error = ?error, "no lease could be had; trying again");
+            }
+            Ok(Err(error)) => {
+                core.halt(&Arc::new(error));
+                return None;
+            }
+            Err(_) => return None,
+        }
+        pause(clock, APART).await;
+        tokio::select! {
+            biased;
+            () = core.stopping() => {}
+            () = core.bells.lease.notified() => {}
+            () = pause(clock, POLL) => {}
+        }
+    }
+    None
+}
+
+async fn give_back(durable: &Durable, lease: &Lease) {
+    if let Err(error) = durable.store.release(lease).await {
+        tracing::warn!(error = ?error, "a lease that is not needed could not be ended");
+    }
+}
+
+/// Commits what the runs of a tenure give.
+async fn write(core: Arc<Core>, tenure: Arc<Tenure>) {
+    let Some(journal) = tenure.journal() else { return };
+    let ended = caught(journal.run()).await;
+    match ended.unwrap_or_else(|panic| Err(journal.halt(Arc::new(died("commit", panic))))) {
+        Ok(()) => {}
+        Err(error) if is_of_lease(&error) => core.lose(&tenure, &error),
+        Err(error) => core.halt(&error),
+    }
+}
+
+/// Renews the lease of a tenure.
+async fn keep(core: Arc<Core>, tenure: Arc<Tenure>, asked: Duration) {
+    let (Some(durable), Some(lease)) = (core.services.durable(), tenure.lease()) else { return };
+    let clock = &*core.services.clock;
+    let (third, soon) = (durable.lease / 3, (durable.lease / 10).min(Duration::from_secs(1)));
+    let mut next = asked.saturating_add(third);
+    loop {
+        pause(clock, next.saturating_sub(clock.uptime())).await;
+        let asked = clock.uptime();
+        match durable.store.renew(lease, clock.now().plus(durable.lease)).await {
+            Ok(()) => {
+                tenure.extend(asked.saturating_add(durable.lease));
+                next = asked.saturating_add(third);
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = ?error, "the lease could not be renewed; trying again");
+                next = clock.uptime().saturating_add(soon);
+            }
+            Err(error) if is_of_lease(&error) => return core.lose(&tenure, &Arc::new(error)),
+            Err(error) => return core.halt(&Arc::new(error)),
+        }
+    }
+}
+
+/// Starts a task of a tenure without which there is none.
+fn serve(core: &Arc<Core>, tenure: &Tenure, task: impl Future<Output = ()> + Send + 'static) {
+    tenure.tasks.spawn(Box::pin(or_halt(core.clone(), task)));
+}
+
+/// Starts a task without which the engine is none: if it panics, the engine halts.
+pub(super) fn vital(core: &Arc<Core>, task: impl Future<Output = ()> + Send + 'static) {
+    core.spawn(Box::pin(or_halt(core.clone(), task)));
+}
+
+async fn or_halt(core: Arc<Core>, task: impl Future<Output = ()> + Send) {
+    if let Err(panic) = caught(task).await {
+        core.halt(&Arc::new(died("run workflows", panic)));
+    }
+}
+
+fn died(op: &'static str, panic: Failure) -> Error {
+    Error::new(ErrorKind::Internal, op).caused_by(panic)
+}

@@ -1,0 +1,90 @@
+//! What hosts do in transactions: their own, and those of steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastn_core::{Attempt, ErrorKind, RunId, StepCx, StepError, StepInfo, TenantId, Version, WorkflowName};
+use fastn_store::{HostTransaction, RunStatus, SqliteOptions, SqliteStore, Store, Written};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::task::JoinSet;
+
+use crate::support::{acquire, claim, fails, key, new_run};
+
+fn cx(node: &str) -> StepCx {
+    let workflow = WorkflowName::new("w").unwrap();
+    let info =
+        StepInfo::new(TenantId::default(), RunId::named("one"), workflow, Version(1), node.to_owned(), Attempt(1));
+    StepCx::detached(info)
+}
+
+#[tokio::test]
+async fn a_run_is_started_with_the_hosts_transaction_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let mut host = Connection::open(&path).unwrap();
+    host.execute_batch("CREATE TABLE orders (name TEXT)").unwrap();
+    for (name, commits) in [("kept", true), ("dropped", false)] {
+        let transaction = host.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        transaction.execute("INSERT INTO orders VALUES (?1)", [name]).unwrap();
+        let new = new_run("t", name, "w");
+        assert!(matches!((&transaction).create(&new).await.unwrap(), Written::Created(_)));
+        let Written::Exists(existing) = (&transaction).create(&new).await.unwrap() else { panic!("it exists") };
+        assert_eq!((existing.input, existing.status), (new.input.clone(), RunStatus::Pending));
+        if commits {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
+        assert_eq!(store.read(&key("t", name)).await.unwrap().is_some(), commits);
+    }
+    assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap().len(), 1, "the executor goes on with it");
+    let other = Connection::open(folder.path().join("other.db")).unwrap();
+    let transaction = other.unchecked_transaction().unwrap();
+    fails((&transaction).create(&new_run("t", "1", "w")).await, ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_transactional_step_is_done_once_whoever_does_it_and_whenever_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).await.unwrap());
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE charges (step TEXT, n INTEGER)").unwrap();
+    let charge = |step: String, n: i64| {
+        let store = store.clone();
+        async move {
+            let name = step.clone();
+            let work = move |transaction: &rusqlite::Transaction<'_>| {
+                transaction.execute("INSERT INTO charges VALUES (?1, ?2)", (&name, n))?;
+                Ok(n)
+            };
+            store.once(&cx(&step), work).await.map_err(StepError::into_failure)
+        }
+    };
+    let mut racing = JoinSet::new();
+    for n in 0..7 {
+        racing.spawn(charge("race".to_owned(), n));
+    }
+    let results: Vec<i64> = racing.join_all().await.into_iter().map(Result::unwrap).collect();
+    assert!(results.iter().all(|n| *n == results[0]), "{results:?}");
+    for round in 0..20_u64 {
+        let step = format!("step {round}");
+        let _ = tokio::time::timeout(Duration::from_micros(round * 20), charge(step.clone(), 1)).await;
+        assert_eq!(charge(step, 1).await.unwrap(), 1);
+    }
+    let refused = store
+        .once::<i64, _>(&cx("refused"), |transaction| {
+            transaction.execute("INSERT INTO charges VALUES ('refused', 1)", [])?;
+            Err(StepError::new("the card was refused"))
+        })
+        .await;
+    assert!(refused.is_err());
+    let panicked = store.once::<i64, _>(&cx("panicked"), |_| panic!("oh")).await;
+    assert!(panicked.unwrap_err().into_failure().message.contains("panicked"));
+    let (rows, steps): (i64, i64) = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*), count(DISTINCT step) FROM charges", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!((rows, steps), (21, 21));
+}

@@ -1,0 +1,102 @@
+//! Promises on a real PostgreSQL.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fastn::prelude::*;
+use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, Store};
+use fastn_testkit::Effects;
+use fastn_testkit::server::PrivatePostgres;
+use fastn_testkit::sweep::{CrashSweep, Swept};
+
+use crate::world::{Res, builder};
+
+/// Sweeps over a workflow, each death with tables of its own, in schemas with this name before a number.
+fn sweep(
+    name: &'static str,
+    effects: &Effects,
+    flow: &Workflow<u64, u64>,
+    opened: impl Fn(&PrivatePostgres, &str, Arc<PostgresStore>) + Send + Sync + Clone + 'static,
+) -> Swept {
+    let count = Arc::new(AtomicU64::new(0));
+    let fresh = move || {
+        let (schema, opened) = (format!("{name}_{}", count.fetch_add(1, Ordering::Relaxed)), opened.clone());
+        async move {
+            let server = PrivatePostgres::shared()?;
+            // The sweep's time is its own.
+            let options = PostgresOptions::default().schema(&schema).lease_clock(LeaseClock::Caller);
+            let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await?);
+            opened(server, &schema, store.clone());
+            Ok(store as Arc<dyn Store>)
+        }
+    };
+    let start = |engine: &Engine| engine.start(flow, 7).key("the run");
+    let sweep = CrashSweep::new(effects, |_| builder().serve(flow), start).on(fresh);
+    sweep.run().unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+#[test]
+fn dying_at_every_store_call_keeps_every_promise() {
+    let effects = Effects::default();
+    let noted = |name: &'static str| {
+        let effects = effects.clone();
+        move |n: u64| {
+            effects.note(name);
+            async move { Res::Ok(n + 1) }
+        }
+    };
+    let flow = workflow("order")
+        .define(|flow, n| {
+            let order = flow.step("order", noted("order"), n);
+            let paid = flow.step("pay", noted("pay").durability(Durability::AtMostOnce), order);
+            let rested = flow.sleep("rest", hours(5), paid);
+            flow.step("ship", noted("ship"), rested)
+        })
+        .unwrap();
+    let swept = sweep("sweep", &effects, &flow, |_, _, _| {});
+    assert!(swept.deaths >= 10 && swept.repeated["pay"] == 0, "{swept:?}");
+}
+
+/// Its effect and its result are one transaction, so that neither is there without the other, wherever the process dies.
+#[test]
+fn a_transactional_step_is_done_exactly_once() {
+    let (effects, schemas) = (Effects::default(), Arc::new(Mutex::new(Vec::new())));
+    let database = Arc::new(Mutex::new(None::<(String, Arc<PostgresStore>)>));
+    let charge = |name: &'static str| {
+        let (effects, database) = (effects.clone(), database.clone());
+        move |cx: StepCx, n: u64| {
+            effects.note(name);
+            let (schema, database) = database.lock().unwrap().clone().unwrap();
+            async move {
+                let insert = format!("INSERT INTO {schema}.charges VALUES ($1)");
+                database
+                    .once(&cx, |transaction| {
+                        Box::pin(async move {
+                            transaction.execute(&insert, &[&i64::try_from(n)?]).await?;
+                            Ok(n + 1)
+                        })
+                    })
+                    .await
+            }
+        }
+    };
+    let flow = workflow("charge")
+        .define(|flow, n| {
+            let first = flow.step("first", charge("first"), n);
+            flow.step("second", charge("second"), first)
+        })
+        .unwrap();
+    let (made, current) = (schemas.clone(), database);
+    let swept = sweep("charge", &effects, &flow, move |server, schema, store| {
+        server.sql("postgres", &format!("CREATE TABLE {schema}.charges (n bigint)")).unwrap();
+        made.lock().unwrap().push(schema.to_owned());
+        *current.lock().unwrap() = Some((schema.to_owned(), store));
+    });
+    assert!(swept.deaths >= 10 && swept.repeated["first"] > 0, "steps were tried again: {swept:?}");
+    let server = PrivatePostgres::shared().unwrap();
+    for schema in schemas.lock().unwrap().iter() {
+        let charged =
+            server.sql("postgres", &format!("SELECT string_agg(n::text, ' ' ORDER BY n) FROM {schema}.charges"));
+        assert_eq!(charged.unwrap(), "7 8", "in {schema}");
+    }
+}
