@@ -14,6 +14,8 @@ mod failures;
 mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
+#[path = "../it/queues.rs"]
+mod queues;
 #[path = "../it/recovery.rs"]
 mod recovery;
 #[path = "../it/schedules.rs"]

@@ -35,13 +35,13 @@ impl Store {
     fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("runs.db");
-        let conn = open_writer(&path, &SqliteOptions::default()).expect("it opens");
+        let mut conn = open_writer(&path, &SqliteOptions::default()).expect("it opens");
         let mut state = State::default();
         let executor = ExecutorId::new("test").expect("a name");
         let ask = LeaseAsk { executor, now: Timestamp::EPOCH, ttl: Duration::from_secs(60) };
         let lease = lease::acquire(&conn, &mut state, &path, ask).expect("nobody else has it");
         let count = |_: TraceEvent<'_>| STATEMENTS.set(STATEMENTS.get() + 1);
-        conn.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count));
+        conn.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count)).expect("it tells");
         Self { conn, state, token: lease.token, _folder: folder }
     }
 
