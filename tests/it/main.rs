@@ -14,6 +14,7 @@ mod house;
 mod killed;
 mod old_formats;
 mod postgres;
+mod queue_processes;
 mod queues;
 mod recovery;
 mod schedules;

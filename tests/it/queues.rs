@@ -289,9 +289,8 @@ async fn of_runs_that_are_deduplicated_one_is_started() {
 async fn a_singleton_is_attached_to_or_refuses_others_or_gives_way() {
     let scene = Scene::new();
     let engine = scene.engine(Queue::new("q")).await;
-    let start = |n: u64, key: &str, singleton| {
-        engine.start(&scene.flow, n).queue("q").queue_key(key).singleton(singleton)
-    };
+    let start =
+        |n: u64, key: &str, singleton| engine.start(&scene.flow, n).queue("q").queue_key(key).singleton(singleton);
     let first = start(1, "a", Singleton::Attach).await.unwrap();
     assert_eq!(scene.begun(1).await, ["1"]);
     assert_eq!(start(2, "a", Singleton::Attach).await.unwrap().id(), first.id());
@@ -374,7 +373,8 @@ async fn what_makes_no_sense_is_refused() {
 async fn a_process_that_stands_by_enqueues_for_the_one_that_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
-    let open = || async { Arc::new(SqliteStore::open(&path, SqliteOptions::default()).await.unwrap()) as Arc<dyn Store> };
+    let open =
+        || async { Arc::new(SqliteStore::open(&path, SqliteOptions::default()).await.unwrap()) as Arc<dyn Store> };
     let (log, queue) = (Log::default(), || Queue::new("q").per_executor(1).rate(1_000, secs(1)));
     let flow = workflow("w").define(|flow, n| flow.step("s", noted(&log, "s"), n)).unwrap();
     let first = builder().store(open().await).queue(queue()).serve(&flow).open().await.unwrap();
