@@ -12,13 +12,17 @@ use std::time::{Duration, Instant};
 
 use fastn::core::{Event, Part};
 use fastn::prelude::*;
-use fastn::store::{History, SqliteOptions, SqliteStore, Store};
+use fastn::store::History;
+use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
 
 use crate::world::Res;
 
 /// Set for a copy of this program that is to be killed: its folder, the number of its life, and whether it is to be the last.
 const VICTIM: &str = "FASTN_TEST_KILLED";
+
+/// How long the copies' leases last: on Postgres one that was killed is waited for.
+const LEASE: Duration = Duration::from_millis(900);
 
 /// One function of one instance of one node of one run.
 type Deed = (String, String, String);
@@ -74,8 +78,8 @@ async fn victim() {
     let mut told = told.split('|');
     let (folder, life, last) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap() == "true");
     let flow = order(&Arc::new(log_of(Path::new(folder), life)));
-    let url = format!("sqlite:{folder}/runs.db");
-    let engine = Engine::builder().store(url).park_after(millis(1)).serve(&flow).open().await.unwrap();
+    let builder = Engine::builder().store(told.next().unwrap()).park_after(millis(1)).lease(LEASE).patience(secs(60));
+    let engine = builder.serve(&flow).open().await.unwrap();
     if last {
         let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
         for run in engine.runs().list(query).await.unwrap().runs {
@@ -99,7 +103,7 @@ async fn victim() {
     }
 }
 
-fn log_of(folder: &Path, life: &str) -> PathBuf {
+pub(crate) fn log_of(folder: &Path, life: &str) -> PathBuf {
     folder.join(format!("log {life}"))
 }
 
@@ -107,10 +111,12 @@ fn unfinished() -> Vec<RunStatus> {
     RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect()
 }
 
-struct Lives {
+pub(crate) struct Lives {
     folder: tempfile::TempDir,
-    life: usize,
-    acknowledged: BTreeSet<String>,
+    url: String,
+    /// The number of the life that is, or is to be.
+    pub(crate) life: usize,
+    pub(crate) acknowledged: BTreeSet<String>,
     /// What is done according to the store.
     recorded: BTreeSet<Deed>,
     /// How often each was done.
@@ -118,8 +124,24 @@ struct Lives {
 }
 
 impl Lives {
-    fn begin(&self, last: bool) -> Child {
-        let told = format!("{}|{}|{last}", self.folder.path().display(), self.life);
+    /// Nothing has lived yet. `url` is told the folder.
+    pub(crate) fn new(url: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, none) = (url(folder.path()), BTreeSet::new());
+        Self { folder, url, life: 0, acknowledged: none, recorded: BTreeSet::new(), done: BTreeMap::new() }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A copy of this program that lives as this life.
+    pub(crate) fn begin(&self, last: bool) -> Child {
+        let told = format!("{}|{}|{last}|{}", self.folder.path().display(), self.life, self.url);
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--nocapture", "--test-threads=1"])
             .env(VICTIM, told)
@@ -166,7 +188,7 @@ impl Lives {
 
     /// Reads what is recorded; gives the runs that have not ended.
     fn look(&mut self) -> usize {
-        let runs = histories(self.folder.path());
+        let runs = histories(&self.url);
         let plan = order(&Arc::default()).plan().clone();
         let known: BTreeSet<String> = runs.iter().map(|run| run.run.key.run.to_string()).collect();
         assert!(self.acknowledged.is_subset(&known), "a run that was acknowledged is gone");
@@ -185,8 +207,8 @@ impl Lives {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn histories(folder: &Path) -> Vec<History> {
-    let store = SqliteStore::open(folder.join("runs.db"), SqliteOptions::default()).await.unwrap();
+pub(crate) async fn histories(url: &str) -> Vec<History> {
+    let store = fastn::store::open(url).await.unwrap();
     let (mut histories, mut query) = (Vec::new(), RunQuery { limit: 500, ..RunQuery::default() });
     loop {
         let page = store.list(query.clone()).await.unwrap();
@@ -203,15 +225,18 @@ async fn histories(folder: &Path) -> Vec<History> {
 
 #[test]
 fn killed_under_load_again_and_again_nothing_is_lost_and_nothing_recorded_is_done_again() {
+    check(Lives::new(|folder| format!("sqlite:{}/runs.db", folder.display())));
+}
+
+#[test]
+fn killed_under_load_on_postgres_nothing_is_lost_and_nothing_recorded_is_done_again() {
+    let url = PrivatePostgres::shared().unwrap().database("killed").unwrap();
+    check(Lives::new(|_| url));
+}
+
+fn check(mut lives: Lives) {
     let seconds = std::env::var("FASTN_KILL_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
     let (began, mut seed) = (Instant::now(), 1_u64);
-    let mut lives = Lives {
-        folder: tempfile::tempdir().unwrap(),
-        life: 0,
-        acknowledged: BTreeSet::new(),
-        recorded: BTreeSet::new(),
-        done: BTreeMap::new(),
-    };
     while began.elapsed() < Duration::from_secs(seconds) || lives.life < 3 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         lives.live(Some(1 + usize::try_from(seed >> 57).unwrap()));

@@ -100,3 +100,34 @@ fn a_transactional_step_is_done_exactly_once() {
         assert_eq!(charged.unwrap(), "7 8", "in {schema}");
     }
 }
+
+/// An order and its run are there together or not at all, and whoever waits for the run waits for the commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_starts_with_the_hosts_own_transaction() {
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("hosts_transaction").unwrap();
+    let engine = builder().store(url.as_str()).serve(&flow).open().await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let transaction = client.transaction().await.unwrap();
+    let run = engine.start(&flow, 4).key("kept").within(&transaction).await.unwrap();
+    let again = engine.start(&flow, 4).key("kept").within(&transaction).await.unwrap();
+    let other = engine.start(&flow, 5).key("kept").within(&transaction).await;
+    assert_eq!((again.id(), other.unwrap_err().kind()), (run.id(), ErrorKind::Conflict));
+    transaction.commit().await.unwrap();
+    assert_eq!(run.output().await.unwrap(), 8);
+
+    let transaction = client.transaction().await.unwrap();
+    let run = engine.start(&flow, 4).key("dropped").within(&transaction).await.unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(run.status().await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    // And from any language.
+    let row = client.query_one("SELECT fastn.start_run('double', '21')::text", &[]).await.unwrap();
+    let run = engine.runs().handle::<u64>(&TenantId::default(), row.get::<_, String>(0).parse().unwrap());
+    assert_eq!(run.output().await.unwrap(), 42);
+    engine.shutdown().await.unwrap();
+}

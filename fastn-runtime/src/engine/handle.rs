@@ -11,10 +11,11 @@ use tokio::sync::broadcast;
 
 use super::command::Command;
 use super::core::Core;
+use super::queues::withdraw;
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::watch::{RunEvent, Watch};
-use super::{post, queues, strand};
+use super::{post, strand};
 use crate::machine::status_of;
 
 /// A run whose output is an `O`. Dropping it does not stop the run.
@@ -203,7 +204,7 @@ pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Resu
         let run = match recovery::load(core, key).await? {
             Found::Here(run) => run,
             Found::Over => return Ok(false),
-            Found::Elsewhere if queues::withdraw::cancel(core, key, reason).await? => return Ok(true),
+            Found::Elsewhere if withdraw::cancel(core, key, reason).await? => return Ok(true),
             Found::Elsewhere => return post::send(core, key, Command::Cancel { reason: reason.to_owned() }).await,
         };
         match run.tell(&core.services, |machine| machine.cancel(reason))? {

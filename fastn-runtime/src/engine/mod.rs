@@ -17,6 +17,7 @@
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
+//! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
 //! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
@@ -39,6 +40,7 @@ mod recovery;
 mod reign;
 mod run;
 mod runs;
+mod same;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod services;

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, Result, RunId, TenantId};
-use fastn_store::{Batch, DefinitionKey, Existing, NewRun, RunKey, RunNo, Write, Written};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, QueueName, Result, RunId, TenantId};
+use fastn_store::{Batch, DefinitionKey, Existing, HostTransaction, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
-use super::queues::place::{Only, Place};
-use super::queues::{self, Singleton};
+use super::queues::{Only, Place, Singleton, enqueue};
 use super::recovery;
 use super::run::Run;
+use super::same::{check_existing, check_same};
 use super::services::Keeper;
 use super::strand;
 use super::tenure::Tenure;
@@ -146,8 +146,39 @@ impl<O> Start<O> {
         Ok((handle, events))
     }
 
-    /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
-    async fn start(self) -> Result<RunHandle<O>> {
+    /// Starts the run in a transaction of the host's own, on the database of the engine's store: it is there if the
+    /// transaction is committed, and never was if it is rolled back. Comes back before that; whoever waits for the run
+    /// waits for the commit too.
+    ///
+    /// ```ignore
+    /// let transaction = client.transaction().await?;
+    /// transaction.execute("INSERT INTO orders (id) VALUES ($1)", &[&id]).await?;
+    /// let run = engine.start(&checkout, order).within(&transaction).await?;
+    /// transaction.commit().await?;
+    /// ```
+    ///
+    /// # Errors
+    /// As awaiting; and what the database says, after which the transaction is as good as over.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, roll the transaction back.
+    pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
+        let Prepared { core, new, queue, .. } = self.prepare()?;
+        core.services.store()?;
+        if queue.is_some() {
+            let why = "a run that waits in a queue cannot be started in a transaction of the host's";
+            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        }
+        let handle = RunHandle::new(core.clone(), new.key.clone(), core.watch(&new.key));
+        match transaction.create(&new).await? {
+            Written::Created(_) => Ok(handle),
+            Written::Exists(existing) => check_existing(&new, &existing).map(|()| handle),
+            _ => Err(mistaken()),
+        }
+    }
+
+    /// What is to be created, if this engine can.
+    fn prepare(self) -> Result<Prepared> {
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
@@ -167,21 +198,22 @@ impl<O> Start<O> {
         let now = core.services.clock.now();
         let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
-
-        // Made first, so that an end that comes quickly finds somebody waiting.
-        let watch = core.watch(&key);
-        let handle = RunHandle::new(core.clone(), key.clone(), watch.clone());
         let new = NewRun { key, definition, plan, input, created_at: now };
+        Ok(Prepared { core, served, new, queue, place: self.place })
+    }
+
+    /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
+    async fn start(self) -> Result<RunHandle<O>> {
+        let Prepared { core, served, new, queue, place } = self.prepare()?;
         if let Some(queue) = queue {
-            drop(watch);
-            let run = queues::enqueue(&core, &queue, new, &self.place).await?;
-            if run.run == handle.id() {
-                return Ok(handle);
-            }
+            let run = enqueue(&core, &queue, new, &place).await?;
             let watch = core.watch(&run);
-            return Ok(RunHandle::new(core.clone(), run, watch));
+            return Ok(RunHandle::new(core, run, watch));
         }
         let new = Arc::new(new);
+        // Made first, so that an end that comes quickly finds somebody waiting.
+        let watch = core.watch(&new.key);
+        let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
         loop {
             let done = match core.services.tenure() {
                 Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
@@ -195,6 +227,16 @@ impl<O> Start<O> {
             }
         }
     }
+}
+
+/// A run that is about to be created.
+struct Prepared {
+    core: Arc<Core>,
+    served: Definition,
+    new: NewRun,
+    /// Where it is to wait, if it is.
+    queue: Option<QueueName>,
+    place: Place,
 }
 
 /// Creates a run in the hands of this engine and begins it. `None` if the lease was lost meanwhile.
@@ -297,24 +339,6 @@ async fn launch(
         }
         None => None,
     })
-}
-
-/// Whether a run that is there is attached to.
-pub(super) fn check_existing(new: &NewRun, existing: &Existing) -> Result<()> {
-    let same_workflow = existing.definition.workflow == new.definition.workflow;
-    check_same(new, same_workflow, existing.input.is_same_value(&new.input))
-}
-
-/// A run is attached to if it is what would have been started.
-fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
-    let what = match (workflow, input) {
-        (true, true) => return Ok(()),
-        (false, true) => "another workflow",
-        (_, false) => "another input",
-    };
-    Err(Error::new(ErrorKind::Conflict, OP)
-        .with("run", new.key.run)
-        .caused_by(format!("a run of this id was started with {what}")))
 }
 
 impl<O: Send + 'static> IntoFuture for Start<O> {

@@ -69,7 +69,7 @@ impl Queues for MemoryStore {
         let withdrawn = self.with(|house| {
             house.check("withdraw run", ask.lease)?;
             let Some(no) = house.by_key.get(&ask.run).copied() else { return Ok(None) };
-            if !house.lines.runs.get(&no).is_some_and(|line| !line.admitted) || !house.is_served(no, &ask.serves) {
+            if house.lines.runs.get(&no).is_none_or(|line| line.admitted) || !house.is_served(no, &ask.serves) {
                 return Ok(None);
             }
             let claimed = house.give(no, ask.lease)?;

@@ -8,29 +8,16 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::create::NewRows;
-use super::enqueue::EnqueueRows;
+use super::enqueue::{EnqueueRows, Queued};
 use super::fault::{fault, is_refusal, is_stale_plan};
 use super::lane::{Held, Lane, check_lease, standings};
 use super::numbers::stored;
+use super::planned::Planned;
 use crate::journal::{Change, Draft, RunState, encode};
 use crate::standing::{no_such_run, status_after};
 use crate::{Batch, NewRun, RunNo, RunStatus, Then, Write};
 
 const OP: &str = "commit";
-
-/// A batch that was judged, and what is to be remembered once it is true.
-#[derive(Debug)]
-pub(super) struct Planned {
-    seq: i64,
-    draft: Draft,
-    created: Vec<RunNo>,
-    /// Those that get a row in `flow_open`.
-    opened: Vec<RunNo>,
-    /// The size of what is appended to the journal.
-    appended: usize,
-    /// Whether the journal is cleared.
-    folded: bool,
-}
 
 /// What becomes of turns, a column each.
 #[derive(Debug, Default)]
@@ -289,16 +276,6 @@ pub(super) struct Done {
     pub(super) there: Vec<RunNo>,
     /// What became of runs that were to wait, by their places among these.
     pub(super) queued: BTreeMap<usize, Queued>,
-}
-
-/// What became of a run that was to wait.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Queued {
-    Created(RunNo),
-    /// There is one of its id.
-    Exists,
-    /// This one has its place.
-    Taken(RunNo),
 }
 
 const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint FROM commit_1(

@@ -4,8 +4,8 @@ use deadpool_postgres::Client;
 use fastn_core::{ContentType, Result};
 use uuid::Uuid;
 
+use super::days::{Days, drawn_at, range_of};
 use super::numbers::{Numbers, stored};
-use super::partitions::{Days, drawn_at, range_of};
 use crate::{NewRun, RunNo};
 
 /// So many runs of a batch may each bring their plan along, should the ones before them not be created.

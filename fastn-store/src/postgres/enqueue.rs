@@ -6,12 +6,12 @@ use fastn_core::{ContentType, Error, ErrorKind, Result, Timestamp};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::commit::Queued;
+use super::days::range_of;
 use super::options::LeaseClock;
-use super::partitions::range_of;
+
 use super::read;
 use crate::queue::{push_back, rank};
-use crate::{Batch, Enqueue, Taken, Write, Written};
+use crate::{Batch, Enqueue, RunNo, Taken, Write, Written};
 
 /// Runs that are to wait, a column each.
 #[derive(Debug, Default)]
@@ -36,6 +36,16 @@ pub(super) struct EnqueueRows<'a> {
     cost: Vec<i64>,
     once: Vec<Option<Uuid>>,
     push: Vec<Option<i64>>,
+}
+
+/// What became of a run that was to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Queued {
+    Created(RunNo),
+    /// There is one of its id.
+    Exists,
+    /// This one has its place.
+    Taken(RunNo),
 }
 
 /// The runs of a batch that are to wait.

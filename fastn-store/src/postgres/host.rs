@@ -5,10 +5,10 @@ use fastn_core::{ContentType, Payload, Result, Version, WorkflowName};
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use super::days::range_of;
 use super::fault::{corrupt, fault};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
-use super::partitions::range_of;
 use super::row::{get, status};
 use crate::{DefinitionKey, Existing, HostTransaction, InSchema, NewRun, RunNo, Written};
 

@@ -4,10 +4,10 @@ use deadpool_postgres::Client;
 use fastn_core::{Result, Timestamp};
 use foldhash::HashMap;
 
-use super::commit::Planned;
 use super::fault::fault;
 use super::fold::Tails;
 use super::numbers::{run_no, stored, unsigned};
+use super::planned::Planned;
 use super::row::{get, status};
 use crate::journal::RunState;
 use crate::standing::{Standing, fenced};

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use fastn_core::{Result, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::days::range_of;
 use super::fault::{corrupt, fault};
 use super::lane::check_lease;
 use super::numbers::{stored, unsigned};
-use super::partitions::range_of;
 use super::row::{BESIDE, COLUMNS, get, status, summary};
 use super::store::PostgresStore;
 use crate::{Mailbox, Message, MessageNo, News, NewsAsk, ReceiveAsk, Received, RunKey, RunSummary, Sent};

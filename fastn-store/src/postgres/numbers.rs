@@ -4,27 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_postgres::Client;
-use fastn_core::{Result, TenantId, Timestamp};
+use fastn_core::{Result, TenantId};
 
+use super::days::{Days, first_of, second_of};
 use super::fault::{corrupt, fault};
-use super::partitions::Days;
 use crate::{DefinitionKey, NewRun, RunNo};
 
 /// How many numbers a process takes at a time: what the sequence is incremented by.
 const BLOCK: i64 = 1024;
-
-/// How many bits of a run's number tell it from others of the same second.
-const COUNTED: u32 = 31;
-
-/// The first number of a second.
-pub(super) const fn first_of(second: i64) -> i64 {
-    second << COUNTED
-}
-
-/// The second in which a time is, as a run's number has it: from 1970 to 2106.
-pub(super) fn second_of(time: Timestamp) -> i64 {
-    time.as_micros().div_euclid(1_000_000).clamp(0, i64::from(u32::MAX))
-}
 
 /// A tenant's definition, in numbers.
 #[derive(Clone, Copy, Debug)]

@@ -2,17 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use fastn_core::{Result, RunId};
+use fastn_core::Result;
 use tokio_postgres::Client;
 
 use super::database::Database;
+use super::days::{DAY, Days, range};
 use super::fault::fault;
-use super::numbers::first_of;
 
 const OP: &str = "make partitions";
-
-/// A day, in seconds.
-pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// How many days are made ahead: for so long a fleet may do without anybody who makes more.
 const AHEAD: i64 = 7;
@@ -22,20 +19,6 @@ const BEHIND: i64 = 1;
 
 /// The tables with partitions.
 pub(super) const TABLES: [&str; 2] = ["flow_executions", "flow_history"];
-
-/// The days for which there are partitions, in seconds since 1970: from the first to before the second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Days {
-    from: i64,
-    to: i64,
-}
-
-impl Days {
-    /// The second nearest to this one that has a partition.
-    pub(super) fn nearest(self, second: i64) -> i64 {
-        second.min(self.to - 1).max(self.from)
-    }
-}
 
 /// What is known of the partitions.
 #[derive(Debug, Default)]
@@ -57,13 +40,13 @@ impl Partitions {
         let now: i64 = row.try_get(0).map_err(fault(OP))?;
         let today = now.div_euclid(DAY);
         let there = self.look(client).await?;
-        if there.to < (today + AHEAD) * DAY {
+        if there.last() < Some(today + AHEAD) {
             let transaction = client.transaction().await.map_err(fault(OP))?;
             transaction
                 .execute("SELECT pg_advisory_xact_lock(hashtext('fastn.partitions'), hashtext($1))", &[&schema])
                 .await
                 .map_err(fault(OP))?;
-            let first = if there == Days::default() { today - BEHIND } else { there.to.div_euclid(DAY) };
+            let first = there.last().map_or(today - BEHIND, |last| last + 1);
             for day in first..=today + AHEAD {
                 make(transaction.client(), schema, day).await?;
             }
@@ -88,7 +71,7 @@ impl Partitions {
         }
         let (first, last) = (days.iter().min(), days.iter().max());
         let days = match (first, last) {
-            (Some(first), Some(last)) => Days { from: first * DAY, to: (last + 1) * DAY },
+            (Some(first), Some(last)) => Days::new(*first, *last),
             _ => Days::default(),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = days;
@@ -133,24 +116,4 @@ pub(super) async fn attach(client: &Client, schema: &str, table: &str, day: i64)
         ))
         .await
         .map_err(fault(OP))
-}
-
-/// The numbers of a day's runs: from the first to before the second.
-pub(super) const fn range(day: i64) -> (i64, i64) {
-    (first_of(day * DAY), first_of((day + 1) * DAY))
-}
-
-/// The numbers among which the run of a drawn id is, if there is one: such an id says when it was drawn (RFC 9562,
-/// section 5.7). `None` of other ids.
-pub(super) fn range_of(id: RunId) -> Option<(i64, i64)> {
-    let millis = drawn_at(id)?;
-    Some(range(millis.div_euclid(1_000 * DAY)))
-}
-
-/// When an id was drawn, in milliseconds, if it was and the time is one that a run's number can have.
-pub(super) fn drawn_at(id: RunId) -> Option<i64> {
-    let bytes = id.as_bytes();
-    let millis = bytes.iter().take(6).fold(0_i64, |millis, byte| (millis << 8) | i64::from(*byte));
-    let version = bytes.get(6).map(|byte| byte >> 4);
-    (version == Some(7) && millis / 1_000 < i64::from(u32::MAX) - DAY).then_some(millis)
 }

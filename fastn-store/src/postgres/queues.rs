@@ -6,9 +6,9 @@ use tokio_postgres::IsolationLevel;
 use uuid::Uuid;
 
 use super::admit::{Served, admit, take};
+use super::days::range_of;
 use super::fault::{corrupt, fault};
 use super::numbers::{run_no, stored, unsigned};
-use super::partitions::range_of;
 use super::row::get;
 use super::store::PostgresStore;
 use crate::{AdmitAsk, Admitted, Claimed, QueueBusy, QueueCounts, Queues, RunNo, Withdraw};

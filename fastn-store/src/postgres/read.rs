@@ -6,10 +6,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
 
+use super::days::range_of;
 use super::fault::fault;
 use super::fold::Tails;
 use super::numbers::{stored, unsigned};
-use super::partitions::range_of;
 use super::row::{BESIDE, COLUMNS, INPUT, get, input, summary};
 use crate::journal::Pieces;
 use crate::{DefinitionKey, Existing, History, Page, RunKey, RunNo, RunQuery, RunStatus, RunSummary};

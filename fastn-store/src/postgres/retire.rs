@@ -5,8 +5,9 @@ use fastn_core::Result;
 use tokio_postgres::Transaction;
 
 use super::database::Database;
+use super::days::{DAY, range};
 use super::fault::fault;
-use super::partitions::{DAY, TABLES, attach, range};
+use super::partitions::{TABLES, attach};
 use super::row::get;
 use crate::Retention;
 

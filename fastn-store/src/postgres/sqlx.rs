@@ -9,11 +9,11 @@ use sqlx_core::{decode::Decode, types::Type};
 use sqlx_postgres::{PgConnection, PgRow, Postgres};
 use uuid::Uuid;
 
+use super::days::range_of;
 use super::fault::raised;
 use super::host::{Found, OP, content_of, create_sql, existing, existing_sql};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
-use super::partitions::range_of;
 use crate::{HostTransaction, InSchema, NewRun, Written};
 
 impl HostTransaction for &mut PgConnection {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `rules` | what a queue allows, and how that is written down |
 //! | `key` | whose a run is, by its input |
+//! | `pointer` | JSON Pointers |
 //! | `rate` | so much in a span of time |
 //! | `window` | what was taken of a rate |
 //! | `turns` | whose turn it is, when keys take turns |
@@ -14,6 +15,7 @@
 mod admission;
 mod key;
 mod once;
+mod pointer;
 #[cfg(test)]
 mod properties;
 mod rank;

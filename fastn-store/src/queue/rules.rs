@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, QueueKey, QueueName, Result, TenantId};
 use serde::{Deserialize, Serialize};
 
-use super::key::check_pointer;
+use super::pointer::check_pointer;
 use super::rate::Rate;
 use crate::contract::EntryKey;
 

@@ -10,7 +10,7 @@ use super::place::{Place, Singleton};
 use super::shelf;
 use crate::engine::core::Core;
 use crate::engine::handle::{self, RunHandle};
-use crate::engine::start::check_existing;
+use crate::engine::same::check_existing;
 use crate::patience::patiently;
 
 const OP: &str = "enqueue run";

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `queue` | what hosts say about a queue |
 //! | `shelf` | the rules of queues, as the store has them |
+//! | `known` | those that were read a moment ago |
 //! | `place` | how a run is to wait |
 //! | `enqueue` | starting a run that waits |
 //! | `gate` | the task that admits runs whose turn it is |
@@ -15,7 +16,8 @@
 
 mod enqueue;
 pub(super) mod gate;
-pub(super) mod place;
+pub(super) mod known;
+mod place;
 mod queue;
 #[allow(clippy::module_inception, reason = "the room of what is called `engine.queues()`")]
 mod queues;
@@ -24,5 +26,6 @@ pub(super) mod withdraw;
 
 pub(super) use enqueue::enqueue;
 pub use place::Singleton;
+pub(super) use place::{Only, Place};
 pub use queue::Queue;
 pub use queues::Queues;

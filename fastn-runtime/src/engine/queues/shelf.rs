@@ -1,25 +1,17 @@
 //! The rules of queues, as the store has them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, QueueName, Result, TenantId};
 use fastn_store::{EntryKey, Expect, Put, QUEUE, QueueRules, Store};
-use foldhash::HashMap;
 
 use super::queue::Queue;
 use crate::engine::core::Core;
 use crate::patience::patiently;
 
-/// For how long rules are believed to be as they were read, by those who enqueue. Who admits reads them each time.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// How often rules are tried to be changed while others change them.
 const TRIES: usize = 64;
-
-/// The rules that were read, and when, by uptime.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Shelf(Mutex<HashMap<QueueName, (Duration, Arc<QueueRules>)>>);
 
 /// The entry that says a queue's rules.
 pub(super) fn key(queue: &QueueName) -> Result<EntryKey> {
@@ -34,16 +26,11 @@ pub(super) fn key(queue: &QueueName) -> Result<EntryKey> {
 /// `NotFound` if there is no such queue.
 pub(super) async fn known(core: &Core, queue: &QueueName) -> Result<Arc<QueueRules>> {
     let now = core.services.clock.uptime();
-    let found = {
-        let rules = core.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.get(queue).filter(|(read, _)| now.saturating_sub(*read) < FRESH).map(|(_, rules)| rules.clone())
-    };
-    if let Some(rules) = found {
+    if let Some(rules) = core.queues.get(queue, now) {
         return Ok(rules);
     }
     let rules = Arc::new(read(core, queue).await?);
-    let mut shelf = core.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
-    shelf.insert(queue.clone(), (now, rules.clone()));
+    core.queues.put(queue, now, rules.clone());
     Ok(rules)
 }
 
@@ -81,7 +68,7 @@ pub(super) async fn change(
         let put = Put { key: key.clone(), value: Some(rules.encode()?), expect: Expect::Version(entry.version) };
         match store.put(put).await {
             Ok(_) => {
-                core.queues.0.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+                core.queues.forget(queue);
                 return Ok(rules);
             }
             Err(error) if error.kind() == ErrorKind::Conflict => {}
