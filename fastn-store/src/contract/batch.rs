@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fastn_core::{Payload, Timestamp};
+use fastn_core::Timestamp;
 
-use super::{DefinitionKey, Enqueue, RunKey, RunNo, RunStatus, Taken};
+use super::{Enqueue, Existing, NewRun, RunNo, RunStatus, Taken};
 
 /// Writes that must become true together.
 #[derive(Clone, Debug)]
@@ -30,22 +30,6 @@ pub enum Write {
     Enqueue(Arc<Enqueue>),
     /// Something happened in a run.
     Turn(Turn),
-}
-
-/// A run that is to be.
-#[derive(Clone, Debug)]
-pub struct NewRun {
-    /// Its identity.
-    pub key: RunKey,
-    /// What it runs.
-    pub definition: DefinitionKey,
-    /// The plan of that definition for those who read the run without its program: see
-    /// [`Plan::to_editor_json`](fastn_core::Plan::to_editor_json). Kept once for each definition.
-    pub plan: Option<Arc<str>>,
-    /// What it is given.
-    pub input: Payload,
-    /// When it was started.
-    pub created_at: Timestamp,
 }
 
 /// Records that are added to a run, and what is to be next.
@@ -98,17 +82,4 @@ pub enum Written {
     Taken(Box<Taken>),
     /// The turn was written, now or before.
     Turned,
-}
-
-/// What was found instead of created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Existing {
-    /// Its number.
-    pub no: RunNo,
-    /// What it runs.
-    pub definition: DefinitionKey,
-    /// What it was given.
-    pub input: Payload,
-    /// How it stands.
-    pub status: RunStatus,
 }
