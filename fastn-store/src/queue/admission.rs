@@ -138,6 +138,7 @@ impl<'r, N: Copy + Ord> Admission<'r, N> {
     }
 
     /// Tells of more runs of a key, those that follow those it was told of.
+    #[cfg(any(feature = "sqlite", feature = "postgres", test))]
     pub(crate) fn add(&mut self, key: &QueueKey, waiting: Vec<Head<N>>, more: bool) {
         if let Some(desk) = self.keys.get_mut(key) {
             desk.waiting.extend(waiting);
