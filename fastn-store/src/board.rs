@@ -76,7 +76,8 @@ impl Board {
         self.changed.notify_waiters();
     }
 
-    fn news(&self) -> News {
+    /// What there is now.
+    pub(crate) fn news(&self) -> News {
         let of = |count: &AtomicU64| count.load(Ordering::SeqCst);
         News { runs: of(&self.runs), queues: of(&self.queues), messages: of(&self.messages), ends: of(&self.ends) }
     }

@@ -2,9 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
+use fastn::core::{ExecutorId, Payload};
 use fastn::prelude::*;
-use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, Store};
+use fastn::store::{
+    Batch, DefinitionKey, LeaseAsk, LeaseClock, NewRun, PostgresOptions, PostgresStore, RunKey, Store, Write,
+};
 use fastn_testkit::Effects;
 use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::sweep::{CrashSweep, Swept};
@@ -129,5 +133,33 @@ async fn a_run_starts_with_the_hosts_own_transaction() {
     let row = client.query_one("SELECT fastn.start_run('double', '21')::text", &[]).await.unwrap();
     let run = engine.runs().handle::<u64>(&TenantId::default(), row.get::<_, String>(0).parse().unwrap());
     assert_eq!(run.output().await.unwrap(), 42);
+    engine.shutdown().await.unwrap();
+}
+
+/// An executor that dies just after it has renewed its lease, by the settings as they come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_runs_of_a_dead_executor_go_on_elsewhere_within_five_seconds() {
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("takeover").unwrap();
+    let dead = PostgresStore::open(&url, PostgresOptions::default()).await.unwrap();
+    let engine = builder().store(url.as_str()).serve(&flow).open().await.unwrap();
+    // It has looked around, and knows that there is nothing to do.
+    assert_eq!(engine.start(&flow, 1).await.unwrap().output().await.unwrap(), 2);
+    let now = Timestamp::from(SystemTime::now());
+    let ask = LeaseAsk { executor: ExecutorId::new("dead").unwrap(), now, ttl: Duration::from_millis(3_500) };
+    let lease = dead.acquire(ask).await.unwrap();
+    let plan = flow.plan();
+    let definition = DefinitionKey { workflow: plan.name().clone(), version: plan.version(), shape: plan.shape() };
+    let key = RunKey { tenant: TenantId::default(), run: RunId::named("orphan") };
+    let input = Payload::json("21");
+    let new = NewRun { key: key.clone(), definition, plan: None, input, created_at: now };
+    let batch = Batch { lease: Some(lease.token), now, writes: vec![Write::Create(new.into())] };
+    dead.commit(batch).await.unwrap();
+    let died = Instant::now();
+    assert_eq!(engine.runs().handle::<u64>(&key.tenant, key.run).output().await.unwrap(), 42);
+    assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
     engine.shutdown().await.unwrap();
 }

@@ -80,7 +80,7 @@ impl Default for EngineBuilder {
             spawner: None,
             seed: None,
             patience: Duration::from_secs(20),
-            lease: Duration::from_secs(5),
+            lease: Duration::from_millis(3_500),
             stand_by: true,
             limits: Limits {
                 payload: 4 << 20,
@@ -162,7 +162,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a lease lasts unless it is renewed, which is done three times in that span; by default 5 s. So long after an
+    /// How long a lease lasts unless it is renewed, which is done three times in that span; by default 3.5 s. So long after an
     /// executor has died others take its runs over, on stores where several hold leases; and so long after the last renewal
     /// one that cannot reach its store begins no further attempts. At least 10 ms.
     ///

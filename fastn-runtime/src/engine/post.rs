@@ -21,7 +21,7 @@ use crate::patience::patiently;
 const PAGE: u32 = 256;
 
 /// How often to look for messages of which nothing was heard.
-const POLL: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_secs(5);
 
 /// How long after the store was unavailable it is asked again.
 const SOON: Duration = Duration::from_millis(200);

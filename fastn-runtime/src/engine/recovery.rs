@@ -20,7 +20,7 @@ const PAGE: u32 = 512;
 
 /// How long after nothing was left to claim it is looked again: with the length of its lease, that is how long
 /// the runs of an executor that died lie still.
-const AGAIN: Duration = Duration::from_millis(900);
+const AGAIN: Duration = Duration::from_millis(1_300);
 
 /// How much later than that at most, in milliseconds, so that executors do not look in step.
 const SPREAD: u64 = 200;

@@ -28,28 +28,21 @@ pub(super) async fn acquire(client: &Client, clock: LeaseClock, ask: LeaseAsk) -
     Ok(Lease { executor: ask.executor, token: unsigned(get(&row, 0)?)?, until })
 }
 
-/// Extends a lease: by the caller's clock to a time, by the server's by as long as was asked for at first.
+/// Extends a lease: by the caller's clock to a time, by the server's by as long as was asked for at first. Tells whether there
+/// may be runs to claim.
 pub(super) async fn renew(
     client: &Client,
     clock: LeaseClock,
     lease: &Lease,
     until: Timestamp,
     ttl: std::time::Duration,
-) -> Result<()> {
+) -> Result<bool> {
     const OP: &str = "renew lease";
     let (given, ttl) = term(clock, until, ttl);
-    let update = client
-        .prepare_cached(
-            "UPDATE flow_leases
-             SET until = coalesce($2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3)
-             WHERE token = $1 AND NOT ended",
-        )
-        .await
-        .map_err(fault(OP))?;
-    match client.execute(&update, &[&stored(lease.token), &given, &ttl]).await.map_err(fault(OP))? {
-        0 => Err(fenced(OP, lease.token)),
-        _ => Ok(()),
-    }
+    let function =
+        client.prepare_cached("SELECT renewed, claimable FROM renew_1($1, $2, $3)").await.map_err(fault(OP))?;
+    let row = client.query_one(&function, &[&stored(lease.token), &given, &ttl]).await.map_err(fault(OP))?;
+    if get(&row, 0)? { get(&row, 1) } else { Err(fenced(OP, lease.token)) }
 }
 
 /// Ends a lease, if it has not ended, moves its journal to where it stays, and tells the others.

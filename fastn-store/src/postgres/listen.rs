@@ -37,6 +37,8 @@ pub(super) struct Listener {
 struct Wants {
     /// Ends of runs are of interest: they are not told to nobody.
     ends: AtomicBool,
+    /// What others tell is heard just now.
+    hearing: AtomicBool,
     changed: Notify,
 }
 
@@ -65,6 +67,11 @@ impl Listener {
         };
         *task = Some(spawned.abort_handle());
         Ok(())
+    }
+
+    /// Whether what others tell is heard just now.
+    pub(super) fn is_hearing(&self) -> bool {
+        self.wants.hearing.load(Ordering::SeqCst)
     }
 
     /// Listens no more.
@@ -97,6 +104,7 @@ async fn keep_listening<T>(
     loop {
         let mut heard = false;
         let ended = hear(&config, tls.clone(), &database, &board, &wants, &mut heard).await;
+        wants.hearing.store(false, Ordering::SeqCst);
         if heard {
             wait = AGAIN.0;
         }
@@ -141,6 +149,7 @@ where
     let ask = async {
         client.batch_execute(&format!("LISTEN \"{}\"", database.channel())).await.map_err(fault(OP))?;
         *heard = true;
+        wants.hearing.store(true, Ordering::SeqCst);
         // Whatever was told before this connection listened was missed.
         board.tell_all();
         tell_interest(&client, &database.schema, board, wants).await

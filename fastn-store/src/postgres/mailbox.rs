@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::days::range_of;
 use super::fault::{corrupt, fault};
-use super::lane::check_lease;
 use super::numbers::{stored, unsigned};
 use super::row::{BESIDE, COLUMNS, get, status, summary};
 use super::store::PostgresStore;
+use crate::standing::fenced;
 use crate::{Mailbox, Message, MessageNo, News, NewsAsk, ReceiveAsk, Received, RunKey, RunSummary, Sent};
 
 #[async_trait]
@@ -46,25 +46,29 @@ impl Mailbox for PostgresStore {
         let client = self.connect(OP).await?;
         let select = client
             .prepare_cached(
-                "SELECT m.message_no, m.id, m.sent_at, m.body, t.tenant, e.run_id
-                 FROM flow_messages m
-                 JOIN flow_executions e ON e.run_no = m.run_no
-                 JOIN flow_tenants t ON t.tenant_no = e.tenant_no
-                 LEFT JOIN flow_open o ON o.run_no = e.run_no
-                 WHERE m.body IS NOT NULL AND m.message_no > $2 AND coalesce(o.holder, e.creator) = $1
-                     AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL)
-                     AND EXISTS (SELECT 1 FROM flow_leases WHERE token = $1 AND NOT ended)
-                 ORDER BY m.message_no LIMIT $3",
+                "SELECT w.message_no, w.id, w.sent_at, w.body, w.tenant, w.run_id FROM flow_leases l
+                 LEFT JOIN LATERAL (
+                     SELECT m.message_no, m.id, m.sent_at, m.body, t.tenant, e.run_id FROM flow_messages m
+                     JOIN flow_executions e ON e.run_no = m.run_no
+                     JOIN flow_tenants t ON t.tenant_no = e.tenant_no
+                     LEFT JOIN flow_open o ON o.run_no = e.run_no
+                     WHERE m.body IS NOT NULL AND m.message_no > $2 AND coalesce(o.holder, e.creator) = l.token
+                         AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL)
+                     ORDER BY m.message_no LIMIT $3
+                 ) w ON true
+                 WHERE l.token = $1 AND NOT l.ended ORDER BY w.message_no",
             )
             .await
             .map_err(fault(OP))?;
         let after = ask.after.map_or(0, |no| stored(no.0));
         let rows =
             client.query(&select, &[&stored(ask.lease), &after, &i64::from(ask.limit)]).await.map_err(fault(OP))?;
+        // A lease in force has a row in any case.
         if rows.is_empty() {
-            check_lease(&client, OP, ask.lease).await?;
+            return Err(fenced(OP, ask.lease));
         }
         rows.iter()
+            .filter(|row| !matches!(row.try_get::<_, Option<i64>>(0), Ok(None)))
             .map(|row| {
                 let tenant = TenantId::new(get::<String>(row, 4)?).map_err(|e| corrupt(OP, e.to_string()))?;
                 let message = Message {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_postgres::Client;
@@ -37,6 +37,9 @@ use crate::{
 /// How often it is looked whether days are to be made.
 const UPKEEP: Duration = Duration::from_secs(60 * 60);
 
+/// After how long it is looked for runs to claim although nobody has told of any: a word may have been lost.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Keeps runs in a PostgreSQL database, version 13 or later.
 ///
 /// Any number of executors, in as many processes, run its runs; each has a lease, which by default ends by the server's
@@ -51,9 +54,19 @@ pub struct PostgresStore {
     /// How long leases were asked for at first.
     terms: Mutex<HashMap<u64, Duration>>,
     unreadable: Unreadable,
+    quiet: Mutex<Option<Quiet>>,
     board: Arc<Board>,
     listener: Listener,
     upkeep: AbortHandle,
+}
+
+/// When it was last seen that there is nothing to claim.
+struct Quiet {
+    lease: u64,
+    serves: Vec<DefinitionKey>,
+    /// What had been heard of runs before it was looked.
+    heard: u64,
+    since: Instant,
 }
 
 /// What upkeep needs as well.
@@ -96,6 +109,7 @@ impl PostgresStore {
             lanes: Mutex::default(),
             terms: Mutex::default(),
             unreadable: Unreadable::default(),
+            quiet: Mutex::default(),
             board,
             listener,
             upkeep,
@@ -186,6 +200,22 @@ impl PostgresStore {
 
     pub(super) fn channel(&self) -> String {
         self.shared.database.channel()
+    }
+
+    /// Whether there is nothing to claim for sure: it was looked not long ago, nobody has told of anything since, and what
+    /// comes of time passing is told by renewals.
+    fn is_quiet(&self, ask: &ClaimAsk, heard: u64) -> bool {
+        let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        let sure = quiet.as_ref().is_some_and(|quiet| {
+            let same = (quiet.lease, quiet.heard) == (ask.lease, heard) && quiet.serves == ask.serves;
+            same && quiet.since.elapsed() < QUIET
+        });
+        sure && self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server
+    }
+
+    fn note_quiet(&self, ask: ClaimAsk, heard: u64) {
+        let quiet = Quiet { lease: ask.lease, serves: ask.serves, heard, since: Instant::now() };
+        *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(quiet);
     }
 
     /// Hangs out what a batch has done.
@@ -299,7 +329,12 @@ impl Store for PostgresStore {
         // One that another store has asked for: as long as it would last by the caller's own clock.
         let term = term.unwrap_or_else(|| until.since(lease.until));
         let renewed = lease::renew(&client, self.options.lease_clock, lease, until, term).await;
-        self.heed(lease.token, renewed)
+        if self.heed(lease.token, renewed)? {
+            self.board.tell_runs();
+            // Those of queues are not claimed: whoever admits has to look.
+            self.board.tell_queues();
+        }
+        Ok(())
     }
 
     async fn release(&self, lease: &Lease) -> Result<()> {
@@ -333,12 +368,20 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
+        let heard = self.board.news().runs;
+        if self.is_quiet(&ask, heard) {
+            return Ok(Vec::new());
+        }
         let mut client = self.connect("claim runs").await?;
         self.shared.numbers.serve(&client, &ask.serves).await?;
         let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
         let (claimed, left) = self.heed(ask.lease, claimed)?;
         if left {
             self.board.tell_queues();
+        }
+        if claimed.is_empty() {
+            self.note_quiet(ask, heard);
+            return Ok(claimed);
         }
         self.hold(&client, "claim runs", ask.lease, &claimed).await?;
         Ok(claimed)

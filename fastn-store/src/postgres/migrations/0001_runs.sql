@@ -123,6 +123,22 @@ BEGIN
     RETURN v_ended;
 END $$;
 
+-- Renews a lease, and looks whether there is something to claim: who renews need not ask for that beside. Without an end
+-- of the caller's, it ends after so long by the server's clock, and others that were not renewed end now.
+CREATE FUNCTION {schema}.renew_1(p_token bigint, p_until bigint, p_ttl bigint, OUT renewed boolean, OUT claimable boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE {schema}.flow_leases
+    SET until = coalesce(p_until, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + p_ttl)
+    WHERE token = p_token AND NOT ended;
+    renewed := FOUND;
+    IF renewed AND p_until IS NULL THEN
+        PERFORM {schema}.expire_leases_1(p_token, NULL);
+    END IF;
+    claimable := renewed AND (EXISTS (SELECT 1 FROM {schema}.flow_open o WHERE o.holder = 0)
+        OR EXISTS (SELECT 1 FROM {schema}.flow_leases l WHERE l.ended));
+END $$;
+
 -- Makes a batch true, in one go and back. p_ is of the batch; c_ are runs to be created, with the range of numbers in which
 -- a run of a named id may be all the same; d_ are plans, with the runs that they came with; j_ goes to the journal; h_ to flow_history; o_ are rows of flow_open to be, x_ those
 -- to be no more. Gives the numbers of the runs that were not created since there are runs of their ids.
