@@ -140,6 +140,56 @@ name! {
     EntryName
 }
 
+name! {
+    /// The name of a queue: the same for all tenants, since what it protects is shared by them.
+    QueueName
+}
+
+/// Which of a queue's runs belong together, such as those of one customer: what limits for each key count by.
+///
+/// At most 256 bytes without control characters; empty for those that say nothing. Cloning is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct QueueKey(Option<Arc<str>>);
+
+impl QueueKey {
+    /// The key that belongs to a text: the text itself, or where that is too long or has control characters, `#` and a hash
+    /// of it (BLAKE3). The same text gives the same key always.
+    pub fn of(text: &str) -> Self {
+        if text.is_empty() {
+            return Self::default();
+        }
+        Self(Some(checked(text).unwrap_or_else(|_| {
+            let hash = blake3::derive_key("fastn 2026-11 queue key of a text", text.as_bytes());
+            let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            Arc::from(format!("#{digits}"))
+        })))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<String> for QueueKey {
+    fn from(text: String) -> Self {
+        Self::of(&text)
+    }
+}
+
+impl From<QueueKey> for String {
+    fn from(key: QueueKey) -> Self {
+        key.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for QueueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Default for TenantId {
     /// The tenant of hosts that have only one: `default`.
     fn default() -> Self {
@@ -256,6 +306,18 @@ mod tests {
         assert_eq!(NodeName::new("x".repeat(257)), Err(InvalidName::TooLong));
         assert_eq!(NodeName::new("Prüfung · 1").map(|n| n.to_string()), Ok("Prüfung · 1".to_owned()));
         assert!(serde_json::from_str::<TenantId>("\"\"").is_err());
+    }
+
+    #[test]
+    fn every_text_has_a_queue_key_and_keeps_it() {
+        assert_eq!(QueueKey::of("acme").as_str(), "acme");
+        assert_eq!(QueueKey::of(""), QueueKey::default());
+        for strange in ["a\u{0}b", "  ", &"x".repeat(257)] {
+            let key = QueueKey::of(strange);
+            assert!(key.as_str().starts_with('#') && key.as_str().len() == 65, "{key}");
+            assert_eq!(key, QueueKey::of(strange));
+            assert_eq!(QueueKey::of(key.as_str()), key, "what was stored is read as itself");
+        }
     }
 
     #[test]

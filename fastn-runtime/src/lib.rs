@@ -19,5 +19,8 @@ pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, Sc
 pub use crate::engine::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
-pub use crate::engine::{Engine, EngineBuilder, Inspection, RunEvent, RunEvents, RunHandle, Runs, Start, StoreSource};
+pub use crate::engine::{
+    Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, Singleton, Start,
+    StoreSource,
+};
 pub use crate::tasks::{EngineTask, Spawner};

@@ -14,6 +14,7 @@ use crate::{News, NewsAsk};
 pub(crate) struct Board {
     /// From 1, so that who has heard nothing is told at once.
     runs: AtomicU64,
+    queues: AtomicU64,
     messages: AtomicU64,
     ends: AtomicU64,
     /// How many wait who cannot be told by this process alone.
@@ -29,6 +30,7 @@ impl Default for Board {
     fn default() -> Self {
         Self {
             runs: AtomicU64::new(1),
+            queues: AtomicU64::new(1),
             messages: AtomicU64::new(1),
             ends: AtomicU64::new(1),
             #[cfg(feature = "sqlite")]
@@ -44,6 +46,11 @@ impl Board {
     /// There may be runs that nobody holds.
     pub(crate) fn tell_runs(&self) {
         self.tell(&self.runs);
+    }
+
+    /// There may be runs to be admitted.
+    pub(crate) fn tell_queues(&self) {
+        self.tell(&self.queues);
     }
 
     /// Messages were sent.
@@ -72,7 +79,7 @@ impl Board {
     /// What there is now.
     pub(crate) fn news(&self) -> News {
         let of = |count: &AtomicU64| count.load(Ordering::SeqCst);
-        News { runs: of(&self.runs), messages: of(&self.messages), ends: of(&self.ends) }
+        News { runs: of(&self.runs), queues: of(&self.queues), messages: of(&self.messages), ends: of(&self.ends) }
     }
 
     /// Waits for news.
@@ -102,6 +109,7 @@ impl Board {
     /// Anything may have happened.
     pub(crate) fn tell_all(&self) {
         self.runs.fetch_add(1, Ordering::SeqCst);
+        self.queues.fetch_add(1, Ordering::SeqCst);
         self.messages.fetch_add(1, Ordering::SeqCst);
         self.tell(&self.ends);
     }

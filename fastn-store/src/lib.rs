@@ -15,6 +15,7 @@ mod mail;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod queue;
 #[cfg(feature = "postgres")]
 mod retention;
 #[cfg(feature = "sqlite")]
@@ -23,13 +24,15 @@ mod standing;
 mod url;
 
 pub use crate::contract::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, Expect, History, HostTransaction, InSchema,
-    Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository,
-    RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Then, Turn, Write, Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History,
+    HostTransaction, InSchema, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page, Put,
+    QueueBusy, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary,
+    Scan, Sent, Store, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{LeaseClock, PostgresOptions, PostgresStore, Retired};
+pub use crate::queue::{QUEUE, QueueRules, Rate, RateWindow};
 #[cfg(feature = "postgres")]
 pub use crate::retention::{Retention, Rule};
 #[cfg(feature = "sqlite")]

@@ -1,6 +1,7 @@
 //! A store that forgets: the reference of the contract.
 
 mod mailbox;
+mod queues;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,13 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use fastn_core::{EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
 
+use self::queues::Lines;
 use crate::board::Board;
 use crate::entries::Entries;
 use crate::mail::Mail;
 use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, History, Lease, LeaseAsk, NewRun, Page, Put,
-    Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Store, Then, Turn, Write, Written,
+    QUEUE, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Store, Then, Turn, Write, Written,
 };
 
 /// Keeps runs in memory, for tests and for work that need not survive the process.
@@ -38,6 +40,7 @@ struct House {
     by_key: HashMap<RunKey, RunNo>,
     plans: HashMap<(TenantId, DefinitionKey), Arc<str>>,
     mail: Mail,
+    lines: Lines,
     last_run: u64,
     entries: Entries,
 }
@@ -87,7 +90,12 @@ impl Repository for MemoryStore {
     }
 
     async fn put(&self, put: Put) -> Result<u64> {
-        self.with(|house| house.entries.put(put))
+        let queue = put.key.kind.as_str() == QUEUE;
+        let version = self.with(|house| house.entries.put(put))?;
+        if queue {
+            self.board.tell_queues();
+        }
+        Ok(version)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Entry>> {
@@ -130,26 +138,32 @@ impl Store for MemoryStore {
             Ok(())
         })?;
         self.board.tell_runs();
+        self.board.tell_queues();
         Ok(())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
         let ends = |write: &Write| matches!(write, Write::Turn(Turn { then: Then::End(_), .. }));
         let (lease, ends) = (batch.lease, batch.writes.iter().any(ends));
-        let written = self.with(|house| {
+        let (written, queues) = self.with(|house| {
+            let mut queues = batch.writes.iter().any(|write| matches!(write, Write::Enqueue(_)));
             let verdicts = house.judge(&batch)?;
             for (write, verdict) in batch.writes.iter().zip(verdicts) {
                 if let (Write::Turn(turn), Verdict::Add) = (write, verdict) {
-                    house.add(turn, batch.now);
+                    queues |= house.add(turn, batch.now);
                 }
             }
             // After the turns, so that a run that exists is shown as they leave it.
             let written = batch.writes.into_iter().map(|write| match write {
                 Write::Create(new) => house.create(&new, batch.lease),
+                Write::Enqueue(new) => house.enqueue(&new, batch.now),
                 Write::Turn(_) => Written::Turned,
             });
-            Ok(written.collect::<Vec<_>>())
+            Ok((written.collect::<Vec<_>>(), queues))
         })?;
+        if queues {
+            self.board.tell_queues();
+        }
         if ends {
             self.board.tell_ends();
         }
@@ -169,7 +183,8 @@ impl Store for MemoryStore {
             let free = house
                 .runs
                 .iter()
-                .filter(|(_, run)| !run.status.is_final() && !house.holds(run) && ask.serves.contains(&run.definition));
+                .filter(|(_, run)| !run.status.is_final() && !house.holds(run) && ask.serves.contains(&run.definition))
+                .filter(|(no, _)| !house.lines.has(**no));
             // One run that cannot be read must not keep an executor from all the others.
             let readable = free.filter_map(|(no, run)| {
                 Some(Claimed { no: *no, history: house.history(*no).ok()?, deaths: run.deaths_by_now() })
@@ -187,6 +202,7 @@ impl Store for MemoryStore {
         // What this one has left of those whose lease has just ended is for others.
         if others {
             self.board.tell_runs();
+            self.board.tell_queues();
         }
         Ok(claimed)
     }
@@ -276,7 +292,7 @@ impl House {
         }
         let mut standings: HashMap<RunNo, Standing> = HashMap::new();
         let judge = |write: &Write| match write {
-            Write::Create(_) => Ok(Verdict::Add),
+            Write::Create(_) | Write::Enqueue(_) => Ok(Verdict::Add),
             Write::Turn(turn) => {
                 let token = batch.lease.ok_or_else(no_lease)?;
                 let run = self.runs.get(&turn.run).ok_or_else(|| no_such_run(turn))?;
@@ -317,8 +333,8 @@ impl House {
         Written::Created(no)
     }
 
-    /// Adds a turn that was judged to be new.
-    fn add(&mut self, turn: &Turn, now: Timestamp) {
+    /// Adds a turn that was judged to be new. Whether a place in a queue became free.
+    fn add(&mut self, turn: &Turn, now: Timestamp) -> bool {
         if let Some(run) = self.runs.get_mut(&turn.run) {
             run.records.extend_from_slice(&turn.records);
             run.next += u64::from(turn.count);
@@ -330,9 +346,11 @@ impl House {
                 Then::End(_) => {
                     run.finished_at = Some(now);
                     run.holder = None;
+                    return self.lines.leave(turn.run);
                 }
             }
         }
+        false
     }
 
     fn summary(&self, no: RunNo, run: &Run) -> RunSummary {

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{EntryKind, Error, ErrorKind, Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, Error, ErrorKind, QueueName, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
-    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store,
-    Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
+    Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,
+    RunQuery, RunSummary, Scan, Sent, Store, Withdraw, Written,
 };
 use tokio::sync::Semaphore;
 
@@ -162,6 +162,25 @@ impl Mailbox for FaultStore {
 
     async fn news(&self, ask: NewsAsk) -> Result<News> {
         self.inner.news(ask).await
+    }
+}
+
+#[async_trait]
+impl Queues for FaultStore {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
+        self.inner.admit(ask).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        self.inner.withdraw(ask).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        self.inner.waiting().await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        self.inner.counts(queue, keys).await
     }
 }
 

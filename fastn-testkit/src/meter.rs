@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fastn_core::{EntryKind, Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, QueueName, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
-    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store, Write,
-    Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
+    Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,
+    RunQuery, RunSummary, Scan, Sent, Store, Withdraw, Write, Written,
 };
 
 /// What a store was asked to do.
@@ -113,6 +113,29 @@ impl Mailbox for MeterStore {
 
     async fn news(&self, ask: NewsAsk) -> Result<News> {
         self.inner.news(ask).await
+    }
+}
+
+#[async_trait]
+impl Queues for MeterStore {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
+        self.count_look();
+        self.inner.admit(ask).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        self.count_look();
+        self.inner.withdraw(ask).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        self.count_look();
+        self.inner.waiting().await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        self.count_look();
+        self.inner.counts(queue, keys).await
     }
 }
 

@@ -240,7 +240,7 @@ fn killed_under_load_on_postgres_nothing_is_lost_and_nothing_recorded_is_done_ag
     check(Lives::new(|_| url));
 }
 
-#[allow(clippy::print_stdout, reason = "tests may tell")]
+#[allow(clippy::print_stdout, reason = "a long run tells how much it was")]
 fn check(mut lives: Lives) {
     let seconds = std::env::var("FASTN_KILL_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
     let (began, mut seed) = (Instant::now(), 1_u64);

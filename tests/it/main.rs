@@ -17,6 +17,8 @@ mod killed;
 mod old_formats;
 mod poison;
 mod postgres;
+mod queue_processes;
+mod queues;
 mod recovery;
 mod schedules;
 mod slow_store;

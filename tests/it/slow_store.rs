@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use fastn::core::EntryKind;
+use fastn::core::QueueName;
 use fastn::prelude::*;
 use fastn::store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
-    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunSummary, Scan, Sent, Store, Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
+    Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,
+    RunSummary, Scan, Sent, Store, Withdraw, Written,
 };
 use tokio::sync::Semaphore;
 
@@ -68,6 +70,25 @@ impl Mailbox for SlowStore {
 
     async fn news(&self, ask: NewsAsk) -> Result<News, Error> {
         self.inner.news(ask).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Queues for SlowStore {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted, Error> {
+        self.inner.admit(ask).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>, Error> {
+        self.inner.withdraw(ask).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>, Error> {
+        self.inner.waiting().await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts, Error> {
+        self.inner.counts(queue, keys).await
     }
 }
 

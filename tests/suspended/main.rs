@@ -18,6 +18,8 @@ mod fleet;
 mod hazards;
 #[path = "../it/poison.rs"]
 mod poison;
+#[path = "../it/queues.rs"]
+mod queues;
 #[path = "../it/recovery.rs"]
 mod recovery;
 #[path = "../it/schedules.rs"]

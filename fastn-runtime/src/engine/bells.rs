@@ -9,6 +9,8 @@ pub(super) struct Bells {
     pub(super) lease: Notify,
     /// There may be runs that nobody holds.
     pub(super) runs: Notify,
+    /// There may be runs to be admitted from queues.
+    pub(super) queues: Notify,
     /// There may be messages.
     pub(super) messages: Notify,
     /// Runs that others have may have ended.

@@ -13,6 +13,8 @@ use foldhash::{HashMap, HashMapExt};
 use super::alarms::Alarms;
 use super::core::{Core, Served};
 use super::owner::Engine;
+use super::queues::Queue;
+use super::queues::shelf;
 use super::services::{Durable, Keeper, Limits, Services};
 use super::start::key_of;
 use super::tenure::Tenure;
@@ -54,6 +56,7 @@ impl From<Arc<dyn Store>> for StoreSource {
 pub struct EngineBuilder {
     store: Option<StoreSource>,
     definitions: Vec<Definition>,
+    queues: Vec<Queue>,
     registry: Registry,
     executor: Option<ExecutorId>,
     clock: Arc<dyn Clock>,
@@ -70,6 +73,7 @@ impl Default for EngineBuilder {
         Self {
             store: None,
             definitions: Vec::new(),
+            queues: Vec::new(),
             registry: Registry::default(),
             executor: None,
             clock: Arc::new(SystemClock),
@@ -100,6 +104,13 @@ impl EngineBuilder {
     /// Runs of this workflow can be started, and unfinished ones go on.
     pub fn serve<I, O>(mut self, workflow: &Workflow<I, O>) -> Self {
         self.definitions.push(workflow.definition().clone());
+        self
+    }
+
+    /// Runs can wait in this queue. It is as the last program says that was opened with it, or whoever has
+    /// [changed](super::Queues::change) it since; a queue that no program names any more stays.
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queues.push(queue);
         self
     }
 
@@ -205,7 +216,7 @@ impl EngineBuilder {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if two workflows have one name and version;
     /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing;
     /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs and the engine is not to
-    /// [stand by](EngineBuilder::stand_by); or if the store cannot be opened.
+    /// [stand by](EngineBuilder::stand_by); [`Invalid`](ErrorKind::Invalid) if there can be no such queue; or if the store cannot be opened.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the store open until its tasks notice; open again.
@@ -227,6 +238,10 @@ impl EngineBuilder {
             Some(StoreSource::Open(store)) => (Some(store), false),
         };
         let (keeper, first) = match store {
+            None if !self.queues.is_empty() => {
+                let why = "an ephemeral engine keeps no queues";
+                return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+            }
             None => {
                 let tenure = Arc::new(Tenure::endless(spawner.clone()));
                 (Keeper::Ephemeral { next: AtomicU64::new(1), tenure }, None)
@@ -238,6 +253,13 @@ impl EngineBuilder {
                 };
                 let (lease, patience, tenure) = (self.lease, self.patience, Mutex::default());
                 let durable = Durable { store, close_store, executor, lease, patience, tenure };
+                if let Err(error) = shelf::put_all(&durable.store, &*self.clock, patience, self.queues).await {
+                    if close_store {
+                        // The error that matters is why a queue could not be had.
+                        let _ = durable.store.close().await;
+                    }
+                    return Err(error);
+                }
                 let first = match reign::apply(&durable, &*self.clock).await {
                     Ok(won) => Some(won),
                     Err(error) if self.stand_by && error.kind() == ErrorKind::Locked => None,

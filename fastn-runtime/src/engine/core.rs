@@ -13,6 +13,7 @@ use foldhash::HashMap;
 
 use super::bells::Bells;
 use super::pending::Pending;
+use super::queues::known::Known;
 use super::run::Run;
 #[cfg(feature = "schedules")]
 use super::schedules::desk::Desk;
@@ -43,6 +44,8 @@ pub(super) struct Core {
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
+    /// The rules of queues.
+    pub(super) queues: Known,
     #[cfg(feature = "schedules")]
     pub(super) schedules: Desk,
     /// Where tasks run.
@@ -98,6 +101,7 @@ impl Core {
             bells: Bells::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
+            queues: Known::default(),
             #[cfg(feature = "schedules")]
             schedules: Desk::default(),
             tasks: Arc::new(Tasks::new(spawner.clone())),

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 
 use super::command::Command;
 use super::core::Core;
+use super::queues::withdraw;
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::watch::{RunEvent, Watch};
@@ -203,6 +204,7 @@ pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Resu
         let run = match recovery::load(core, key).await? {
             Found::Here(run) => run,
             Found::Over => return Ok(false),
+            Found::Elsewhere if withdraw::cancel(core, key, reason).await? => return Ok(true),
             Found::Elsewhere => return post::send(core, key, Command::Cancel { reason: reason.to_owned() }).await,
         };
         match run.tell(&core.services, |machine| machine.cancel(reason))? {

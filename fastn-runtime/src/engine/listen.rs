@@ -44,6 +44,9 @@ pub(super) async fn run(core: Arc<Core>) {
                     core.bells.runs.notify_one();
                     core.bells.lease.notify_one();
                 }
+                if news.queues != since.queues {
+                    core.bells.queues.notify_one();
+                }
                 if news.messages != since.messages {
                     core.bells.messages.notify_one();
                 }

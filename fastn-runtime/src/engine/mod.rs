@@ -17,8 +17,10 @@
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
+//! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
+//! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
 
@@ -35,10 +37,12 @@ mod lookout;
 mod owner;
 mod pending;
 mod post;
+mod queues;
 mod recovery;
 mod reign;
 mod run;
 mod runs;
+mod same;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod services;
@@ -54,6 +58,7 @@ pub use letters::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use owner::Engine;
+pub use queues::{Queue, Queues, Singleton};
 pub use runs::{Inspection, Runs};
 #[cfg(feature = "schedules")]
 pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::core::Core;
 use super::letters::DeadLetters;
+use super::queues::Queues;
 use super::runs::Runs;
 #[cfg(feature = "schedules")]
 use super::schedules::Schedules;
@@ -51,6 +52,11 @@ impl Engine {
     /// The runs of this engine's store that failed for good: to list, retry and dismiss.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.core.clone())
+    }
+
+    /// The queues of this engine's store.
+    pub fn queues(&self) -> Queues {
+        Queues::new(self.core.clone())
     }
 
     /// The schedules of this engine's store.

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Definition, Error, ErrorKind, Event, Result};
+use fastn_core::{Definition, Error, ErrorKind, Event, Failure, FailureKind, Result};
 use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunStatus, RunSummary};
 
 use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
-use super::run::Run;
+use super::run::{Run, Told};
 use super::strand::{self, is_of_lease};
 use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::clock::pause;
-use crate::machine::Machine;
+use crate::machine::{Action, Machine};
 
 /// How many runs are claimed at a time.
 const PAGE: u32 = 512;
@@ -147,7 +147,7 @@ pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
 
 /// Brings every run that this engine holds into memory: some may have been claimed by a call whose answer was lost, and
 /// no claim gives them again.
-async fn load_all_own(core: &Arc<Core>, token: u64) -> Result<()> {
+pub(super) async fn load_all_own(core: &Arc<Core>, token: u64) -> Result<()> {
     let store = core.services.store()?;
     let status = RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect();
     let mut query = RunQuery { status, limit: PAGE, ..RunQuery::default() };
@@ -250,7 +250,7 @@ pub(super) async fn unpark(core: &Arc<Core>, key: &RunKey) {
 }
 
 /// Brings a run that was just claimed into memory.
-fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed) -> Result<()> {
+pub(super) fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed) -> Result<()> {
     let Claimed { history, deaths, .. } = claimed;
     let key = history.run.key.clone();
     let since = history.records.last().map_or(history.run.created_at, |record| record.time);
@@ -268,6 +268,32 @@ fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed) -> Result
         carry_on(core, admitted);
     }
     Ok(())
+}
+
+/// Brings a run of which nothing has begun into memory, and cancels it: what it would begin with fails without being begun.
+/// Gives what is to be done when that is durable; `None` if the lease was lost, or the run is there already.
+pub(super) fn take_over_cancelled(
+    core: &Arc<Core>,
+    tenure: &Arc<Tenure>,
+    history: History,
+    reason: &str,
+) -> Result<Option<(Arc<Run>, Pending)>> {
+    let key = history.run.key.clone();
+    let replayed = replay(core, history)?;
+    let admitted = core.admit(tenure, &key, |watch| replayed.begin(core, tenure, watch))?;
+    let Some((run, Some(begun))) = admitted else { return Ok(None) };
+    let Told::Turn(mut last) = run.tell(&core.services, |machine| machine.cancel(reason))? else {
+        strand::carry_on(core, &run, begun);
+        return Ok(None);
+    };
+    for action in begun.into_parts().0 {
+        if let Action::Run(task) = action {
+            let failure = Failure::new(FailureKind::CANCELLED, "cancelled before it began").permanent();
+            let next = run.answer(&core.services, &task, Err(failure))?;
+            strand::carry_on(core, &run, std::mem::replace(&mut last, next));
+        }
+    }
+    Ok(Some((run, last)))
 }
 
 fn carry_on(core: &Arc<Core>, (run, pending): Admitted) -> Arc<Run> {

@@ -8,6 +8,7 @@ use fastn_store::{Lease, LeaseAsk};
 use tokio::sync::oneshot;
 
 use super::core::Core;
+use super::queues::gate;
 use super::services::Durable;
 use super::strand::is_of_lease;
 use super::tenure::Tenure;
@@ -52,6 +53,7 @@ pub(super) fn begin(core: &Arc<Core>, won: Won) -> Option<Arc<Tenure>> {
     serve(core, &tenure, keep(core.clone(), tenure.clone(), asked));
     serve(core, &tenure, recovery::run(core.clone(), tenure.clone()));
     serve(core, &tenure, post::run(core.clone(), tenure.clone()));
+    serve(core, &tenure, gate::run(core.clone(), tenure.clone()));
     Some(tenure)
 }
 

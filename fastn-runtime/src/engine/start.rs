@@ -4,8 +4,9 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, Result, RunId, TenantId};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, QueueName, Result, RunId, TenantId};
 use fastn_store::{Batch, DefinitionKey, Existing, HostTransaction, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -13,8 +14,10 @@ use tokio::sync::oneshot;
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
+use super::queues::{Only, Place, Singleton, enqueue};
 use super::recovery;
 use super::run::Run;
+use super::same::{check_existing, check_same};
 use super::services::Keeper;
 use super::strand;
 use super::tenure::Tenure;
@@ -33,6 +36,7 @@ pub struct Start<O> {
     input: Result<Payload>,
     tenant: TenantId,
     run: Option<RunId>,
+    place: Place,
     output: PhantomData<fn() -> O>,
 }
 
@@ -44,7 +48,8 @@ impl<O> Start<O> {
     /// A run with an input that was encoded, if it could be.
     pub(super) fn given(core: Arc<Core>, definition: &Definition, input: Result<Payload>) -> Self {
         let definition = definition.clone();
-        Self { core, definition, input, tenant: TenantId::default(), run: None, output: PhantomData }
+        let (tenant, place) = (TenantId::default(), Place::default());
+        Self { core, definition, input, tenant, run: None, place, output: PhantomData }
     }
 
     /// The run gets this id. Starting with an id that exists attaches to that run if it has the same workflow and
@@ -65,6 +70,61 @@ impl<O> Start<O> {
         self
     }
 
+    /// The run waits in this queue until it is its turn.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.place.queue = Some(name.into());
+        self
+    }
+
+    /// Of the runs that wait in its queue those with larger numbers go first; 0 unless said otherwise. None waits for ever:
+    /// see [`Queue::ageing`](super::Queue::ageing).
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.place.priority = priority;
+        self.says()
+    }
+
+    /// Whose the run is, for the limits of its queue that count by key; otherwise the queue's own [key](super::Queue::key).
+    pub fn queue_key(mut self, key: &str) -> Self {
+        self.place.key = Some(QueueKey::of(key));
+        self.says()
+    }
+
+    /// The run waits in its queue for this span at least.
+    pub fn delay(mut self, span: Duration) -> Self {
+        self.place.delay = span;
+        self.says()
+    }
+
+    /// What the run takes of its queue's rates; 1 unless said otherwise.
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.place.cost = Some(cost);
+        self.says()
+    }
+
+    /// If a run of this tenant and queue with this id waits or runs, that one is attached to, and none is started.
+    pub fn deduplicate(mut self, id: impl Into<String>) -> Self {
+        self.place.only.push(Only::Deduplicate(id.into()));
+        self.says()
+    }
+
+    /// The run waits until no other of this tenant and queue was started with this id for a span, but at most so long. Of
+    /// those that were there is one run then, with the input of the last. A run of another workflow or version is another.
+    pub fn debounce(mut self, id: impl Into<String>, span: Duration, most: Duration) -> Self {
+        self.place.only.push(Only::Debounce { id: id.into(), span, most });
+        self.says()
+    }
+
+    /// Of this run's key there is one at a time in this queue and tenant, and this becomes of it if there is another.
+    pub fn singleton(mut self, singleton: Singleton) -> Self {
+        self.place.only.push(Only::Singleton(singleton));
+        self.says()
+    }
+
+    fn says(mut self) -> Self {
+        self.place.said = true;
+        self
+    }
+
     /// Starts the run like awaiting does, and listens from its very beginning: what happens in it, and the run.
     ///
     /// # Errors
@@ -80,7 +140,10 @@ impl<O> Start<O> {
         let key = RunKey { tenant: start.tenant.clone(), run };
         let watch = start.core.watch(&key);
         let events = RunEvents::new(RunHandle::new(start.core.clone(), key, watch));
-        Ok((start.start().await?, events))
+        let handle = start.start().await?;
+        // Another one may have been attached to.
+        let events = if handle.id() == run { events } else { handle.events() };
+        Ok((handle, events))
     }
 
     /// Starts the run in a transaction of the host's own, on the database of the engine's store: it is there if the
@@ -100,16 +163,17 @@ impl<O> Start<O> {
     /// # Cancel safety
     /// If the future is dropped, roll the transaction back.
     pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
-        let Prepared { core, new, .. } = self.prepare()?;
+        let Prepared { core, new, queue, .. } = self.prepare()?;
         core.services.store()?;
+        if queue.is_some() {
+            let why = "a run that waits in a queue cannot be started in a transaction of the host's";
+            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        }
         let handle = RunHandle::new(core.clone(), new.key.clone(), core.watch(&new.key));
         match transaction.create(&new).await? {
             Written::Created(_) => Ok(handle),
-            Written::Exists(existing) => {
-                let same_workflow = existing.definition.workflow == new.definition.workflow;
-                check_same(&new, same_workflow, existing.input.is_same_value(&new.input)).map(|()| handle)
-            }
-            _ => Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a creation")),
+            Written::Exists(existing) => check_existing(&new, &existing).map(|()| handle),
+            _ => Err(mistaken()),
         }
     }
 
@@ -130,16 +194,23 @@ impl<O> Start<O> {
                 .with("input", input.len())
                 .with("most", core.services.limits.payload));
         }
+        let queue = self.place.check()?;
         let now = core.services.clock.now();
         let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
-        let new = Arc::new(NewRun { key, definition, plan, input, created_at: now });
-        Ok(Prepared { core, served, new })
+        let new = NewRun { key, definition, plan, input, created_at: now };
+        Ok(Prepared { core, served, new, queue, place: self.place })
     }
 
     /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
     async fn start(self) -> Result<RunHandle<O>> {
-        let Prepared { core, served, new } = self.prepare()?;
+        let Prepared { core, served, new, queue, place } = self.prepare()?;
+        if let Some(queue) = queue {
+            let run = enqueue(&core, &queue, new, &place).await?;
+            let watch = core.watch(&run);
+            return Ok(RunHandle::new(core, run, watch));
+        }
+        let new = Arc::new(new);
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&new.key);
         let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
@@ -162,7 +233,10 @@ impl<O> Start<O> {
 struct Prepared {
     core: Arc<Core>,
     served: Definition,
-    new: Arc<NewRun>,
+    new: NewRun,
+    /// Where it is to wait, if it is.
+    queue: Option<QueueName>,
+    place: Place,
 }
 
 /// Creates a run in the hands of this engine and begins it. `None` if the lease was lost meanwhile.
@@ -265,24 +339,6 @@ async fn launch(
         }
         None => None,
     })
-}
-
-/// Whether a run that is there is attached to.
-fn check_existing(new: &NewRun, existing: &Existing) -> Result<()> {
-    let same_workflow = existing.definition.workflow == new.definition.workflow;
-    check_same(new, same_workflow, existing.input.is_same_value(&new.input))
-}
-
-/// A run is attached to if it is what would have been started.
-fn check_same(new: &NewRun, workflow: bool, input: bool) -> Result<()> {
-    let what = match (workflow, input) {
-        (true, true) => return Ok(()),
-        (false, true) => "another workflow",
-        (_, false) => "another input",
-    };
-    Err(Error::new(ErrorKind::Conflict, OP)
-        .with("run", new.key.run)
-        .caused_by(format!("a run of this id was started with {what}")))
 }
 
 impl<O: Send + 'static> IntoFuture for Start<O> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fastn_core::{Payload, Timestamp};
+use fastn_core::Timestamp;
 
-use super::{DefinitionKey, RunKey, RunNo, RunStatus};
+use super::{Enqueue, Existing, NewRun, RunNo, RunStatus, Taken};
 
 /// Writes that must become true together.
 #[derive(Clone, Debug)]
@@ -25,24 +25,11 @@ pub struct Batch {
 pub enum Write {
     /// A new run.
     Create(Arc<NewRun>),
+    /// A new run that waits in a queue. Nobody holds it before it is [admitted](super::Queues::admit), whatever lease the
+    /// batch is under.
+    Enqueue(Arc<Enqueue>),
     /// Something happened in a run.
     Turn(Turn),
-}
-
-/// A run that is to be.
-#[derive(Clone, Debug)]
-pub struct NewRun {
-    /// Its identity.
-    pub key: RunKey,
-    /// What it runs.
-    pub definition: DefinitionKey,
-    /// The plan of that definition for those who read the run without its program: see
-    /// [`Plan::to_editor_json`](fastn_core::Plan::to_editor_json). Kept once for each definition.
-    pub plan: Option<Arc<str>>,
-    /// What it is given.
-    pub input: Payload,
-    /// When it was started.
-    pub created_at: Timestamp,
 }
 
 /// Records that are added to a run, and what is to be next.
@@ -91,19 +78,8 @@ pub enum Written {
     Created(RunNo),
     /// There is a run of that id already; nothing was written. The caller compares.
     Exists(Box<Existing>),
+    /// Nothing was created: another run has taken the [place](super::Once) that there is once.
+    Taken(Box<Taken>),
     /// The turn was written, now or before.
     Turned,
-}
-
-/// What was found instead of created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Existing {
-    /// Its number.
-    pub no: RunNo,
-    /// What it runs.
-    pub definition: DefinitionKey,
-    /// What it was given.
-    pub input: Payload,
-    /// How it stands.
-    pub status: RunStatus,
 }

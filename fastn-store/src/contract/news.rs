@@ -6,6 +6,8 @@
 pub struct News {
     /// There may be runs that nobody holds: one was created so, or a lease has ended.
     pub runs: u64,
+    /// Runs may be there to be admitted from queues: one came, a place became free, or a queue's rules have changed.
+    pub queues: u64,
     /// Messages may have been sent.
     pub messages: u64,
     /// Runs may have ended.
@@ -25,7 +27,7 @@ pub struct NewsAsk {
 impl NewsAsk {
     /// Whether these are news to the caller.
     pub const fn is_answered_by(&self, news: &News) -> bool {
-        let News { runs, messages, ends } = self.since;
-        news.runs != runs || news.messages != messages || (self.ends && news.ends != ends)
+        let News { runs, queues, messages, ends } = self.since;
+        news.runs != runs || news.queues != queues || news.messages != messages || (self.ends && news.ends != ends)
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use fastn_core::{Result, TenantId, Timestamp};
 
 use super::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Page, Repository, RunKey, RunQuery,
-    Written,
+    Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Mailbox, Page, Queues, Repository, RunKey,
+    RunQuery, Written,
 };
 
 /// Where runs live between two turns. What is kept beside them is its [`Repository`].
@@ -32,7 +32,7 @@ use super::{
 /// # Cancel safety
 /// Of every method: dropping the future does not undo the call; it may still take effect.
 #[async_trait]
-pub trait Store: Repository + Mailbox + fmt::Debug + Send + Sync + 'static {
+pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'static {
     /// What this store is, for people: `memory`, `sqlite:/var/lib/shop.db`.
     fn name(&self) -> String;
 
@@ -60,7 +60,7 @@ pub trait Store: Repository + Mailbox + fmt::Debug + Send + Sync + 'static {
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
 
     /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.
-    /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone. Fewer than asked for need not be all there
+    /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone, and so are those of [queues](Queues). Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.
     ///
     /// For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.

@@ -135,6 +135,7 @@ impl Change {
 pub(crate) fn size_of(write: &Write) -> usize {
     match write {
         Write::Create(new) => new.input.len(),
+        Write::Enqueue(new) => new.new.input.len(),
         Write::Turn(turn) => turn.records.len(),
     }
 }

@@ -22,12 +22,15 @@ pub(crate) struct RunState {
     pub(crate) tail: Vec<u8>,
     /// How many these are.
     pub(crate) tail_count: u64,
+    /// Whether it may be of a queue. Only where somebody asks.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "on Postgres the database sees to it"))]
+    pub(crate) queued: bool,
 }
 
 impl RunState {
     /// A run whose records are all in `flow_history`.
     pub(crate) const fn folded(next: u64, status: RunStatus, wake_at: Option<Timestamp>) -> Self {
-        Self { next, status, wake_at, tail: Vec::new(), tail_count: 0 }
+        Self { next, status, wake_at, tail: Vec::new(), tail_count: 0, queued: false }
     }
 
     /// The sequence number of the first record of the tail.

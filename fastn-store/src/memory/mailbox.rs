@@ -55,7 +55,7 @@ impl Mailbox for MemoryStore {
 }
 
 impl House {
-    fn check(&self, op: &'static str, lease: u64) -> Result<()> {
+    pub(super) fn check(&self, op: &'static str, lease: u64) -> Result<()> {
         if self.leases.contains_key(&lease) { Ok(()) } else { Err(fenced(op, lease)) }
     }
 

@@ -35,7 +35,7 @@ impl Unreadable {
 }
 
 /// Gives runs to the lease, with their records, oldest first. Each executor gets its share, so that the runs of a dead one go
-/// to all that live.
+/// to all that live. Tells also whether executors have left runs behind.
 ///
 /// # Errors
 /// As [`Store::claim`](crate::Store::claim).
@@ -44,7 +44,7 @@ pub(super) async fn claim(
     clock: LeaseClock,
     unreadable: &Unreadable,
     ask: &ClaimAsk,
-) -> Result<Vec<Claimed>> {
+) -> Result<(Vec<Claimed>, bool)> {
     let sources = sources(client, clock, ask).await?;
     for source in sources.iter().filter(|source| source.unfolded) {
         let transaction = client.transaction().await.map_err(fault(OP))?;
@@ -53,7 +53,12 @@ pub(super) async fn claim(
     }
     let holders: Vec<i64> = sources.iter().map(|source| source.holder).collect();
     let share = share(client, &holders, usize::try_from(ask.limit).unwrap_or(usize::MAX)).await?;
-    if share == 0 { Ok(Vec::new()) } else { take(client, unreadable, ask, &holders, share).await }
+    // Runs of queues are not claimed: whoever admits has to look.
+    let left = holders.iter().any(|holder| *holder != 0);
+    Ok(match share {
+        0 => (Vec::new(), false),
+        _ => (take(client, unreadable, ask, &holders, share).await?, left),
+    })
 }
 
 /// Whose runs may be claimed.

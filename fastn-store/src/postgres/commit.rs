@@ -1,10 +1,14 @@
 //! Commits: one statement, there and back.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Client;
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 
 use super::create::NewRows;
+use super::enqueue::{EnqueueRows, Queued};
 use super::fault::{fault, is_refusal, is_stale_plan};
 use super::lane::{Held, Lane, check_lease, standings};
 use super::numbers::stored;
@@ -40,11 +44,16 @@ pub(super) fn creations(batch: &Batch) -> Vec<&NewRun> {
 }
 
 /// Makes a batch without a lease true: new runs, held by nobody. Gives the numbers of those that were there already.
-pub(super) async fn commit_unheld(client: &Client, batch: &Batch, new: &NewRows<'_>) -> Result<Vec<RunNo>> {
+pub(super) async fn commit_unheld(
+    client: &Client,
+    batch: &Batch,
+    new: &NewRows<'_>,
+    queued: &EnqueueRows<'_>,
+) -> Result<Done> {
     // There is no standing to ask for: a turn without a lease is refused before.
     Draft::default().gather(batch, None, |turn| Err(no_such_run(turn)))?;
-    let statement = statement(client).await?;
-    let made = make_true(client, &statement, 0, (0, 0, -1), new, &Rows::default()).await;
+    let statement = statement(client, queued).await?;
+    let made = make_true(client, &statement, 0, (0, 0, -1), (new, queued), &Rows::default()).await;
     made.map_err(|error| told(client, error))
 }
 
@@ -60,9 +69,9 @@ impl Lane {
         &mut self,
         client: &Client,
         batch: &Batch,
-        new: &NewRows<'_>,
+        (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
         budget: usize,
-    ) -> Result<Vec<RunNo>> {
+    ) -> Result<Done> {
         self.settle_doubt(client).await?;
         let (planned, rows) = match self.plan(client, batch, new, budget).await {
             // What a lease that has ended asks for is of no interest.
@@ -72,16 +81,16 @@ impl Lane {
             }
             other => other?,
         };
-        let statement = statement(client).await?;
+        let statement = statement(client, queued).await?;
         let span = (planned.seq, self.oldest, if planned.folded { planned.seq - 1 } else { -1 });
         // From here on nobody knows, until the answer is there.
         self.doubt = Some(planned);
-        match make_true(client, &statement, self.token, span, new, &rows).await {
-            Ok(there) => {
+        match make_true(client, &statement, self.token, span, (new, queued), &rows).await {
+            Ok(done) => {
                 if let Some(planned) = self.doubt.take() {
-                    self.remember(planned, &there);
+                    self.remember(planned, &done.there);
                 }
-                Ok(there)
+                Ok(done)
             }
             Err(error) => {
                 if is_refusal(&error) {
@@ -260,14 +269,32 @@ impl Rows {
     }
 }
 
-async fn statement(client: &Client) -> Result<Statement> {
-    client
-        .prepare_cached(
-            "SELECT * FROM commit_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
-        )
-        .await
-        .map_err(fault(OP))
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The numbers of new runs that were not created since there are runs of their ids.
+    pub(super) there: Vec<RunNo>,
+    /// What became of runs that were to wait, by their places among these.
+    pub(super) queued: BTreeMap<usize, Queued>,
+}
+
+const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint FROM commit_1(
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+        $26, $27, $28, $29, $30) AS c (no)";
+
+/// One part after the other, in one transaction: what ends makes room before what comes looks for it.
+const ENQUEUE: &str = " UNION ALL SELECT run_no, place, outcome FROM enqueue_1(
+        $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49)";
+
+async fn statement(client: &Client, queued: &EnqueueRows<'_>) -> Result<Statement> {
+    let both;
+    let sql = if queued.is_empty() {
+        COMMIT
+    } else {
+        both = [COMMIT, ENQUEUE].concat();
+        &both
+    };
+    client.prepare_cached(sql).await.map_err(fault(OP))
 }
 
 async fn make_true(
@@ -275,47 +302,61 @@ async fn make_true(
     statement: &Statement,
     token: u64,
     (seq, clear_from, clear_to): (i64, i64, i64),
-    new: &NewRows<'_>,
+    (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
     rows: &Rows,
-) -> Result<Vec<RunNo>, tokio_postgres::Error> {
-    let there = client
-        .query(
-            statement,
-            &[
-                &stored(token),
-                &seq,
-                &clear_from,
-                &clear_to,
-                &rows.ended,
-                &new.no,
-                &new.tenant,
-                &new.run,
-                &new.definition,
-                &new.at,
-                &new.content,
-                &new.input,
-                &new.named,
-                &new.from,
-                &new.to,
-                &new.plan_no,
-                &new.plan_definition,
-                &new.plan,
-                &rows.journal_runs,
-                &rows.entries,
-                &rows.piece_no,
-                &rows.piece_first,
-                &rows.piece_count,
-                &rows.piece_status,
-                &rows.piece_at,
-                &rows.piece_records,
-                &rows.open_no,
-                &rows.open_status,
-                &rows.open_wake,
-                &rows.closed,
-            ],
-        )
-        .await?;
-    there.iter().map(|row| row.try_get::<_, i64>(0).map(|no| RunNo(no.cast_unsigned()))).collect()
+) -> Result<Done, tokio_postgres::Error> {
+    let token = stored(token);
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![
+        &token,
+        &seq,
+        &clear_from,
+        &clear_to,
+        &rows.ended,
+        &new.no,
+        &new.tenant,
+        &new.run,
+        &new.definition,
+        &new.at,
+        &new.content,
+        &new.input,
+        &new.named,
+        &new.from,
+        &new.to,
+        &new.plan_no,
+        &new.plan_definition,
+        &new.plan,
+        &rows.journal_runs,
+        &rows.entries,
+        &rows.piece_no,
+        &rows.piece_first,
+        &rows.piece_count,
+        &rows.piece_status,
+        &rows.piece_at,
+        &rows.piece_records,
+        &rows.open_no,
+        &rows.open_status,
+        &rows.open_wake,
+        &rows.closed,
+    ];
+    if !queued.is_empty() {
+        values.extend(queued.values());
+    }
+    let mut done = Done::default();
+    for row in client.query(statement, &values).await? {
+        let no = RunNo(row.try_get::<_, i64>(0)?.cast_unsigned());
+        match (row.try_get::<_, Option<i32>>(1)?, row.try_get::<_, Option<i16>>(2)?) {
+            (Some(place), outcome) => {
+                let queued = match outcome {
+                    Some(0) => Queued::Created(no),
+                    Some(2) => Queued::Taken(no),
+                    _ => Queued::Exists,
+                };
+                done.queued.insert(usize::try_from(place - 1).unwrap_or(usize::MAX), queued);
+            }
+            (None, _) => done.there.push(no),
+        }
+    }
+    Ok(done)
 }
 
 /// Makes an error ours, and sees to it that trying again is not trying the same.

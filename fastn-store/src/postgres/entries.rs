@@ -10,7 +10,7 @@ use super::numbers::{stored, unsigned};
 use super::row::get as column;
 use super::store::PostgresStore;
 use crate::entries::{changed, page};
-use crate::{Entry, EntryKey, Expect, Put, Repository, Scan};
+use crate::{Entry, EntryKey, Expect, Put, QUEUE, Repository, Scan};
 
 #[async_trait]
 impl Repository for PostgresStore {
@@ -50,6 +50,11 @@ impl Repository for PostgresStore {
             .await
             .map_err(fault(OP))?;
         if column::<bool>(&row, 0)? {
+            if kind.as_str() == QUEUE {
+                // Were it lost, others would see the new rules a little later.
+                client.execute("SELECT pg_notify($1, 'q')", &[&self.channel()]).await.map_err(fault(OP))?;
+                self.board().tell_queues();
+            }
             unsigned(column(&row, 1)?)
         } else {
             Err(changed(&put, column::<Option<i64>>(&row, 2)?.map(unsigned).transpose()?))

@@ -134,6 +134,7 @@ where
             match poll_fn(|cx| connection.poll_message(cx)).await {
                 Some(Ok(AsyncMessage::Notification(note))) => match note.payload() {
                     "r" => board.tell_runs(),
+                    "q" => board.tell_queues(),
                     "m" => board.tell_messages(),
                     "e" => board.tell_ends(),
                     // Of a newer build.

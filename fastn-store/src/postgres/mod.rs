@@ -2,6 +2,7 @@
 //!
 //! What is written when is told in `migrations/0001_runs.sql`.
 
+mod admit;
 mod claim;
 mod commit;
 mod config;
@@ -9,6 +10,7 @@ mod create;
 mod database;
 mod days;
 mod effects;
+mod enqueue;
 mod entries;
 mod fault;
 mod fold;
@@ -23,6 +25,7 @@ mod options;
 mod partitions;
 mod planned;
 mod prune;
+mod queues;
 mod read;
 mod retire;
 mod row;

@@ -42,6 +42,15 @@ pub(super) async fn existing(client: &Client, key: &RunKey) -> Result<Option<Exi
     Ok(Some(Existing { no: run.no, definition: run.definition, input, status: run.status }))
 }
 
+/// A run by its number.
+pub(super) async fn existing_no(client: &Client, no: RunNo) -> Result<Option<(RunKey, Existing)>> {
+    const OP: &str = "find run";
+    let sql = format!("SELECT {COLUMNS}{INPUT} FROM flow_executions e {BESIDE} WHERE e.run_no = $1");
+    let Some(row) = client.query_opt(&sql, &[&stored(no.0)]).await.map_err(fault(OP))? else { return Ok(None) };
+    let (run, input) = (summary(&row)?, input(&row)?);
+    Ok(Some((run.key, Existing { no, definition: run.definition, input, status: run.status })))
+}
+
 /// Finds a run by its id: where the id says that it is, and by the keys.
 async fn find(client: &impl GenericClient, key: &RunKey) -> Result<Option<Row>> {
     const OP: &str = "find run";

@@ -15,6 +15,7 @@ use super::commit::{commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
 use super::database::{Database, check_server};
+use super::enqueue::EnqueueRows;
 use super::fault::fault;
 use super::lane::{Held, Lane};
 use super::lease;
@@ -24,7 +25,7 @@ use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
 use super::retire::{Retired, retire};
-use super::{prune, read};
+use super::{enqueue, prune, read};
 use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
@@ -166,11 +167,39 @@ impl PostgresStore {
         self.terms.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
     }
 
-    fn heed<T>(&self, token: u64, result: Result<T>) -> Result<T> {
+    pub(super) fn heed<T>(&self, token: u64, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Fenced) {
             self.forget(token);
         }
         result
+    }
+
+    /// Takes over that runs came into the hands of a lease.
+    pub(super) async fn hold(&self, client: &Client, op: &'static str, token: u64, runs: &[Claimed]) -> Result<()> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let mut lane = self.lane(client, op, token).await?;
+        // A run that waits takes no memory until something happens in it.
+        for Claimed { no, history, .. } in runs.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting) {
+            let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
+            let state = RunState::folded(next, history.run.status, history.run.wake_at);
+            lane.runs.entry(RunNo(no.0)).or_insert(Held { state, open: true });
+        }
+        Ok(())
+    }
+
+    /// Makes known what is served.
+    pub(super) async fn serve(&self, client: &Client, serves: &[DefinitionKey]) -> Result<()> {
+        self.shared.numbers.serve(client, serves).await
+    }
+
+    pub(super) const fn lease_clock(&self) -> LeaseClock {
+        self.options.lease_clock
+    }
+
+    pub(super) fn channel(&self) -> String {
+        self.shared.database.channel()
     }
 
     /// Whether there is nothing to claim for sure: it was looked not long ago, nobody has told of anything since, and what
@@ -198,32 +227,42 @@ impl PostgresStore {
         if batch.writes.iter().any(ends) {
             self.board.tell_ends();
         }
+        if enqueue::enqueued(batch).next().is_some() {
+            self.board.tell_queues();
+        }
     }
 
     async fn write(&self, client: &Client, batch: &Batch) -> Result<Vec<Written>> {
         let Shared { numbers, partitions, .. } = &*self.shared;
         let creations = creations(batch);
         let new = NewRows::of(client, numbers, partitions.days(), &creations).await?;
-        let there = match batch.lease {
-            None => commit_unheld(client, batch, &new).await?,
+        let queued = EnqueueRows::of(batch, self.options.lease_clock);
+        let mut done = match batch.lease {
+            None => commit_unheld(client, batch, &new, &queued).await?,
             Some(token) => {
                 let mut lane = self.lane(client, "commit", token).await?;
                 let budget = self.options.journal_budget;
-                let written = lane.commit(client, batch, &new, budget).await;
+                let written = lane.commit(client, batch, (&new, &queued), budget).await;
                 drop(lane);
                 self.heed(token, written)?
             }
         };
-        if there.is_empty() {
+        if done.there.is_empty() {
             numbers.has_plans(&new.plan_definition);
         }
         let mut created = (0..creations.len()).filter_map(|place| new.run_no(place));
         let mut written = Vec::with_capacity(batch.writes.len());
+        let mut places = 0..;
         for write in &batch.writes {
             written.push(match write {
                 Write::Turn(_) => Written::Turned,
+                Write::Enqueue(run) => {
+                    let lost = || Error::new(ErrorKind::Internal, "commit").caused_by("the database forgot a run");
+                    let queued = places.next().and_then(|place: usize| done.queued.remove(&place)).ok_or_else(lost)?;
+                    enqueue::answer(client, run, queued).await?
+                }
                 Write::Create(run) => match created.next() {
-                    Some(no) if !there.contains(&no) => Written::Created(no),
+                    Some(no) if !done.there.contains(&no) => Written::Created(no),
                     _ => Written::Exists(Box::new(read::existing(client, &run.key).await?.ok_or_else(|| {
                         // It ended and was deleted since.
                         Error::new(ErrorKind::Unavailable, "commit").with("run", run.key.run)
@@ -292,6 +331,8 @@ impl Store for PostgresStore {
         let renewed = lease::renew(&client, self.options.lease_clock, lease, until, term).await;
         if self.heed(lease.token, renewed)? {
             self.board.tell_runs();
+            // Those of queues are not claimed: whoever admits has to look.
+            self.board.tell_queues();
         }
         Ok(())
     }
@@ -307,6 +348,7 @@ impl Store for PostgresStore {
         lease::release(&mut client, &self.shared.database, lease.token).await?;
         self.forget(lease.token);
         self.board.tell_runs();
+        self.board.tell_queues();
         Ok(())
     }
 
@@ -333,19 +375,15 @@ impl Store for PostgresStore {
         let mut client = self.connect("claim runs").await?;
         self.shared.numbers.serve(&client, &ask.serves).await?;
         let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
-        let claimed = self.heed(ask.lease, claimed)?;
+        let (claimed, left) = self.heed(ask.lease, claimed)?;
+        if left {
+            self.board.tell_queues();
+        }
         if claimed.is_empty() {
             self.note_quiet(ask, heard);
             return Ok(claimed);
         }
-        let mut lane = self.lane(&client, "claim runs", ask.lease).await?;
-        // A run that waits takes no memory until something happens in it.
-        for Claimed { no, history, .. } in claimed.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting)
-        {
-            let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
-            let state = RunState::folded(next, history.run.status, history.run.wake_at);
-            lane.runs.entry(RunNo(no.0)).or_insert(Held { state, open: true });
-        }
+        self.hold(&client, "claim runs", ask.lease, &claimed).await?;
         Ok(claimed)
     }
 

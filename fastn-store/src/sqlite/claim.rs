@@ -69,7 +69,7 @@ impl Scan<'_> {
         let mut select = conn
             .prepare_cached(
                 "SELECT run_no, def_no, holder FROM flow_executions INDEXED BY flow_executions_unfinished
-                 WHERE finished_at IS NULL AND run_no > ?1 ORDER BY run_no",
+                 WHERE finished_at IS NULL AND run_no > ?1 AND queued = 0 ORDER BY run_no",
             )
             .map_err(fault(OP))?;
         let mut rows = select.query([self.after]).map_err(fault(OP))?;
@@ -87,7 +87,7 @@ impl Scan<'_> {
 }
 
 /// Gives a run to the lease; `None` if its records cannot be read. `died` says whether whoever held it did.
-fn take(conn: &Connection, no: RunNo, token: u64, died: bool) -> Result<Option<Claimed>> {
+pub(super) fn take(conn: &Connection, no: RunNo, token: u64, died: bool) -> Result<Option<Claimed>> {
     let mut history = match read(conn, no) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             tracing::error!(run = no.0, error = error.chain().join(": "), "a run cannot be read and is not claimed");

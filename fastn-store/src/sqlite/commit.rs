@@ -5,7 +5,8 @@ use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::connection::transact;
-use super::create::{Numbers, create};
+use super::create::{Creation, Numbers, create};
+use super::enqueue::enqueue;
 use super::fault::{again, fault};
 use super::hand::Hand;
 use super::history::{next_in_history, write_history};
@@ -35,11 +36,22 @@ struct Done {
     bytes: usize,
     /// Whether all tails were moved to `flow_history` and the journal cleared.
     folded: bool,
+    /// Whether a run came to a queue, or a place became free.
+    queues: bool,
+}
+
+/// What became of batches.
+pub(super) struct Committed {
+    pub(super) answers: Vec<Answer>,
+    /// About how many bytes were written.
+    pub(super) bytes: usize,
+    /// Whether a run came to a queue, or a place became free.
+    pub(super) queues: bool,
 }
 
 /// Makes each batch true, all good ones in one transaction. A bad batch writes nothing and does not harm the others; if
-/// the transaction fails, none of them is true. Tells also about how many bytes were written.
-pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], budget: usize) -> (Vec<Answer>, usize) {
+/// the transaction fails, none of them is true.
+pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], budget: usize) -> Committed {
     let mut draft = Draft::default();
     let result = transact(conn, OP, |conn| {
         let token = lease::token_in_force(conn, state)?;
@@ -77,11 +89,11 @@ pub(super) fn commit(conn: &Connection, state: &mut State, batches: &[Batch], bu
             if token.is_none() && state.held.is_some() {
                 state.forget_lease();
             }
-            (answers, done.bytes)
+            Committed { answers, bytes: done.bytes, queues: done.queues }
         }
         Err(error) => {
             state.definitions.forget();
-            (batches.iter().map(|_| Err(again(&error))).collect(), 0)
+            Committed { answers: batches.iter().map(|_| Err(again(&error))).collect(), bytes: 0, queues: false }
         }
     }
 }
@@ -96,18 +108,17 @@ fn standing(
     if let Some(run) = runs.get(&turn.run) {
         return Ok(Standing { next: run.next, held: true });
     }
-    let row: Option<(u8, Option<i64>, i64)> = conn
-        .prepare_cached("SELECT status, wake_at, holder FROM flow_executions WHERE run_no = ?1")
-        .and_then(|mut select| {
-            select.query_row([stored(turn.run.0)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-        })
+    let row: Option<(u8, Option<i64>, i64, bool)> = conn
+        .prepare_cached("SELECT status, wake_at, holder, queued FROM flow_executions WHERE run_no = ?1")
+        .and_then(|mut select| select.query_row([stored(turn.run.0)], |row| row.try_into()).optional())
         .map_err(fault(OP))?;
-    let (code, wake_at, holder) = row.ok_or_else(|| no_such_run(turn))?;
+    let (code, wake_at, holder, queued) = row.ok_or_else(|| no_such_run(turn))?;
     let status = status(code)?;
     let next = next_in_history(conn, turn.run)?;
     let held = !status.is_final() && token.is_some_and(|token| stored(token) == holder);
     if held {
-        runs.insert(turn.run, RunState::folded(next, status, wake_at.map(Timestamp::from_micros)));
+        let run = RunState::folded(next, status, wake_at.map(Timestamp::from_micros));
+        runs.insert(turn.run, RunState { queued, ..run });
     }
     Ok(Standing { next, held })
 }
@@ -126,12 +137,19 @@ fn answer(
         written.push(match write {
             Write::Turn(_) => Written::Turned,
             Write::Create(new) => {
-                let created = create(conn, hand, state, numbers, new, batch.lease)?;
+                let mut creation = Creation { hand: &mut *hand, state: &mut *state, numbers: &mut *numbers };
+                let created = create(conn, &mut creation, new, batch.lease, false)?;
                 if let (Written::Created(no), Some(_)) = (&created, batch.lease) {
                     done.created.push(*no);
                 }
                 done.bytes += new.input.len() + ROW;
                 created
+            }
+            Write::Enqueue(new) => {
+                done.bytes += new.new.input.len() + 3 * ROW;
+                done.queues = true;
+                let mut creation = Creation { hand: &mut *hand, state: &mut *state, numbers: &mut *numbers };
+                enqueue(conn, &mut creation, new, batch.now)?
             }
         });
     }
@@ -160,7 +178,7 @@ fn write(
             if change.count > 0 {
                 encode(&mut entries, *no, (change.first, change.count), change.records())?;
             }
-            write_row(hand, *no, run, change)?;
+            write_row(conn, hand, *no, run, change)?;
         }
     }
     // In the order of the runs, so that neighbours in the file are written together.
@@ -169,7 +187,7 @@ fn write(
     for (no, run, change) in settled {
         done.bytes += run.tail.len() + change.size() + ROW;
         run.settle(change, &mut whole, |first, count, records| write_history(hand, no, first, count, records))?;
-        write_row(hand, no, run, change)?;
+        done.queues |= write_row(conn, hand, no, run, change)?;
     }
     if done.folded {
         fold_others(conn, hand, state, draft)?;
@@ -193,20 +211,27 @@ fn fold_others(conn: &Connection, hand: &mut Hand<'_>, state: &State, draft: &Dr
     journal::clear(conn)
 }
 
-/// Changes the row of a run, if the turn changes what is in it.
-fn write_row(hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change) -> Result<()> {
+/// Changes the row of a run, if the turn changes what is in it. Whether that freed a place in a queue.
+fn write_row(conn: &Connection, hand: &mut Hand<'_>, no: RunNo, run: &RunState, change: &Change) -> Result<bool> {
     let (status, wake_at) = (status_after(change.then), change.then.wakes_at());
     if (status, wake_at) == (run.status, run.wake_at) {
-        return Ok(());
+        return Ok(false);
     }
     let no = stored(no.0);
+    let leaves = status.is_final() && run.queued;
     let updated = if status.is_final() {
         hand.finish().and_then(|update| update.execute((no, status.code(), change.at.as_micros())))
     } else {
         let wake_at = wake_at.map(Timestamp::as_micros);
         hand.change().and_then(|update| update.execute((no, status.code(), wake_at)))
     };
-    updated.map_err(fault(OP)).map(drop)
+    updated.map_err(fault(OP))?;
+    if leaves {
+        conn.prepare_cached("DELETE FROM flow_queued WHERE run_no = ?1")
+            .and_then(|mut delete| delete.execute([no]))
+            .map_err(fault(OP))?;
+    }
+    Ok(leaves)
 }
 
 /// Takes over what is true now.

@@ -35,19 +35,24 @@ impl Numbers {
     }
 }
 
+/// What runs are created with.
+pub(super) struct Creation<'a, 'c> {
+    pub(super) hand: &'a mut Hand<'c>,
+    pub(super) state: &'a mut State,
+    pub(super) numbers: &'a mut Numbers,
+}
+
 /// Creates a run, or says which one has its id.
 pub(super) fn create(
     conn: &Connection,
-    hand: &mut Hand<'_>,
-    state: &mut State,
-    numbers: &mut Numbers,
+    Creation { hand, state, numbers }: &mut Creation<'_, '_>,
     new: &NewRun,
     lease: Option<u64>,
+    queued: bool,
 ) -> Result<Written> {
     let number = state.definitions.number(conn, &new.key.tenant, &new.definition)?;
     let no = numbers.next(conn)?;
     let status = if lease.is_some() { RunStatus::Running } else { RunStatus::Pending };
-    let content = Some(new.input.content()).filter(|content| **content != ContentType::Json);
     let inserted = hand
         .create()
         .and_then(|insert| {
@@ -59,8 +64,9 @@ pub(super) fn create(
                 status.code(),
                 stored(lease.unwrap_or(0)),
                 new.created_at.as_micros(),
-                content.map(ContentType::as_str),
+                content_of(new),
                 &new.input.bytes()[..],
+                queued,
             ))
         })
         .map_err(fault(OP))?;
@@ -78,4 +84,9 @@ pub(super) fn create(
         .map_err(fault(OP))?;
     let (run, input) = (found.0?, found.1?);
     Ok(Written::Exists(Box::new(Existing { no: run.no, definition: run.definition, input, status: run.status })))
+}
+
+/// The type of what a run is given, as it is stored.
+pub(super) fn content_of(new: &NewRun) -> Option<&str> {
+    Some(new.input.content()).filter(|content| **content != ContentType::Json).map(ContentType::as_str)
 }

@@ -22,8 +22,8 @@ impl<'c> Hand<'c> {
             self.conn,
             &mut self.create,
             "INSERT INTO flow_executions
-                 (run_no, tenant_no, run_id, def_no, status, holder, created_at, input_type, input)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (tenant_no, run_id) DO NOTHING",
+                 (run_no, tenant_no, run_id, def_no, status, holder, created_at, input_type, input, queued)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (tenant_no, run_id) DO NOTHING",
         )
     }
 

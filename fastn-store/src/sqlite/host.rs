@@ -3,7 +3,7 @@
 use fastn_core::Result;
 use rusqlite::Transaction;
 
-use super::create::{Numbers, create};
+use super::create::{Creation, Numbers, create};
 use super::hand::Hand;
 use super::migrate::check_current;
 use super::state::State;
@@ -15,6 +15,7 @@ impl HostTransaction for &Transaction<'_> {
     async fn create(self, new: &NewRun) -> Result<Written> {
         check_current(self)?;
         let (mut state, mut numbers) = (State::default(), Numbers::default());
-        create(self, &mut Hand::of(self), &mut state, &mut numbers, new, None)
+        let mut hand = Hand::of(self);
+        create(self, &mut Creation { hand: &mut hand, state: &mut state, numbers: &mut numbers }, new, None, false)
     }
 }

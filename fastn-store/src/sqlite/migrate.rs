@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "entries", sql: include_str!("migrations/0002_entries.sql") },
     Migration { name: "messages", sql: include_str!("migrations/0003_messages.sql") },
     Migration { name: "effects", sql: include_str!("migrations/0004_effects.sql") },
+    Migration { name: "queues", sql: include_str!("migrations/0005_queues.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (

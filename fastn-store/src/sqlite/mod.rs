@@ -2,6 +2,7 @@
 //!
 //! What is written when is told in `migrations`.
 
+mod admit;
 mod checkpoint;
 mod claim;
 mod commit;
@@ -10,6 +11,7 @@ mod create;
 mod deaths;
 mod definitions;
 mod effects;
+mod enqueue;
 mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
@@ -25,6 +27,7 @@ mod mailbox;
 mod messages;
 mod migrate;
 mod options;
+mod queues;
 mod reader;
 mod row;
 mod state;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fastn_core::QueueName;
 use foldhash::HashMap;
 
 use super::definitions::Definitions;
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) definitions: Definitions,
     /// How far claims have come.
     pub(super) cursor: Cursor,
+    /// The queues of which this lease is known to have every run that was admitted before.
+    pub(super) readmitted: HashSet<QueueName>,
     /// The size of the journal.
     pub(super) journal_bytes: usize,
 }
@@ -47,6 +50,7 @@ impl State {
         self.held = None;
         self.runs = HashMap::default();
         self.cursor = Cursor::default();
+        self.readmitted = HashSet::new();
         self.journal_bytes = 0;
     }
 }

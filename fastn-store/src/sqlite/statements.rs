@@ -49,7 +49,7 @@ impl Store {
     fn commit(&mut self, writes: Vec<Write>) -> (Vec<Written>, usize) {
         STATEMENTS.set(0);
         let batch = Batch { lease: Some(self.token), now: Timestamp::EPOCH, writes };
-        let (answers, _) = commit(&self.conn, &mut self.state, &[batch], 16 << 20);
+        let answers = commit(&self.conn, &mut self.state, &[batch], 16 << 20).answers;
         let written = answers.into_iter().next().expect("an answer").expect("a good batch");
         (written, STATEMENTS.get())
     }
@@ -131,7 +131,7 @@ fn no_statement_is_prepared_anew_because_other_values_are_bound() {
     let ways = [
         select_runs!("WHERE e.run_no = ?1"),
         select_runs!("WHERE e.tenant_no = 1 AND e.run_id = ?1"),
-        "SELECT status, wake_at, holder FROM flow_executions WHERE run_no = ?1",
+        "SELECT status, wake_at, holder, queued FROM flow_executions WHERE run_no = ?1",
         "SELECT run_no FROM flow_executions WHERE finished_at < ?1",
     ];
     for sql in ways {

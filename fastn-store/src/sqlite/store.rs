@@ -126,6 +126,7 @@ impl Store for SqliteStore {
         let lease = lease.clone();
         self.writer.ask(move |writer| writer.release(&lease)).await?;
         self.board.tell_runs();
+        self.board.tell_queues();
         Ok(())
     }
 

@@ -10,17 +10,17 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
-use super::commit::{Answer, commit};
+use super::commit::{Answer, Committed, commit};
 use super::connection::{check_setting, open_writer, transact};
 use super::fault::fault;
 use super::look::Looked;
 use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
 use super::worker::Thing;
-use super::{claim, entries, lease};
+use super::{admit, claim, entries, lease};
 use crate::board::Board;
 use crate::journal::size_of;
-use crate::{Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put};
+use crate::{AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put, QUEUE, Withdraw};
 
 /// A transaction takes no further batch once it has so many bytes: those who wait for it should not wait for long.
 const ENOUGH: usize = 4 << 20;
@@ -68,7 +68,11 @@ impl Writer {
             return;
         }
         self.checkpointer.finish(&self.conn);
-        let (answers, bytes) = commit(&self.conn, &mut self.state, &batches, self.options.journal_budget);
+        let Committed { answers, bytes, queues } =
+            commit(&self.conn, &mut self.state, &batches, self.options.journal_budget);
+        if queues {
+            self.board.tell_queues();
+        }
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Who no longer waits need not know.
             let _ = reply.send(answer);
@@ -131,7 +135,23 @@ impl Writer {
     }
 
     pub(super) fn put(&mut self, put: &Put) -> Result<u64> {
-        entries::put(&self.conn, put)
+        let version = entries::put(&self.conn, put)?;
+        if put.key.kind.as_str() == QUEUE {
+            self.board.tell_queues();
+        }
+        Ok(version)
+    }
+
+    pub(super) fn admit(&mut self, ask: &AdmitAsk) -> Result<Admitted> {
+        admit::admit(&self.conn, &mut self.state, ask)
+    }
+
+    pub(super) fn withdraw(&mut self, ask: &Withdraw) -> Result<Option<Claimed>> {
+        let withdrawn = admit::withdraw(&self.conn, &mut self.state, ask)?;
+        if withdrawn.is_some() {
+            self.board.tell_queues();
+        }
+        Ok(withdrawn)
     }
 
     /// Deletes runs that ended before a time, the oldest first.

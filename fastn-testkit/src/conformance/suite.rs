@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed};
 use super::capability::Capability;
 use super::case::{Case, Flaw};
 use super::cases::{
-    claim, close, commit, create, deaths, fencing, list, mailbox, news, race, repository, retention, values,
+    claim, close, commit, create, deaths, fencing, list, mailbox, news, queues, race, repository, retention, values,
 };
 use super::report::{CaseReport, Report, Verdict};
 use super::trial::Trial;
@@ -21,7 +21,7 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 13] = [
+const ALL: [&[Case]; 19] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
@@ -30,6 +30,12 @@ const ALL: [&[Case]; 13] = [
     race::CASES,
     mailbox::CASES,
     news::CASES,
+    queues::places::CASES,
+    queues::limits::CASES,
+    queues::rates::CASES,
+    queues::order::CASES,
+    queues::once::CASES,
+    queues::race::CASES,
     list::CASES,
     retention::CASES,
     repository::CASES,

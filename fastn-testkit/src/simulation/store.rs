@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use fastn_core::{BoxFuture, EntryKind, Error, ErrorKind, Result, TenantId, Timestamp};
+use fastn_core::{BoxFuture, EntryKind, Error, ErrorKind, QueueName, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
-    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store, Write,
-    Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
+    Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,
+    RunQuery, RunSummary, Scan, Sent, Store, Withdraw, Write, Written,
 };
 use tokio::sync::oneshot;
 
@@ -103,6 +103,7 @@ impl Wire {
         let truth = self.world.truth();
         let key = |write: &Write| match write {
             Write::Create(new) => Some(new.key.clone()),
+            Write::Enqueue(new) => Some(new.new.key.clone()),
             Write::Turn(turn) => truth.key_of(turn.run),
             _ => None,
         };
@@ -134,6 +135,7 @@ impl Wire {
 fn told(batch: &Batch) -> String {
     let writes = batch.writes.iter().map(|write| match write {
         Write::Create(new) => format!("new {}", new.key.run),
+        Write::Enqueue(new) => format!("new {} for {}", new.new.key.run, new.queue),
         Write::Turn(turn) => format!("run {} from {} +{} then {:?}", turn.run.0, turn.first, turn.count, turn.then),
         _ => "what is not known".to_owned(),
     });
@@ -227,6 +229,46 @@ impl Mailbox for Wire {
             world.pause(span).await;
         }
         Ok(news)
+    }
+}
+
+#[async_trait]
+impl Queues for Wire {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
+        let at = self.clone();
+        let call = async move {
+            let (token, now) = (ask.lease, ask.now);
+            let admitted = at.store.admit(ask).await?;
+            for claim in &admitted.runs {
+                at.world.tell(|| format!("{:?} admits run {}", at.process, claim.history.run.key.run));
+            }
+            let held = at.world.truth().claimed(token, now, &admitted.runs);
+            at.world.note(held);
+            Ok(admitted)
+        };
+        self.pass("admit", Box::pin(call)).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        let at = self.clone();
+        let call = async move {
+            let (token, now) = (ask.lease, ask.now);
+            let withdrawn = at.store.withdraw(ask).await?;
+            let held = at.world.truth().claimed(token, now, withdrawn.as_slice());
+            at.world.note(held);
+            Ok(withdrawn)
+        };
+        self.pass("withdraw", Box::pin(call)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        let at = self.clone();
+        self.pass("waiting", Box::pin(async move { at.store.waiting().await })).await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        let (at, queue) = (self.clone(), queue.clone());
+        self.pass("counts", Box::pin(async move { at.store.counts(&queue, keys).await })).await
     }
 }
 

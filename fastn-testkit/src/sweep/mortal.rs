@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use fastn_core::{EntryKind, Result, TenantId, Timestamp};
+use fastn_core::{EntryKind, QueueName, Result, TenantId, Timestamp};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox, Message, MessageNo,
-    News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunQuery, RunSummary, Scan, Sent, Store,
-    Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
+    Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,
+    RunQuery, RunSummary, Scan, Sent, Store, Withdraw, Written,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +106,25 @@ impl Mailbox for MortalStore {
     async fn news(&self, ask: NewsAsk) -> Result<News> {
         // Waiting is no call at which anybody dies: when it ends hangs on others.
         if self.died.is_cancelled() { std::future::pending().await } else { self.inner.news(ask).await }
+    }
+}
+
+#[async_trait]
+impl Queues for MortalStore {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
+        self.pass(self.inner.admit(ask)).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        self.pass(self.inner.withdraw(ask)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        self.pass(self.inner.waiting()).await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        self.pass(self.inner.counts(queue, keys)).await
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use fastn_core::plan::PlanHash;
-use fastn_core::{ContentType, EntryKind, Error, ErrorKind, Payload, Record, Result, TenantId, Timestamp};
+use fastn_core::{
+    ContentType, EntryKind, EntryName, Error, ErrorKind, Payload, QueueName, Record, Result, TenantId, Timestamp,
+};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk, Mailbox, MemoryStore,
-    Message, MessageNo, News, NewsAsk, Page, Put, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery,
-    RunSummary, Scan, Sent, Store, Then, Turn, Write, Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk,
+    Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
+    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Then, Turn, Withdraw,
+    Write, Written,
 };
 
 /// What is wrong with a store.
@@ -78,6 +81,20 @@ pub(crate) enum Flaw {
     NeverTellsOfRuns,
     NeverTellsOfEnds,
     MixesUpSummaries,
+    AdmitsOneTooMany,
+    AdmitsAnyOfAKey,
+    AdmitsAnyToAnExecutor,
+    AdmitsAtAnyRate,
+    AdmitsAtAnyRateOfAKey,
+    AdmitsWithoutTurns,
+    AdmitsWhilePaused,
+    AdmitsOutOfOrder,
+    AdmitsWithoutFencing,
+    AdmitsToTwo,
+    NeverFreesAPlace,
+    ForgetsWhenToAdmit,
+    CreatesWhereAPlaceIsTaken,
+    HoldsWhatWaits,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -109,6 +126,9 @@ struct Memory {
     sent: u64,
     acknowledged: BTreeSet<[u8; 16]>,
     received: HashMap<MessageNo, [u8; 16]>,
+    admitted: Vec<Claimed>,
+    /// How many places were not freed.
+    freed: u32,
 }
 
 impl BrokenStore {
@@ -133,7 +153,16 @@ impl BrokenStore {
                 new.input = self.value(&new.input);
                 new.plan = new.plan.take().filter(|_| !self.is(Flaw::ForgetsPlans));
             }
-            Write::Turn(turn) => self.turn(turn),
+            Write::Turn(turn) => {
+                if matches!(turn.then, Then::End(_)) {
+                    self.memory().freed += 1;
+                }
+                self.turn(turn);
+            }
+            Write::Enqueue(new) if self.is(Flaw::CreatesWhereAPlaceIsTaken) => {
+                std::sync::Arc::make_mut(new).once = None;
+            }
+            Write::Enqueue(new) if self.is(Flaw::HoldsWhatWaits) => *write = Write::Create(new.new.clone().into()),
             _ => {}
         }
     }
@@ -386,10 +415,78 @@ impl Mailbox for BrokenStore {
                 _ => {}
             }
             if ask.is_answered_by(&told) {
-                return Ok(news);
+                return Ok(told);
             }
             heard.since = news;
         }
+    }
+}
+
+#[async_trait]
+impl Queues for BrokenStore {
+    async fn admit(&self, mut ask: AdmitAsk) -> Result<Admitted> {
+        if self.is(Flaw::AdmitsWithoutFencing) {
+            ask.lease = self.memory().newest_lease;
+        }
+        let mut admitted = self.admit_by_other_rules(ask.clone()).await?;
+        match self.flaw {
+            Flaw::AdmitsToTwo => {
+                let mut memory = self.memory();
+                admitted
+                    .runs
+                    .extend(memory.admitted.iter().filter(|run| run.history.run.holder != Some(ask.lease)).cloned());
+                memory.admitted.extend(admitted.runs.clone());
+            }
+            Flaw::AdmitsOutOfOrder => admitted.runs.reverse(),
+            Flaw::ForgetsWhenToAdmit => admitted.again_in = None,
+            _ => {}
+        }
+        Ok(admitted)
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        self.inner.withdraw(ask).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        self.inner.waiting().await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        self.inner.counts(queue, keys).await
+    }
+}
+
+impl BrokenStore {
+    /// Admits by rules that are not those of the queue, where that is what is wrong.
+    async fn admit_by_other_rules(&self, ask: AdmitAsk) -> Result<Admitted> {
+        let kind = EntryKind::new(QUEUE).unwrap();
+        let name = EntryName::new(ask.queue.as_str()).unwrap();
+        let key = EntryKey { kind, tenant: TenantId::default(), name };
+        let Some(entry) = self.inner.get(&key).await? else { return self.inner.admit(ask).await };
+        let rules = QueueRules::decode(&entry.value)?;
+        let mut other = rules.clone();
+        match self.flaw {
+            Flaw::AdmitsOneTooMany => other.concurrency = rules.concurrency.map(|most| most + 1),
+            Flaw::AdmitsAnyOfAKey => other.per_key = None,
+            Flaw::AdmitsAnyToAnExecutor => other.per_executor = None,
+            Flaw::AdmitsAtAnyRate => other.rate = None,
+            Flaw::AdmitsAtAnyRateOfAKey => other.rate_per_key = None,
+            Flaw::AdmitsWithoutTurns => other.fair = false,
+            Flaw::AdmitsWhilePaused => other.paused = false,
+            Flaw::NeverFreesAPlace => {
+                let left = rules.concurrency.map(|most| most.saturating_sub(self.memory().freed));
+                other.paused = left == Some(0);
+                other.concurrency = left.filter(|left| *left > 0);
+            }
+            _ => {}
+        }
+        let put =
+            |rules: &QueueRules| Put { key: key.clone(), value: Some(rules.encode().unwrap()), expect: Expect::Any };
+        self.inner.put(put(&other)).await?;
+        let admitted = self.inner.admit(ask).await;
+        self.inner.put(put(&rules)).await?;
+        admitted
     }
 }
 

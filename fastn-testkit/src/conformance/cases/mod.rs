@@ -9,6 +9,7 @@ pub(super) mod fencing;
 pub(super) mod list;
 pub(super) mod mailbox;
 pub(super) mod news;
+pub(super) mod queues;
 pub(super) mod race;
 pub(super) mod repository;
 pub(super) mod retention;

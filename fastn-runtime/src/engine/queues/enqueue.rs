@@ -1,0 +1,94 @@
+//! Starting a run that waits.
+
+use std::sync::Arc;
+
+use fastn_core::{Error, ErrorKind, QueueName, Result};
+use fastn_store::{Batch, Enqueue, NewRun, RunKey, Write, Written};
+use tokio::sync::oneshot;
+
+use super::place::{Place, Singleton};
+use super::shelf;
+use crate::engine::core::Core;
+use crate::engine::handle::{self, RunHandle};
+use crate::engine::same::check_existing;
+use crate::patience::patiently;
+
+const OP: &str = "enqueue run";
+
+/// Creates a run that waits, and gives its key, or that of the run which is attached to instead.
+///
+/// # Errors
+/// As starting a run; `NotFound` if there is no such queue, `AlreadyExists` as [`Singleton::CancelNewest`] says.
+///
+/// # Cancel safety
+/// Dropping the future does not take the start back.
+pub(in crate::engine) async fn enqueue(
+    core: &Arc<Core>,
+    queue: &QueueName,
+    new: NewRun,
+    place: &Place,
+) -> Result<RunKey> {
+    let rules = shelf::known(core, queue).await?;
+    let key = place.key.clone().unwrap_or_else(|| rules.key_of(&new.key.tenant, &new.input));
+    let enqueue = Arc::new(Enqueue {
+        once: place.once(&key),
+        queue: queue.clone(),
+        key,
+        priority: place.priority,
+        ageing: rules.ageing,
+        delay: place.delay(),
+        cost: place.cost.unwrap_or(1),
+        new,
+    });
+    loop {
+        let taken = match create(core, &enqueue).await? {
+            Written::Created(_) => return Ok(enqueue.new.key.clone()),
+            Written::Exists(existing) => {
+                check_existing(&enqueue.new, &existing)?;
+                return Ok(enqueue.new.key.clone());
+            }
+            Written::Taken(taken) => taken.key,
+            _ => return Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a run that is to wait")),
+        };
+        match place.when_taken() {
+            Singleton::Attach => return Ok(taken),
+            Singleton::CancelNewest => {
+                return Err(Error::new(ErrorKind::AlreadyExists, OP)
+                    .with("queue", queue)
+                    .with("key", &enqueue.key)
+                    .with("run", taken.run));
+            }
+            Singleton::CancelInProgress => {
+                tracing::debug!(%queue, run = %taken.run, "a run is cancelled for one that was started since");
+                let other = RunHandle::<()>::new(core.clone(), taken.clone(), core.watch(&taken));
+                match handle::cancel(core, &taken, "another one was started since").await {
+                    Ok(_) => drop(other.outcome().await?),
+                    // It ended, and was deleted since.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+async fn create(core: &Arc<Core>, new: &Arc<Enqueue>) -> Result<Written> {
+    core.check_open(OP)?;
+    let (reply, answer) = oneshot::channel();
+    let (owner, new) = (core.clone(), new.clone());
+    // In a task of its own: dropping the call does not take the start back.
+    core.spawn(Box::pin(async move {
+        // Who no longer waits need not know.
+        let _ = reply.send(commit(&owner, &new).await);
+    }));
+    answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
+}
+
+async fn commit(core: &Core, new: &Arc<Enqueue>) -> Result<Written> {
+    let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
+    let clock = &*core.services.clock;
+    let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Enqueue(new.clone())] };
+    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    let missing = || Error::new(ErrorKind::Internal, OP).caused_by("the store forgot a write");
+    written.into_iter().next().ok_or_else(missing)
+}

@@ -1,0 +1,88 @@
+//! How a run is to wait.
+
+use std::time::Duration;
+
+use fastn_core::{Error, ErrorKind, QueueKey, QueueName, Result, RunId};
+use fastn_store::{Once, WhenTaken};
+
+use super::queue::name;
+
+/// What becomes of a run that is started while another one of its key, in its queue and of its tenant, has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Singleton {
+    /// The other one is attached to; this one is not started.
+    Attach,
+    /// This one is not started: [`AlreadyExists`](ErrorKind::AlreadyExists).
+    CancelNewest,
+    /// The other one is cancelled, and this one is started when it has ended.
+    CancelInProgress,
+}
+
+/// What a start says of a queue.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Place {
+    pub(in crate::engine) queue: Option<String>,
+    pub(in crate::engine) key: Option<QueueKey>,
+    pub(in crate::engine) priority: i16,
+    pub(in crate::engine) delay: Duration,
+    pub(in crate::engine) cost: Option<u32>,
+    pub(in crate::engine) only: Vec<Only>,
+    /// Whether anything was said.
+    pub(in crate::engine) said: bool,
+}
+
+/// That there is to be one run at a time.
+#[derive(Clone, Debug)]
+pub(in crate::engine) enum Only {
+    Deduplicate(String),
+    Debounce { id: String, span: Duration, most: Duration },
+    Singleton(Singleton),
+}
+
+impl Place {
+    /// The queue in which the run is to wait; `None` if it is not to.
+    ///
+    /// # Errors
+    /// `Invalid` if what was said makes no sense together.
+    pub(in crate::engine) fn check(&self) -> Result<Option<QueueName>> {
+        let wrong = |why: &'static str| Err(Error::new(ErrorKind::Invalid, "start run").caused_by(why));
+        match &self.queue {
+            None if self.said => wrong("what is said about a queue needs one: `.queue(name)`"),
+            None => Ok(None),
+            Some(_) if self.only.len() > 1 => {
+                wrong("a run is deduplicated, debounced or a singleton, one of these at most")
+            }
+            Some(_) if self.only.iter().any(|only| matches!(only, Only::Debounce { .. })) && !self.delay.is_zero() => {
+                wrong("a run that is debounced waits for that span; no other delay can be said")
+            }
+            Some(queue) => name(queue).map(Some),
+        }
+    }
+
+    /// How long the run waits at least.
+    pub(super) fn delay(&self) -> Duration {
+        match self.only.first() {
+            Some(Only::Debounce { span, .. }) => *span,
+            _ => self.delay,
+        }
+    }
+
+    /// The place that it takes. What is said by different words are different places.
+    pub(super) fn once(&self, key: &QueueKey) -> Option<Once> {
+        let (text, taken) = match self.only.first()? {
+            Only::Deduplicate(id) => (format!("deduplicate {id}"), WhenTaken::Stay),
+            Only::Debounce { id, most, .. } => (format!("debounce {id}"), WhenTaken::PushBack(*most)),
+            Only::Singleton(_) => (format!("singleton {key}"), WhenTaken::Stay),
+        };
+        Some(Once { id: *RunId::named(&text).as_bytes(), taken })
+    }
+
+    /// What becomes of it if its place is taken.
+    pub(super) fn when_taken(&self) -> Singleton {
+        match self.only.first() {
+            Some(Only::Singleton(singleton)) => *singleton,
+            _ => Singleton::Attach,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The queues of the SQLite store.
+
+use async_trait::async_trait;
+use fastn_core::{QueueKey, QueueName, Result};
+use rusqlite::Connection;
+
+use super::fault::{corrupt, fault};
+use super::row::get;
+use super::store::SqliteStore;
+use crate::{AdmitAsk, Admitted, Claimed, QueueBusy, QueueCounts, Queues, Withdraw};
+
+#[async_trait]
+impl Queues for SqliteStore {
+    async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
+        self.writer.ask(move |writer| writer.admit(&ask)).await
+    }
+
+    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+        self.writer.ask(move |writer| writer.withdraw(&ask)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<QueueName>> {
+        self.reader.ask(|reader| waiting(reader.conn())).await
+    }
+
+    async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+        let queue = queue.clone();
+        self.reader.ask(move |reader| counts(reader.conn(), &queue, keys)).await
+    }
+}
+
+fn counts(conn: &Connection, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
+    const OP: &str = "count runs of queue";
+    let mut select = conn
+        .prepare_cached(
+            "SELECT key, sum(state < 2) AS waiting, sum(state = 2) AS running FROM flow_queued WHERE queue = ?1
+             GROUP BY key ORDER BY waiting DESC, running DESC, key",
+        )
+        .map_err(fault(OP))?;
+    let mut rows = select.query([queue.as_str()]).map_err(fault(OP))?;
+    let (mut counts, most) = (QueueCounts::default(), usize::try_from(keys).unwrap_or(usize::MAX));
+    while let Some(row) = rows.next().map_err(fault(OP))? {
+        let (waiting, running) = (get::<i64>(row, 1)?.cast_unsigned(), get::<i64>(row, 2)?.cast_unsigned());
+        counts.waiting += waiting;
+        counts.running += running;
+        if counts.keys.len() < most {
+            counts.keys.push(QueueBusy { key: QueueKey::of(&get::<String>(row, 0)?), waiting, running });
+        }
+    }
+    Ok(counts)
+}
+
+fn waiting(conn: &Connection) -> Result<Vec<QueueName>> {
+    const OP: &str = "look for queues";
+    let mut select = conn
+        .prepare_cached(
+            "SELECT queue FROM flow_queued WHERE state = 0 UNION SELECT queue FROM flow_queued WHERE state = 1
+             UNION SELECT queue FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
+                 WHERE q.state = 2 AND e.holder <> (SELECT CASE WHEN ended = 1 THEN -1 ELSE token END FROM lease)
+             ORDER BY queue",
+        )
+        .map_err(fault(OP))?;
+    let names =
+        select.query_map([], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+    let name = |name: String| QueueName::new(name).map_err(|e| corrupt(OP, e.to_string()));
+    names.map_err(fault(OP))?.into_iter().map(name).collect()
+}

@@ -1,0 +1,9 @@
+//! Runs that wait for their turn.
+
+mod desk;
+pub(in crate::conformance) mod limits;
+pub(in crate::conformance) mod once;
+pub(in crate::conformance) mod order;
+pub(in crate::conformance) mod places;
+pub(in crate::conformance) mod race;
+pub(in crate::conformance) mod rates;

@@ -1,0 +1,181 @@
+//! Many processes on one queue, some of them killed: no instant has more than the limit, and every run is done.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastn::prelude::*;
+use fastn::runtime::Queue;
+use fastn::store::{PostgresOptions, PostgresStore, Store};
+use fastn_testkit::server::PrivatePostgres;
+
+use crate::world::{Res, builder};
+
+/// Set for a copy of this program that is to work: the URL of its database.
+const WORKER: &str = "FASTN_TEST_QUEUE_WORKER";
+
+const SCHEMA: &str = "queue_processes";
+const RUNS: i64 = 90;
+const KEYS: i64 = 12;
+
+/// In any two seconds at most so much is begun.
+const RATE: (u32, Duration) = (25, Duration::from_secs(2));
+
+fn queue() -> Queue {
+    Queue::new("hammered").concurrency(5).per_key(1).per_executor(3).rate(RATE.0, RATE.1).fair()
+}
+
+/// Notes when it begins, by the database's clock and exactly once, takes a while, and notes when it ends.
+fn work(database: &Arc<PostgresStore>) -> Workflow<i64, i64> {
+    let note = |what: &'static str| {
+        let database = database.clone();
+        move |cx: StepCx, n: i64| {
+            let database = database.clone();
+            async move {
+                let insert = format!("INSERT INTO {SCHEMA}_log VALUES ($1, '{what}', clock_timestamp())");
+                database
+                    .once(&cx, |transaction| {
+                        Box::pin(async move {
+                            transaction.execute(&insert, &[&n]).await?;
+                            Ok(n)
+                        })
+                    })
+                    .await
+            }
+        }
+    };
+    // Not to wait for anything: it is what takes time.
+    let toil = |n: i64| async move {
+        tokio::time::sleep(Duration::from_millis(10 + u64::try_from(n % 7).unwrap_or(0) * 10)).await;
+        Res::Ok(n)
+    };
+    workflow("toil")
+        .define(|flow, n| {
+            let begun = flow.step("begin", note("begin"), n);
+            let done = flow.step("toil", toil, begun);
+            flow.step("end", note("end"), done)
+        })
+        .unwrap()
+}
+
+async fn open(url: &str) -> Arc<PostgresStore> {
+    let options = PostgresOptions::default().schema(SCHEMA).connections(4);
+    Arc::new(PostgresStore::open(url, options).await.unwrap())
+}
+
+/// Not a test of its own: what the copies do. Without the variable it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn worker() {
+    let Ok(url) = std::env::var(WORKER) else { return };
+    let database = open(&url).await;
+    let flow = work(&database);
+    let store = database as Arc<dyn Store>;
+    let builder = builder().store(store).queue(queue()).lease(Duration::from_secs(1)).serve(&flow);
+    let _engine = builder.open().await.unwrap();
+    // Until it is killed.
+    std::future::pending::<()>().await;
+}
+
+fn begin(url: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "queue_processes::worker", "--nocapture", "--test-threads=1"])
+        .env(WORKER, url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Ends with its test, however that ends.
+struct Workers(Vec<Child>);
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &mut self.0 {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+}
+
+fn numbers(text: &str) -> Vec<Vec<i64>> {
+    text.lines().map(|line| line.split('|').map(|number| number.trim().parse().unwrap()).collect()).collect()
+}
+
+/// Holds what is in the tables against the limits.
+fn judge(server: &PrivatePostgres) {
+    let micros = "(extract(epoch FROM at) * 1000000)::bigint";
+    let log = format!("SELECT n, CASE what WHEN 'begin' THEN 1 ELSE -1 END, {micros} FROM {SCHEMA}_log ORDER BY at, 2");
+    let log = numbers(&server.sql("postgres", &log).unwrap());
+    assert_eq!(log.len() as i64, 2 * RUNS, "every run has begun and ended once");
+    let (mut now, mut most, mut of_keys) = (0, 0, BTreeMap::<i64, i64>::new());
+    for line in &log {
+        let [n, change, at] = line[..] else { panic!("{line:?}") };
+        now += change;
+        most = most.max(now);
+        let of_key = of_keys.entry(n % KEYS).or_default();
+        *of_key += change;
+        assert!(now <= 5 && *of_key <= 1, "{now} runs at {at}, {of_key} of key {}", n % KEYS);
+    }
+    assert!(now == 0 && most >= 3, "at most {most} at a time put no limit to the test");
+
+    let admitted = format!("SELECT count, {micros} FROM {SCHEMA}_admitted ORDER BY at");
+    let admitted = numbers(&server.sql("postgres", &admitted).unwrap());
+    assert_eq!(admitted.iter().map(|line| line[0]).sum::<i64>(), RUNS, "every run was admitted once");
+    // What was admitted at a time was decided on after what came before it was written.
+    let span = i64::try_from(RATE.1.as_micros()).unwrap();
+    for first in 0..admitted.len() {
+        let after = if first == 0 { i64::MIN / 2 } else { admitted[first - 1][1] };
+        let inside = admitted[first..].iter().take_while(|line| line[1] - after < span);
+        let taken: i64 = inside.map(|line| line[0]).sum();
+        assert!(taken <= i64::from(RATE.0), "{taken} in a window");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed() {
+    let server = PrivatePostgres::shared().unwrap();
+    let url = server.url("postgres");
+    let database = open(&url).await;
+    // What is admitted is noted by the database itself.
+    let tables = format!(
+        "CREATE TABLE {SCHEMA}_log (n bigint, what text, at timestamptz);
+         CREATE TABLE {SCHEMA}_admitted (count bigint, at timestamptz);
+         CREATE FUNCTION {SCHEMA}_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO public.{SCHEMA}_admitted SELECT count(*), clock_timestamp() FROM seated
+             WHERE state = 2 HAVING count(*) > 0;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER note AFTER UPDATE ON {SCHEMA}.flow_queued REFERENCING NEW TABLE AS seated
+         FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}_note()"
+    );
+    server.sql("postgres", &tables).unwrap();
+    let flow = work(&database);
+    let store = database.clone() as Arc<dyn Store>;
+    let engine = builder().store(store).queue(queue()).lease(Duration::from_secs(1)).serve(&flow).open().await.unwrap();
+    let mut workers = Workers((0..4).map(|_| begin(&url)).collect());
+    let mut runs = Vec::new();
+    for n in 0..RUNS {
+        runs.push(engine.start(&flow, n).queue("hammered").queue_key(&(n % KEYS).to_string()).await.unwrap());
+    }
+    let (began, mut killed) = (Instant::now(), 0);
+    for (n, run) in (0..).zip(&runs) {
+        // Every so often one dies in the midst of it, and another comes.
+        if n % 20 == 10 {
+            let place = killed % workers.0.len();
+            workers.0[place].kill().unwrap();
+            workers.0[place].wait().unwrap();
+            workers.0[place] = begin(&url);
+            killed += 1;
+        }
+        let outcome = tokio::time::timeout(Duration::from_secs(60), run.output()).await;
+        assert_eq!(outcome.expect("every run is done").unwrap(), n);
+    }
+    let counts = engine.queues().counts("hammered", 9).await.unwrap();
+    assert_eq!((counts.waiting, counts.running, killed), (0, 0, 4), "after {:?}", began.elapsed());
+    drop(workers);
+    judge(server);
+    engine.shutdown().await.unwrap();
+    database.close().await.unwrap();
+}
