@@ -7,8 +7,12 @@ mod fault;
 mod held;
 mod pieces;
 
-pub(crate) use self::draft::{Change, Draft, size_of};
-pub(crate) use self::entry::{Entry, encode, scan_row};
+#[cfg(feature = "sqlite")]
+pub(crate) use self::draft::size_of;
+pub(crate) use self::draft::{Change, Draft};
+#[cfg(feature = "sqlite")]
+pub(crate) use self::entry::Entry;
+pub(crate) use self::entry::{encode, scan_row};
 pub(crate) use self::fault::corrupt;
 pub(crate) use self::held::RunState;
 pub(crate) use self::pieces::Pieces;
