@@ -87,8 +87,8 @@ impl PostgresOptions {
         self
     }
 
-    /// How long runs are kept after they have ended; by default 30 days. Each hour, days of which nothing is to be kept any
-    /// more are dropped.
+    /// How long runs are kept after they have ended; by default 30 days. Half a minute after opening and then each hour,
+    /// days of which nothing is to be kept any more are dropped.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self

@@ -37,6 +37,9 @@ use crate::{
 /// How often it is looked whether days are to be made.
 const UPKEEP: Duration = Duration::from_secs(60 * 60);
 
+/// How long after opening it is looked for the first time.
+const FIRST_UPKEEP: Duration = Duration::from_secs(30);
+
 /// After how long it is looked for runs to claim although nobody has told of any: a word may have been lost.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -276,8 +279,11 @@ impl PostgresStore {
 
 /// Makes the days that come and retires those that are over, as long as the store is open.
 async fn keep_up(shared: Arc<Shared>, retention: Retention) {
+    // Soon at first: not every process lives for an hour.
+    let mut wait = FIRST_UPKEEP;
     while !shared.database.is_closed() {
-        tokio::time::sleep(UPKEEP).await;
+        tokio::time::sleep(wait).await;
+        wait = UPKEEP;
         if let Err(error) = shared.keep_up(&retention).await {
             tracing::warn!(error = error.chain().join(": "), "upkeep failed; trying again in an hour");
         }
