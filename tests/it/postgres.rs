@@ -136,6 +136,40 @@ async fn a_run_starts_with_the_hosts_own_transaction() {
     engine.shutdown().await.unwrap();
 }
 
+/// A host's transaction that has started a run and is left open keeps nobody waiting but who starts the same run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_left_open_holds_up_no_other_run() {
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("left_open").unwrap();
+    let engine = builder().store(url.as_str()).serve(&flow).open().await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let transaction = client.transaction().await.unwrap();
+    engine.start(&flow, 4).key("same").within(&transaction).await.unwrap();
+
+    let began = Instant::now();
+    let same = tokio::spawn({
+        let (engine, flow) = (engine.clone(), flow.clone());
+        async move { engine.start(&flow, 4).key("same").await.map(drop) }
+    });
+    let mut others = 0;
+    while !same.is_finished() {
+        let run = engine.start(&flow, others).await.unwrap();
+        assert_eq!(run.output().await.unwrap(), others * 2);
+        others += 1;
+    }
+    assert_eq!(same.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(others > 3, "{others} others went on meanwhile");
+
+    transaction.commit().await.unwrap();
+    assert_eq!(engine.start(&flow, 4).key("same").await.unwrap().output().await.unwrap(), 8);
+    engine.shutdown().await.unwrap();
+}
+
 /// An executor that dies just after it has renewed its lease, by the settings as they come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runs_of_a_dead_executor_go_on_elsewhere_within_five_seconds() {
