@@ -36,7 +36,7 @@ const LATER: Duration = Duration::from_secs(5);
 /// being taken over.
 pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
     let (Some(durable), Some(token)) = (core.services.durable(), tenure.token()) else { return };
-    let serves: Vec<_> = core.definitions.keys().cloned().collect();
+    let serves = core.runnable();
     let _recovered = tenure.recovered.raise_at_end();
     // Whether a claim failed: it may have taken effect all the same.
     let mut unsure = false;

@@ -78,7 +78,7 @@ pub(in crate::engine) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
 /// Admits what a queue allows, page by page. Tells after which span there may be more.
 async fn admit(core: &Arc<Core>, tenure: &Arc<Tenure>, lease: u64, queue: &QueueName) -> Result<Option<Duration>> {
     let store = core.services.store()?;
-    let serves: Vec<_> = core.definitions.keys().cloned().collect();
+    let serves = core.runnable();
     loop {
         let now = core.services.clock.now();
         let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE };
