@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use fastn::core::ExecutorId;
 use fastn::prelude::*;
 use fastn::runtime::{Clock, LetterQuery};
-use fastn::store::{ClaimAsk, LeaseAsk};
+use fastn::store::{ClaimAsk, LeaseAsk, Suspects};
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 use tokio::sync::{Notify, watch};
@@ -67,7 +67,8 @@ async fn check(after: u32, ends: &[End]) -> (RunStatus, Vec<String>, Option<Fail
         // An engine whose process lives gives its lease back when it is dropped.
         let (now, executor) = (clock.now(), ExecutorId::new("other").unwrap());
         let lease = store.acquire(LeaseAsk { executor, now, ttl: secs(5) }).await.unwrap();
-        let ask = ClaimAsk { lease: lease.token, now, serves: serves.clone(), limit: 10 };
+        let ask =
+            ClaimAsk { lease: lease.token, now, serves: serves.clone(), limit: 10, suspects: Suspects::default() };
         assert_eq!(store.claim(ask).await.unwrap().len(), 1);
         if *end == End::ShutsDown {
             store.release(&lease).await.unwrap();

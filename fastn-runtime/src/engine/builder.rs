@@ -205,8 +205,10 @@ impl EngineBuilder {
     /// [`Stuck`](fastn_core::Outcome::Stuck), with a failure of the kind [`POISON`](fastn_core::FailureKind::POISON) that says
     /// which steps were under way; none of its functions is called, and nothing is undone.
     ///
-    /// When a process dies, nobody knows which of its runs it was: a step that takes longer than the process lives beside
-    /// runs that kill it is held to be poison as well. [Dead letters](Engine::dead_letters) can be retried.
+    /// When a process dies, nobody knows which of its runs it was. So those over which the next death would park them are begun
+    /// one by one in each executor: another one only when the one before got further, ended or waits. Who kills is alone among
+    /// them then, and the others are not parked for it, however long their steps take. Of runs that kill from the first moment,
+    /// which is what 1 means, nobody can tell. [Dead letters](Engine::dead_letters) can be retried.
     pub fn poison_after(mut self, deaths: u32) -> Self {
         self.limits.poison_after = deaths;
         self

@@ -38,7 +38,7 @@ pub(super) struct Core {
     runs: Mutex<HashMap<RunKey, Entry>>,
     /// The runs that somebody waits for here and others have, in their order. Locked after `runs`.
     awaited: Mutex<BTreeSet<RunKey>>,
-    pub(super) bells: Bells,
+    pub(super) bells: Arc<Bells>,
     /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
     loading: [tokio::sync::Mutex<()>; LOADERS],
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
@@ -100,7 +100,7 @@ impl Core {
             definitions,
             runs: Mutex::default(),
             awaited: Mutex::default(),
-            bells: Bells::default(),
+            bells: Arc::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
             queues: Known::default(),

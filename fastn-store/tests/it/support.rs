@@ -1,7 +1,7 @@
 //! Short words for what the tests say often.
 
 use fastn_core::{ErrorKind, Result};
-use fastn_store::{Batch, ClaimAsk, Lease, NewRun, RunKey, RunNo, Store, Then, Turn, Write, Written};
+use fastn_store::{Batch, ClaimAsk, Lease, NewRun, RunKey, RunNo, Store, Suspects, Then, Turn, Write, Written};
 use fastn_testkit::sample::{self, at};
 
 pub(crate) use fastn_testkit::sample::record;
@@ -45,7 +45,9 @@ pub(crate) async fn claim(
     limit: u32,
 ) -> Result<Vec<RunNo>> {
     let serves = serves.iter().map(|workflow| sample::definition(workflow).unwrap()).collect();
-    let claimed = store.claim(ClaimAsk { lease: lease.token, now: at(now), serves, limit }).await?;
+    let claimed = store
+        .claim(ClaimAsk { lease: lease.token, now: at(now), serves, limit, suspects: Suspects::default() })
+        .await?;
     Ok(claimed.into_iter().map(|claimed| claimed.no).collect())
 }
 

@@ -80,9 +80,9 @@ async fn admit(core: &Arc<Core>, tenure: &Arc<Tenure>, lease: u64, queue: &Queue
     let store = core.services.store()?;
     let serves = core.runnable();
     loop {
-        let now = core.services.clock.now();
-        let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
+        let (now, suspects) = (core.services.clock.now(), tenure.suspicion.suspects(core.services.limits.poison_after));
+        let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE, suspects };
         let admitted = store.admit(ask).await?;
         let count = admitted.runs.len();
         for run in admitted.runs {
