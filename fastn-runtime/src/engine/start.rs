@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
-use super::queues::{Only, Place, Singleton, enqueue};
+use super::queues::{self, Only, Place, Singleton, enqueue};
 use super::recovery;
 use super::run::Run;
 use super::same::{check_existing, check_same};
@@ -157,17 +157,24 @@ impl<O> Start<O> {
     /// transaction.commit().await?;
     /// ```
     ///
+    /// A run of a queue waits there from the commit on. Whoever starts the same meanwhile, by its id or by an id by which runs
+    /// are deduplicated, waits for the end of the transaction.
+    ///
     /// # Errors
     /// As awaiting; and what the database says, after which the transaction is as good as over.
+    /// [`Unsupported`](ErrorKind::Unsupported), before anything is done, where a run in progress is to be
+    /// [cancelled](Singleton::CancelInProgress), which cannot be rolled back; and for one that is
+    /// [debounced](Start::debounce) on Postgres, since its queue could admit nothing until the end of the transaction.
     ///
     /// # Cancel safety
     /// If the future is dropped, roll the transaction back.
     pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
-        let Prepared { core, new, queue, .. } = self.prepare()?;
+        let Prepared { core, new, queue, place, .. } = self.prepare()?;
         core.services.store()?;
-        if queue.is_some() {
-            let why = "a run that waits in a queue cannot be started in a transaction of the host's";
-            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        if let Some(queue) = queue {
+            let run = queues::enqueue_within(&core, &queue, new, &place, transaction).await?;
+            let watch = core.watch(&run);
+            return Ok(RunHandle::new(core, run, watch));
         }
         let handle = RunHandle::new(core.clone(), new.key.clone(), core.watch(&new.key));
         match transaction.create(&new).await? {

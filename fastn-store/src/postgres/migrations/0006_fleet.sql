@@ -155,7 +155,7 @@ DECLARE
     v_day bigint := v_millis / 86400000;
     v_at bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
     v_input bytea := convert_to(start_run.input::text, 'UTF8');
-    v_delay bigint := coalesce(least((extract(epoch FROM start_run.delay) * 1000000)::numeric, 1::numeric * (1::bigint << 60)), 0);
+    v_delay bigint := least(coalesce(extract(epoch FROM start_run.delay) * 1000000, 0)::numeric, 1152921504606846976);
     v_rules jsonb;
     v_run_no bigint;
     v_made boolean;
