@@ -1,6 +1,6 @@
 //! Executors have tags, and runs go on only where those are that their workflow requires.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ fn held(log: &Log, place: &'static str) -> Workflow<u64, u64> {
         async move {
             log.note(place);
             if place == "doomed" {
-                println!("\nheld {n}");
+                writeln!(std::io::stdout(), "\nheld {n}")?;
                 std::future::pending::<()>().await;
             }
             Ok::<_, StepError>(n)

@@ -131,7 +131,21 @@ impl EngineBuilder {
 
     /// What this executor has and others may not, such as `gpu`. Runs of workflows that
     /// [require](fastn_core::plan::Plan::requires) a tag are begun, taken over and admitted from queues only by executors that
-    /// have it; this one can start them all the same, and await, steer and list them.
+    /// have it; this one can start them all the same, and await, steer and list them. On a store that gives one lease at a time,
+    /// as SQLite does, they wait until an executor that has the tags has the lease.
+    ///
+    /// ```
+    /// # use fastn_runtime::Engine;
+    /// # let train = {
+    /// #     let draft = fastn_core::Draft { name: "train".into(), requires: vec!["gpu".into()], ..Default::default() };
+    /// #     let output = Some(fastn_core::plan::DraftSource::Input);
+    /// #     let root = fastn_core::plan::DraftScope { output, ..Default::default() };
+    /// #     let plan = fastn_core::Draft { root, ..draft }.check()?;
+    /// #     fastn_core::Workflow::<u64, u64>::assume(fastn_core::Definition::new(plan, Vec::new()))
+    /// # };
+    /// let engine = Engine::builder().serve(&train).tags(["gpu"]);
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
     pub fn tags<S: Into<String>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));
         self

@@ -52,16 +52,16 @@ BEGIN
         SELECT d.def_no FROM {schema}.flow_definitions d
         JOIN unnest(d_workflow, d_version, d_shape) AS s (workflow, version, shape) USING (workflow, version, shape)
     ), left_behind AS (
-        SELECT 0::bigint AS token, false AS fold, false AS forget
-        UNION ALL
-        SELECT l.token, NOT l.folded, NOT EXISTS (SELECT 1 FROM {schema}.flow_open o WHERE o.holder = l.token)
-        FROM {schema}.flow_leases l WHERE l.ended
+        SELECT 0::bigint AS token, false AS fold
+        UNION ALL SELECT l.token, NOT l.folded FROM {schema}.flow_leases l WHERE l.ended
     )
     SELECT b.token, b.fold FROM left_behind b
-    WHERE b.fold OR b.forget OR EXISTS (
-        SELECT 1 FROM served s, LATERAL (
-            SELECT 1 FROM {schema}.flow_open o WHERE o.holder = b.token AND o.def_no = s.def_no LIMIT 1
-        ) one)
+    -- One row of each at most, whatever there is of it.
+    WHERE b.fold
+        OR (SELECT max(one.found) FROM served s, LATERAL (
+                SELECT 1 AS found FROM {schema}.flow_open o WHERE o.holder = b.token AND o.def_no = s.def_no LIMIT 1
+            ) one) = 1
+        OR (b.token <> 0 AND (SELECT 1 FROM {schema}.flow_open o WHERE o.holder = b.token LIMIT 1) IS NULL)
     ORDER BY b.token;
 END $$;
 
