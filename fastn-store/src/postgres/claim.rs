@@ -27,7 +27,7 @@ const FEW: usize = 16;
 pub(super) struct Unreadable(Mutex<HashSet<i64>>);
 
 impl Unreadable {
-    fn all(&self) -> Vec<i64> {
+    pub(super) fn all(&self) -> Vec<i64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
