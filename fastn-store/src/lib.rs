@@ -27,7 +27,7 @@ pub use crate::contract::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History,
     HostTransaction, InSchema, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page, Put,
     QueueBusy, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary,
-    Scan, Sent, Store, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
+    Scan, Sent, Store, Suspects, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -26,5 +26,6 @@ mod spans;
 mod standby;
 mod starting;
 mod store_faults;
+mod tags;
 mod waiting;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, TenantId};
+use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 
 use super::core::Core;
@@ -72,8 +72,14 @@ impl Runs {
 
     fn waits_for(&self, history: &History) -> Option<String> {
         let wanted = &history.run.definition;
-        if self.core.definitions.contains_key(wanted) {
-            return None;
+        if let Some(served) = self.core.definitions.get(wanted) {
+            let idle = history.run.holder.is_none() && !served.lacks.is_empty();
+            return idle.then(|| {
+                let tags: Vec<&str> = served.definition.plan().requires().iter().map(Tag::as_str).collect();
+                let lacks: Vec<&str> = served.lacks.iter().map(Tag::as_str).collect();
+                let (tags, lacks) = (tags.join(", "), lacks.join(", "));
+                format!("an executor tagged {tags}: none has taken it, and this one lacks {lacks}")
+            });
         }
         let same = |key: &&fastn_store::DefinitionKey| key.workflow == wanted.workflow && key.version == wanted.version;
         Some(match self.core.definitions.keys().find(same) {

@@ -16,7 +16,7 @@ mod status;
 mod store;
 
 pub use self::batch::{Batch, Then, Turn, Write, Written};
-pub use self::claim::{ClaimAsk, Claimed};
+pub use self::claim::{ClaimAsk, Claimed, Suspects};
 pub use self::enqueue::{Enqueue, Once, Taken, WhenTaken};
 pub use self::host::{HostTransaction, InSchema};
 pub use self::lease::{Lease, LeaseAsk};

@@ -71,7 +71,7 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone, and so are those of [queues](Queues). Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.
     ///
-    /// For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.
+    /// Of [suspects](ClaimAsk::suspects) it gives no more than were asked for. For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.
     ///
     /// # Errors
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.
