@@ -1,13 +1,14 @@
 //! What can be counted of a cache.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What happened in a [`ReadCache`](crate::ReadCache) since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadCacheCounts {
-    /// Whether Redis is asked just now. If not, all reads go to the store, and a connection is tried from time to time.
-    pub connected: bool,
+    /// How many of the stores that it was put before ask Redis just now. The reads of others go to the store, and a connection
+    /// is tried from time to time.
+    pub connected: u64,
     /// Answers that came from the cache.
     pub hits: u64,
     /// Answers that were looked for in the cache and came from the store.
@@ -28,7 +29,7 @@ pub struct ReadCacheCounts {
 /// The same, while it is counted.
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
-    pub(super) connected: AtomicBool,
+    pub(super) connected: Gauge,
     pub(super) hits: Gauge,
     pub(super) misses: Gauge,
     pub(super) passed: Gauge,
@@ -46,6 +47,10 @@ impl Gauge {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn take_one(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -54,7 +59,7 @@ impl Gauge {
 impl Gauges {
     pub(super) fn read(&self) -> ReadCacheCounts {
         ReadCacheCounts {
-            connected: self.connected.load(Ordering::Relaxed),
+            connected: self.connected.read(),
             hits: self.hits.read(),
             misses: self.misses.read(),
             passed: self.passed.read(),

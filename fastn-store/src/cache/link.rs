@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,9 +76,10 @@ impl Shared {
     fn lose(&self, line: &Arc<Line>, why: &Error) {
         line.hang_up();
         // Of all who find the same one broken, the first tells.
-        if !self.line().take_if(|present| Arc::ptr_eq(present, line)).is_some() {
+        if self.line().take_if(|present| Arc::ptr_eq(present, line)).is_none() {
             return;
         }
+        self.gauges.connected.take_one();
         self.fail(why);
         self.lost.notify_one();
     }
@@ -87,12 +87,11 @@ impl Shared {
     fn take(&self) {
         if let Some(line) = self.line().take() {
             line.hang_up();
+            self.gauges.connected.take_one();
         }
-        self.gauges.connected.store(false, Ordering::Relaxed);
     }
 
     fn fail(&self, why: &Error) {
-        self.gauges.connected.store(false, Ordering::Relaxed);
         self.gauges.failures.add(1);
         tracing::warn!(error = why.chain().join(": "), "reads go past Redis for a while");
     }
@@ -107,7 +106,7 @@ async fn keep(dial: Dial, patience: Duration, shared: Arc<Shared>) {
             Ok(line) => {
                 let line = Arc::new(line);
                 *shared.line() = Some(line.clone());
-                shared.gauges.connected.store(true, Ordering::Relaxed);
+                shared.gauges.connected.add(1);
                 tracing::debug!("Redis answers");
                 tokio::select! {
                     biased;
