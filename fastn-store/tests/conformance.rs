@@ -78,6 +78,7 @@ mod postgres {
 
 #[cfg(feature = "redis")]
 mod redis {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, OnceLock};
     use std::time::Duration;
@@ -90,7 +91,7 @@ mod redis {
     /// Adds stores behind a cache that keeps all it can for longer than any case takes: with a Redis that works, with none, with
     /// one that accepts connections and never answers, and with one that is full.
     pub(crate) fn add(suite: Suite) -> Suite {
-        let memory = || async { Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>) };
+        let memory = || Arc::new(MemoryStore::new()) as Arc<dyn Store>;
         let before = |store: Arc<dyn Store>, url: &str| -> Result<Option<Arc<dyn Store>>> {
             let kind = EntryKind::new("k").expect("a name");
             let (long, cache) = (Duration::from_secs(600), ReadCache::redis(url)?);
@@ -98,16 +99,13 @@ mod redis {
             cache.before(store).map(Some)
         };
         let suite = suite
-            .backend("cached-memory", move || async move { before(memory().await?, &PrivateRedis::shared()?.url(0)) })
+            .backend("cached-memory", move || async move { before(memory(), &PrivateRedis::shared()?.url(0)) })
             .backend("cached-memory-without-redis", move || async move {
                 // Nobody listens at this port.
-                before(memory().await?, "redis://127.0.0.1:1")
+                before(memory(), "redis://127.0.0.1:1")
             })
-            .backend("cached-memory-with-a-deaf-redis", move || async move { before(memory().await?, &deaf()?.url(0)) })
-            .backend(
-                "cached-memory-with-a-full-redis",
-                move || async move { before(memory().await?, &full()?.url(0)) },
-            );
+            .backend("cached-memory-with-a-deaf-redis", move || async move { before(memory(), &deaf()?.url(0)) })
+            .backend("cached-memory-with-a-full-redis", move || async move { before(memory(), &full()?.url(0)) });
         #[cfg(feature = "sqlite")]
         let suite = {
             let folder = Arc::new(tempfile::tempdir().expect("a folder for databases can be made"));
@@ -122,6 +120,20 @@ mod redis {
                     }
                 })
                 .without(Capability::ManyLeases)
+        };
+        #[cfg(feature = "postgres")]
+        let suite = {
+            let count = Arc::new(AtomicU64::new(0));
+            suite.backend("cached-postgres", move || {
+                let schema = format!("cached_{}", count.fetch_add(1, Ordering::Relaxed));
+                async move {
+                    let options = fastn_store::PostgresOptions::default().schema(schema);
+                    let options = options.lease_clock(fastn_store::LeaseClock::Caller);
+                    let url = fastn_testkit::server::PrivatePostgres::shared()?.url("postgres");
+                    let store = fastn_store::PostgresStore::open(&url, options).await?;
+                    before(Arc::new(store), &PrivateRedis::shared()?.url(0))
+                }
+            })
         };
         suite
     }

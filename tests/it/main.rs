@@ -19,6 +19,7 @@ mod poison;
 mod postgres;
 mod queue_processes;
 mod queues;
+mod read_cache;
 mod recovery;
 mod schedules;
 mod slow_store;
