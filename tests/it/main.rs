@@ -7,6 +7,7 @@ mod connectors;
 mod cost;
 mod crash_sweep;
 mod dead_letters;
+mod disk_full;
 mod ending;
 mod engine;
 mod failures;
