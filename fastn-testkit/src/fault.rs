@@ -190,6 +190,10 @@ impl Store for FaultStore {
         format!("faulty {}", self.inner.name())
     }
 
+    fn commits_at_once(&self) -> usize {
+        self.inner.commits_at_once()
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.inner.acquire(ask).await
     }

@@ -49,7 +49,9 @@ pub(super) fn begin(core: &Arc<Core>, won: Won) -> Option<Arc<Tenure>> {
     let sure_until = asked.saturating_add(durable.lease);
     let tenure = Arc::new(Tenure::under(lease, journal, core.spawner.clone(), sure_until));
     core.begin(&tenure)?;
-    serve(core, &tenure, write(core.clone(), tenure.clone()));
+    for lane in 0..tenure.journal().map_or(0, |journal| journal.lanes()) {
+        serve(core, &tenure, write(core.clone(), tenure.clone(), lane));
+    }
     serve(core, &tenure, keep(core.clone(), tenure.clone(), asked));
     serve(core, &tenure, recovery::run(core.clone(), tenure.clone()));
     serve(core, &tenure, post::run(core.clone(), tenure.clone()));
@@ -137,10 +139,10 @@ async fn give_back(durable: &Durable, lease: &Lease) {
     }
 }
 
-/// Commits what the runs of a tenure give.
-async fn write(core: Arc<Core>, tenure: Arc<Tenure>) {
+/// Commits what the runs of a tenure give, in one lane.
+async fn write(core: Arc<Core>, tenure: Arc<Tenure>, lane: usize) {
     let Some(journal) = tenure.journal() else { return };
-    let ended = caught(journal.run()).await;
+    let ended = caught(journal.run(lane)).await;
     match ended.unwrap_or_else(|panic| Err(journal.halt(Arc::new(died("commit", panic))))) {
         Ok(()) => {}
         Err(error) if is_of_lease(&error) => core.lose(&tenure, &error),

@@ -1,16 +1,16 @@
-//! The queue of writes, and the task that commits them.
+//! The journal, and the tasks that commit what is queued.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Record, Result};
 use fastn_store::{Batch, Lease, NewRun, Store, Turn, Write, Written};
-use tokio::sync::Notify;
 use tracing::Instrument;
 
-use super::group::{Entry, Group, Size};
-use super::ticket::{Fate, Notes, Ticket};
+use super::group::{Entry, Group};
+use super::lane::Lane;
+use super::ticket::{Notes, Ticket};
 use crate::clock::Clock;
 use crate::flag::Flag;
 use crate::patience::patiently;
@@ -22,56 +22,62 @@ pub(crate) struct Journal {
     clock: Arc<dyn Clock>,
     /// How long a commit is tried again while the store is unavailable.
     patience: Duration,
-    queue: Mutex<Queue>,
-    /// Something was queued, or the journal was closed.
-    queued: Notify,
+    /// As many as the store makes good use of commits at once. A run keeps to one, by its number.
+    lanes: Box<[Lane]>,
+    /// Which lane the next new run goes by, which has no number yet.
+    creations: AtomicUsize,
+    /// How many lanes have not ended.
+    left: AtomicUsize,
     halted: OnceLock<Arc<Error>>,
     /// Nothing more will be committed.
     ended: Flag,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    groups: VecDeque<Group>,
-    /// What will become of the group that is being committed.
-    in_hand: Option<Arc<Fate>>,
-    closed: bool,
-    /// Nobody takes groups until there is news.
-    idle: bool,
-    /// The size of the group that was last taken, from which the next will not differ much.
-    last: Size,
+/// A lane that ends, however it does.
+struct Leaving<'a>(&'a Journal);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.0.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.ended.raise();
+        }
+    }
 }
 
 impl Journal {
     pub(crate) fn new(store: Arc<dyn Store>, lease: Lease, clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        let lanes: Box<[Lane]> = (0..store.commits_at_once().max(1)).map(|_| Lane::default()).collect();
         Self {
             store,
             lease,
             clock,
             patience,
-            queue: Mutex::default(),
-            queued: Notify::new(),
+            creations: AtomicUsize::new(0),
+            left: AtomicUsize::new(lanes.len()),
+            lanes,
             halted: OnceLock::new(),
             ended: Flag::default(),
         }
     }
 
-    /// Queues the creation of a run. Writes become durable in the order in which they were queued.
+    /// Queues the creation of a run. What is to follow from it waits until it is durable.
     pub(crate) fn create(&self, new: Arc<NewRun>) -> Ticket {
         let size = new.input.len();
-        self.append(|group| {
+        let place = self.creations.fetch_add(1, Ordering::Relaxed);
+        self.append(place, |group| {
             group.bytes = group.bytes.saturating_add(size);
             Ok(Entry::Create(new))
         })
         .unwrap_or_else(|error| Ticket::failed(Arc::new(error)))
     }
 
-    /// Queues a turn with these records.
+    /// Queues a turn with these records. Those of one run become durable in the order in which they were queued.
     ///
     /// # Errors
     /// If a record cannot be encoded; then nothing was queued.
     pub(crate) fn turn(&self, turn: Turn, records: &[Record]) -> Result<Ticket> {
-        self.append(|group| {
+        let place = usize::try_from(turn.run.0 % self.width()).unwrap_or_default();
+        self.append(place, |group| {
             let begin = group.records.len();
             if let Err(error) = records.iter().try_for_each(|record| record.append_to(&mut group.records)) {
                 group.records.truncate(begin);
@@ -82,33 +88,29 @@ impl Journal {
         })
     }
 
-    fn append(&self, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.closed {
-            let error = self.halted.get().cloned();
-            return Ok(Ticket::failed(error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")))));
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    fn width(&self) -> u64 {
+        u64::try_from(self.lanes.len()).unwrap_or(u64::MAX)
+    }
+
+    fn append(&self, place: usize, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
+        let lane = self.lanes.get(place % self.lanes.len().max(1));
+        match lane.map_or(Ok(None), |lane| lane.append(entry))? {
+            Some(ticket) => Ok(ticket),
+            None => {
+                let error = self.halted.get().cloned();
+                Ok(Ticket::failed(error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")))))
+            }
         }
-        if queue.groups.back().is_none_or(Group::is_full) {
-            let group = Group::like(&queue.last);
-            queue.groups.push_back(group);
-        }
-        let made_sure_of = || Error::new(ErrorKind::Internal, "commit");
-        let group = queue.groups.back_mut().ok_or_else(made_sure_of)?;
-        let entry = entry(group)?;
-        group.entries.push(entry);
-        let ticket = Ticket { fate: group.fate.clone(), place: group.entries.len() - 1 };
-        let idle = std::mem::take(&mut queue.idle);
-        drop(queue);
-        if idle {
-            self.queued.notify_one();
-        }
-        Ok(ticket)
     }
 
     /// No more writes are taken; those that were are committed, and then [`Journal::run`] returns.
     pub(crate) fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.queued.notify_one();
+        self.lanes.iter().for_each(Lane::close);
     }
 
     /// Completes when nothing more will be committed.
@@ -116,26 +118,12 @@ impl Journal {
         self.ended.raised().await;
     }
 
-    /// Commits what is queued, until the journal is closed or the store fails for good.
-    pub(crate) async fn run(&self) -> std::result::Result<(), Arc<Error>> {
-        let _ended = self.ended.raise_at_end();
-        loop {
-            let (group, closed) = {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                let group = queue.groups.pop_front();
-                queue.last = group.as_ref().map_or(queue.last, Group::size);
-                // At once, so that there is no moment in which nobody would decide its fate.
-                queue.in_hand = group.as_ref().map(|group| group.fate.clone());
-                queue.idle = group.is_none();
-                (group, queue.closed)
-            };
-            let Some(group) = group else {
-                if closed {
-                    return Ok(());
-                }
-                self.queued.notified().await;
-                continue;
-            };
+    /// Commits what is queued in one lane, until the journal is closed or the store fails for good. Each lane is to be run
+    /// once.
+    pub(crate) async fn run(&self, lane: usize) -> std::result::Result<(), Arc<Error>> {
+        let _leaving = Leaving(self);
+        let Some(lane) = self.lanes.get(lane) else { return Ok(()) };
+        while let Some(group) = lane.next().await {
             let fate = group.fate.clone();
             let results = match self.commit(group.into_writes()).await {
                 Ok(results) => Ok(results),
@@ -147,6 +135,7 @@ impl Journal {
                 return Err(error);
             }
         }
+        Ok(())
     }
 
     /// Takes no more writes and fails those that are queued or were being committed.
@@ -158,14 +147,7 @@ impl Journal {
 
     /// Takes no more writes and tells everybody who waits for one that it is not known to be durable.
     pub(crate) fn abandon(&self, error: &Arc<Error>) {
-        let (in_hand, groups) = {
-            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.closed = true;
-            (queue.in_hand.take(), std::mem::take(&mut queue.groups))
-        };
-        for fate in in_hand.into_iter().chain(groups.into_iter().map(|group| group.fate)) {
-            fate.decide(Err(error.clone()));
-        }
+        self.lanes.iter().for_each(|lane| lane.abandon(error));
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Notes> {

@@ -59,6 +59,12 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// [`Invalid`](fastn_core::ErrorKind::Invalid) if a turn is for a run that the lease does not hold or leaves a gap.
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
 
+    /// How many commits of one lease are worth being under way at once; an executor sees to it that they are of different
+    /// runs. One, unless a store says otherwise. It says so always alike.
+    fn commits_at_once(&self) -> usize {
+        1
+    }
+
     /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.
     /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone, and so are those of [queues](Queues). Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.

@@ -85,6 +85,16 @@ impl Draft {
         Ok(verdicts)
     }
 
+    /// The most that [`Draft::gather`] adds to [`Draft::bytes`] for a batch.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn most_bytes(batch: &Batch) -> usize {
+        let size = |write: &Write| match write {
+            Write::Turn(turn) => turn.records.len() + ENTRY_OVERHEAD,
+            Write::Create(_) | Write::Enqueue(_) => 0,
+        };
+        batch.writes.iter().map(size).sum()
+    }
+
     fn add(&mut self, turn: &Turn, at: Timestamp) {
         let (count, records) = (u64::from(turn.count), turn.records.clone());
         match self.changes.entry(turn.run) {

@@ -1,15 +1,17 @@
-//! Commits: one statement, there and back.
+//! Commits: one statement, there and back; several at once, if they are about different runs.
 
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Client;
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::create::NewRows;
 use super::enqueue::{EnqueueRows, Queued};
 use super::fault::{fault, is_refusal, is_stale_plan};
+use super::flight::Flight;
 use super::lane::{Held, Lane, check_lease, standings};
 use super::numbers::stored;
 use super::planned::Planned;
@@ -57,67 +59,122 @@ pub(super) async fn commit_unheld(
     made.map_err(|error| told(client, error))
 }
 
+/// Makes a batch true under a lease. Gives the numbers of the new runs that were not created since there are runs of their
+/// ids.
+///
+/// Batches about different runs may be on their way at once; those about the same one follow each other.
+///
+/// # Errors
+/// As [`Store::commit`](crate::Store::commit).
+///
+/// # Cancel safety
+/// If the future is dropped, a later call finds out what became of this one.
+pub(super) async fn commit(
+    lane: &Mutex<Lane>,
+    client: &Client,
+    batch: &Batch,
+    (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
+    budget: usize,
+) -> Result<Done> {
+    let statement = statement(client, queued).await?;
+    let (mut held, folded) = Lane::clear(lane, client, batch, budget).await?;
+    let token = held.token;
+    let (planned, rows) = match held.plan(client, batch, new, folded).await {
+        // What a lease that has ended asks for is of no interest.
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            check_lease(client, OP, token).await?;
+            return Err(error);
+        }
+        other => other?,
+    };
+    let span = (planned.seq, held.oldest, if folded { planned.seq - 1 } else { -1 });
+    let appended = planned.appended;
+    let flight = held.take_off(planned);
+    // Nothing else is on its way while the journal is cleared.
+    let kept = if folded {
+        Some(held)
+    } else {
+        drop(held);
+        None
+    };
+    let made = make_true(client, &statement, token, span, (new, queued), &rows).await;
+    let mut held = match kept {
+        Some(held) => held,
+        None => lane.lock().await,
+    };
+    match made {
+        Ok(done) => {
+            if let Some(planned) = held.flights.land(&flight) {
+                held.remember(planned, &done.there);
+            }
+            Ok(done)
+        }
+        Err(error) => {
+            if is_refusal(&error) {
+                held.flights.land(&flight);
+                held.journal_bytes -= appended;
+            }
+            Err(told(client, error))
+        }
+    }
+}
+
 impl Lane {
-    /// Makes a batch true. Gives the numbers of the new runs that were not created since there are runs of their ids.
-    ///
-    /// # Errors
-    /// As [`Store::commit`](crate::Store::commit).
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, the next call finds out what became of this one.
-    pub(super) async fn commit(
-        &mut self,
+    /// The lane once nothing on its way stands in the way of a batch, and whether with this batch the journal is cleared:
+    /// then nothing else is on its way.
+    async fn clear<'l>(
+        lane: &'l Mutex<Self>,
         client: &Client,
         batch: &Batch,
-        (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
         budget: usize,
-    ) -> Result<Done> {
-        self.settle_doubt(client).await?;
-        let (planned, rows) = match self.plan(client, batch, new, budget).await {
-            // What a lease that has ended asks for is of no interest.
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                check_lease(client, OP, self.token).await?;
-                return Err(error);
+    ) -> Result<(MutexGuard<'l, Self>, bool)> {
+        let size = Draft::most_bytes(batch);
+        loop {
+            let mut held = lane.lock().await;
+            held.settle_lost(client).await?;
+            let news = held.flights.news();
+            let news = news.notified();
+            tokio::pin!(news);
+            // Registered before looking, so that nothing can become of one in between unnoticed.
+            news.as_mut().enable();
+            if held.flights.lost().is_some() {
+                continue;
             }
-            other => other?,
-        };
-        let statement = statement(client, queued).await?;
-        let span = (planned.seq, self.oldest, if planned.folded { planned.seq - 1 } else { -1 });
-        // From here on nobody knows, until the answer is there.
-        self.doubt = Some(planned);
-        match make_true(client, &statement, self.token, span, (new, queued), &rows).await {
-            Ok(done) => {
-                if let Some(planned) = self.doubt.take() {
-                    self.remember(planned, &done.there);
-                }
-                Ok(done)
+            let folded = size > 0 && held.journal_bytes.saturating_add(size) > budget;
+            let free = if folded { held.flights.is_empty() } else { !held.flights.meets(batch) };
+            if free {
+                return Ok((held, folded));
             }
-            Err(error) => {
-                if is_refusal(&error) {
-                    self.doubt = None;
-                }
-                Err(told(client, error))
-            }
+            drop(held);
+            news.await;
         }
     }
 
-    /// Finds out what became of a commit whose answer was lost, and makes sure that it stays so: either its row is in the
+    fn take_off(&mut self, planned: Planned) -> Flight {
+        self.next = planned.seq + 1;
+        self.journal_bytes += planned.appended;
+        self.flights.take_off(planned)
+    }
+
+    /// Finds out what became of commits whose answers were lost, and makes sure that it stays so: either its row is in the
     /// journal, or one is put in its place, and it can never take effect.
-    pub(super) async fn settle_doubt(&mut self, client: &Client) -> Result<()> {
-        let Some(planned) = &self.doubt else { return Ok(()) };
-        let seq = planned.seq;
-        // Waits for it, should it still be under way.
-        let replaced = client
-            .execute(
-                "INSERT INTO flow_journal (token, seq, runs, entries) VALUES ($1, $2, '{}', '') ON CONFLICT DO NOTHING",
-                &[&stored(self.token), &seq],
-            )
-            .await
-            .map_err(fault(OP))?;
-        tracing::info!(token = self.token, seq, took_effect = replaced == 0, "the answer to a commit was lost");
-        match self.doubt.take() {
-            Some(planned) if replaced == 0 => self.remember(planned, &[]),
-            _ => self.next = seq + 1,
+    async fn settle_lost(&mut self, client: &Client) -> Result<()> {
+        while let Some(seq) = self.flights.lost() {
+            // Waits for it, should it still be under way.
+            let replaced = client
+                .execute(
+                    "INSERT INTO flow_journal (token, seq, runs, entries) VALUES ($1, $2, '{}', '')
+                     ON CONFLICT DO NOTHING",
+                    &[&stored(self.token), &seq],
+                )
+                .await
+                .map_err(fault(OP))?;
+            tracing::info!(token = self.token, seq, took_effect = replaced == 0, "the answer to a commit was lost");
+            if let Some(planned) = self.flights.forget(seq)
+                && replaced == 0
+            {
+                self.remember(planned, &[]);
+            }
         }
         Ok(())
     }
@@ -127,7 +184,7 @@ impl Lane {
         client: &Client,
         batch: &Batch,
         new: &NewRows<'_>,
-        budget: usize,
+        folded: bool,
     ) -> Result<(Planned, Rows)> {
         let mut unknown: Vec<i64> = batch
             .writes
@@ -151,7 +208,6 @@ impl Lane {
                 self.runs.insert(*no, held);
             }
         }
-        let folded = draft.turns > 0 && self.journal_bytes.saturating_add(draft.bytes) > budget;
         let mut rows = Rows::default();
         let mut opened = Vec::new();
         // In the order of the runs, so that neighbours on the disk are written together.
@@ -185,7 +241,6 @@ impl Lane {
 
     /// Takes over what is true now. `there` are new runs that were not created after all.
     fn remember(&mut self, planned: Planned, there: &[RunNo]) {
-        self.next = planned.seq + 1;
         for no in planned.created.into_iter().filter(|no| !there.contains(no)) {
             self.runs.insert(no, Held { state: RunState::folded(0, RunStatus::Running, None), open: false });
         }
@@ -199,7 +254,7 @@ impl Lane {
         }
         if planned.folded {
             self.runs.values_mut().for_each(|held| held.state.settled());
-            self.journal_bytes = 0;
+            self.journal_bytes = planned.appended;
             self.oldest = planned.seq;
         }
         for no in planned.opened {
@@ -207,7 +262,6 @@ impl Lane {
                 held.open = true;
             }
         }
-        self.journal_bytes += planned.appended;
     }
 }
 

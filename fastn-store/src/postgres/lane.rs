@@ -3,18 +3,19 @@
 use deadpool_postgres::Client;
 use fastn_core::{Result, Timestamp};
 use foldhash::HashMap;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::fault::fault;
+use super::flight::Flights;
 use super::fold::Tails;
 use super::numbers::{run_no, stored, unsigned};
-use super::planned::Planned;
 use super::row::{get, status};
 use crate::journal::RunState;
 use crate::standing::{Standing, fenced};
 use crate::{RunNo, RunStatus};
 
-/// The commits of one lease follow each other. It changes only after Postgres has committed, and all of it can be read
-/// again from there.
+/// Several commits of one lease may be under way, but for each run one. What is remembered changes only after Postgres has
+/// committed, and all of it can be read again from there.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) token: u64,
@@ -22,12 +23,12 @@ pub(super) struct Lane {
     pub(super) next: i64,
     /// The oldest commit whose row may be in the journal.
     pub(super) oldest: i64,
-    /// The size of the journal.
+    /// The size of the journal, with what is on its way there.
     pub(super) journal_bytes: usize,
     /// The runs that the lease holds. One that is missing is in `flow_history` to its last record.
     pub(super) runs: HashMap<RunNo, Held>,
-    /// A commit of which nobody knows whether it took effect.
-    pub(super) doubt: Option<Planned>,
+    /// The commits that are under way.
+    pub(super) flights: Flights,
 }
 
 /// A run that the lease holds.
@@ -41,7 +42,8 @@ pub(super) struct Held {
 impl Lane {
     /// The lane of a lease under which nothing was done yet.
     pub(super) fn new(token: u64) -> Self {
-        Self { token, next: 0, oldest: 0, journal_bytes: 0, runs: HashMap::default(), doubt: None }
+        let (runs, flights) = (HashMap::default(), Flights::default());
+        Self { token, next: 0, oldest: 0, journal_bytes: 0, runs, flights }
     }
 
     /// The lane of a lease under which another store may have written.
@@ -61,6 +63,23 @@ impl Lane {
             lane.runs.insert(no, held);
         }
         Ok(lane)
+    }
+
+    /// The lane once nobody waits for the answer to a commit of it.
+    pub(super) async fn at_rest(lane: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        loop {
+            let held = lane.lock().await;
+            let news = held.flights.news();
+            let news = news.notified();
+            tokio::pin!(news);
+            // Registered before looking, so that nothing can become of one in between unnoticed.
+            news.as_mut().enable();
+            if !held.flights.is_awaited() {
+                return held;
+            }
+            drop(held);
+            news.await;
+        }
     }
 }
 

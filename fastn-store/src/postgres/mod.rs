@@ -13,6 +13,7 @@ mod effects;
 mod enqueue;
 mod entries;
 mod fault;
+mod flight;
 mod fold;
 mod host;
 mod lane;

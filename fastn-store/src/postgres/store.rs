@@ -11,7 +11,7 @@ use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
 use tokio::task::AbortHandle;
 
 use super::claim::{Unreadable, claim};
-use super::commit::{commit_unheld, creations};
+use super::commit::{commit, commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
 use super::database::{Database, check_server};
@@ -147,17 +147,14 @@ impl PostgresStore {
         self.shared.database.connect(op).await
     }
 
-    /// The lane of a lease, locked: commits of one lease follow each other.
-    async fn lane(&self, client: &Client, op: &'static str, token: u64) -> Result<tokio::sync::OwnedMutexGuard<Lane>> {
+    /// The lane of a lease.
+    async fn lane(&self, client: &Client, op: &'static str, token: u64) -> Result<Arc<tokio::sync::Mutex<Lane>>> {
         if let Some(lane) = self.known_lane(token) {
-            return Ok(lane.lock_owned().await);
+            return Ok(lane);
         }
         let loaded = Arc::new(tokio::sync::Mutex::new(Lane::load(client, op, token).await?));
-        let lane = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.entry(token).or_insert(loaded).clone()
-        };
-        Ok(lane.lock_owned().await)
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(lanes.entry(token).or_insert(loaded).clone())
     }
 
     fn known_lane(&self, token: u64) -> Option<Arc<tokio::sync::Mutex<Lane>>> {
@@ -182,7 +179,8 @@ impl PostgresStore {
         if runs.is_empty() {
             return Ok(());
         }
-        let mut lane = self.lane(client, op, token).await?;
+        let lane = self.lane(client, op, token).await?;
+        let mut lane = lane.lock().await;
         // A run that waits takes no memory until something happens in it.
         for Claimed { no, history, .. } in runs.iter().filter(|claim| claim.history.run.status != RunStatus::Waiting) {
             let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
@@ -243,10 +241,8 @@ impl PostgresStore {
         let mut done = match batch.lease {
             None => commit_unheld(client, batch, &new, &queued).await?,
             Some(token) => {
-                let mut lane = self.lane(client, "commit", token).await?;
-                let budget = self.options.journal_budget;
-                let written = lane.commit(client, batch, (&new, &queued), budget).await;
-                drop(lane);
+                let lane = self.lane(client, "commit", token).await?;
+                let written = commit(&lane, client, batch, (&new, &queued), self.options.journal_budget).await;
                 self.heed(token, written)?
             }
         };
@@ -348,7 +344,7 @@ impl Store for PostgresStore {
         let lane = self.known_lane(lease.token);
         // Whatever is under way under it comes first.
         let _held = match &lane {
-            Some(lane) => Some(lane.lock().await),
+            Some(lane) => Some(Lane::at_rest(lane).await),
             None => None,
         };
         lease::release(&mut client, &self.shared.database, lease.token).await?;
@@ -371,6 +367,11 @@ impl Store for PostgresStore {
             }
         }
         written
+    }
+
+    /// While the server makes one group of writes true, the next one gathers and a second is on its way.
+    fn commits_at_once(&self) -> usize {
+        2
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
@@ -419,7 +420,7 @@ impl Store for PostgresStore {
             lanes.drain().map(|(_, lane)| lane).collect()
         };
         for lane in lanes {
-            drop(lane.lock().await);
+            drop(Lane::at_rest(&lane).await);
         }
         self.listener.stop();
         self.shared.database.close();

@@ -278,6 +278,11 @@ impl Store for Wire {
         format!("simulated {}", self.store.name())
     }
 
+    /// Whatever the store would say: an engine has to get along with any number.
+    fn commits_at_once(&self) -> usize {
+        self.world.weather().lanes
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         let at = self.clone();
         let call = async move {

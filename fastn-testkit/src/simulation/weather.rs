@@ -33,6 +33,8 @@ pub(super) struct Weather {
     /// Whether engines unload runs after every turn.
     pub(super) suspend: bool,
     pub(super) preference: bool,
+    /// How many commits of an engine are under way at once.
+    pub(super) lanes: usize,
 }
 
 impl Weather {
@@ -52,6 +54,7 @@ impl Weather {
             rough: some(&[0, 1, 1]) == 1,
             suspend: some(&[0, 0, 0, 1]) == 1,
             preference: some(&[0, 0, 0, 1]) == 1,
+            lanes: some(&[1, 1, 2, 3]).try_into().unwrap_or(1),
         }
     }
 

@@ -134,6 +134,10 @@ impl Store for MortalStore {
         format!("mortal {}", self.inner.name())
     }
 
+    fn commits_at_once(&self) -> usize {
+        self.inner.commits_at_once()
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.pass(self.inner.acquire(ask)).await
     }

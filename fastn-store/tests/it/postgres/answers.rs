@@ -1,27 +1,27 @@
 //! Answers that never come.
 
 use fastn_core::ErrorKind;
-use fastn_store::{Batch, PostgresStore, RunStatus, Store, Then, Write, Written};
+use fastn_store::{Batch, PostgresOptions, PostgresStore, RunStatus, Store, Then, Write, Written};
 use fastn_testkit::sample::at;
 use fastn_testkit::server::{Cut, Proxy};
 
 use crate::support::{acquire, commit, create, fails, key, new_run, turn};
 
 /// More than a commit of nothing, less than one with a turn in it: statements beside commits are shorter.
-const LONG: u64 = 400;
+pub(super) const LONG: u64 = 400;
 
-async fn behind_a_proxy(what: &str) -> (Proxy, PostgresStore) {
+pub(super) async fn behind_a_proxy(options: PostgresOptions) -> (Proxy, PostgresStore) {
     let url = super::url();
     let (before, after) = url.rsplit_once(':').unwrap();
     let (port, database) = after.split_once('/').unwrap();
     let proxy = Proxy::before(port.parse().unwrap()).await.unwrap();
     let url = format!("{before}:{}/{database}?sslmode=disable", proxy.address().port());
-    (proxy, PostgresStore::open(&url, super::fresh(what)).await.unwrap())
+    (proxy, PostgresStore::open(&url, options).await.unwrap())
 }
 
 /// Loses the answer to a commit, or the commit, and says the same once more.
 async fn check(cut: Cut) {
-    let (proxy, store) = behind_a_proxy("answers").await;
+    let (proxy, store) = behind_a_proxy(super::fresh("answers")).await;
     let lease = acquire(&store, "a", 0).await.unwrap();
     let no = create(&store, Some(&lease), new_run("t", "1", "w")).await;
     commit(&store, &lease, vec![turn(no, 0, 2, Then::Run)]).await.unwrap();
@@ -54,7 +54,7 @@ async fn a_commit_that_never_arrives_is_made_the_next_time() {
 
 #[tokio::test]
 async fn a_run_whose_creation_was_not_heard_of_exists() {
-    let (proxy, store) = behind_a_proxy("creations").await;
+    let (proxy, store) = behind_a_proxy(super::fresh("creations")).await;
     let lease = acquire(&store, "a", 0).await.unwrap();
     create(&store, Some(&lease), new_run("t", "0", "w")).await;
     let new = || Batch {

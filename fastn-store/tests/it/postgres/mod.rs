@@ -3,6 +3,7 @@
 mod answers;
 mod differential;
 mod effects;
+mod flights;
 mod host;
 mod leases;
 mod retire;

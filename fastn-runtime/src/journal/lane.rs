@@ -1,0 +1,103 @@
+//! The queue of writes whose commits follow each other.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fastn_core::{Error, ErrorKind, Result};
+use tokio::sync::Notify;
+
+use super::group::{Entry, Group, Size};
+use super::ticket::{Fate, Ticket};
+
+/// One of the ways to the store. What is queued in it becomes durable in that order.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    queue: Mutex<Queue>,
+    /// Something was queued, or the lane was closed.
+    queued: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    groups: VecDeque<Group>,
+    /// What will become of the group that is being committed.
+    in_hand: Option<Arc<Fate>>,
+    closed: bool,
+    /// Nobody takes groups until there is news.
+    idle: bool,
+    /// The size of the group that was last taken, from which the next will not differ much.
+    last: Size,
+}
+
+impl Lane {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues what `entry` puts into a group. `None` if nothing is taken any more.
+    ///
+    /// # Errors
+    /// Those of `entry`; then nothing was queued.
+    pub(super) fn append(&self, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Option<Ticket>> {
+        let mut queue = self.queue();
+        if queue.closed {
+            return Ok(None);
+        }
+        if queue.groups.back().is_none_or(Group::is_full) {
+            let group = Group::like(&queue.last);
+            queue.groups.push_back(group);
+        }
+        let made_sure_of = || Error::new(ErrorKind::Internal, "commit");
+        let group = queue.groups.back_mut().ok_or_else(made_sure_of)?;
+        let entry = entry(group)?;
+        group.entries.push(entry);
+        let ticket = Ticket { fate: group.fate.clone(), place: group.entries.len() - 1 };
+        let idle = std::mem::take(&mut queue.idle);
+        drop(queue);
+        if idle {
+            self.queued.notify_one();
+        }
+        Ok(Some(ticket))
+    }
+
+    /// The next group, when there is one; `None` when none is left and none will come.
+    pub(super) async fn next(&self) -> Option<Group> {
+        loop {
+            let closed = {
+                let mut queue = self.queue();
+                let group = queue.groups.pop_front();
+                queue.last = group.as_ref().map_or(queue.last, Group::size);
+                // At once, so that there is no moment in which nobody would decide its fate.
+                queue.in_hand = group.as_ref().map(|group| group.fate.clone());
+                queue.idle = group.is_none();
+                if group.is_some() {
+                    return group;
+                }
+                queue.closed
+            };
+            if closed {
+                return None;
+            }
+            self.queued.notified().await;
+        }
+    }
+
+    /// Takes nothing more.
+    pub(super) fn close(&self) {
+        self.queue().closed = true;
+        self.queued.notify_one();
+    }
+
+    /// Takes nothing more, and gives up what is queued or was being committed.
+    pub(super) fn abandon(&self, error: &Arc<Error>) {
+        let (in_hand, groups) = {
+            let mut queue = self.queue();
+            queue.closed = true;
+            (queue.in_hand.take(), std::mem::take(&mut queue.groups))
+        };
+        for fate in in_hand.into_iter().chain(groups.into_iter().map(|group| group.fate)) {
+            fate.decide(Err(error.clone()));
+        }
+        self.queued.notify_one();
+    }
+}
