@@ -3,6 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `settings` | what hosts say, and the way in |
+//! | `terms` | what is kept, and for how long |
 //! | `store` | which reads are answered from the cache, and when not |
 //! | `marks` | what was done through this store, which its own reads must not miss |
 //! | `names` | under which keys answers are kept, and whose they are |
@@ -25,6 +26,7 @@ mod sealed;
 mod settings;
 mod shelf;
 mod store;
+mod terms;
 
 pub use self::counts::ReadCacheCounts;
 pub use self::settings::ReadCache;

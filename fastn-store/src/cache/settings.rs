@@ -11,6 +11,7 @@ use super::line::Dial;
 use super::place::Place;
 use super::shelf::Shelf;
 use super::store::CachedStore;
+use super::terms::Terms;
 use crate::{ReadThrough, Store};
 
 /// A read-through cache in Redis, for hosts that list and look at runs more often than their database should have to answer.
@@ -62,15 +63,6 @@ pub struct ReadCache {
     timeout: Duration,
     terms: Terms,
     gauges: Arc<Gauges>,
-}
-
-/// What is kept, and for how long.
-#[derive(Clone, Debug)]
-pub(super) struct Terms {
-    pub(super) ended: Duration,
-    pub(super) lists: Duration,
-    pub(super) histories: bool,
-    pub(super) entries: Vec<(EntryKind, Duration)>,
 }
 
 impl ReadCache {

@@ -13,8 +13,8 @@ use super::coded::Coded;
 use super::counts::Gauges;
 use super::marks::{Mark, Marks};
 use super::names::Names;
-use super::settings::Terms;
 use super::shelf::Shelf;
+use super::terms::Terms;
 use crate::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, History, Lease, LeaseAsk, Mailbox,
     Message, MessageNo, News, NewsAsk, Page, Put, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey,

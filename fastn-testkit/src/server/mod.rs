@@ -1,13 +1,13 @@
 //! Private servers: a test or a bench that needs one starts it, and it is gone when the process is.
 //!
 //! ```no_run
-//! # #[cfg(feature = "postgres-server")] {
+//! # #[cfg(feature = "postgres-server")]
+//! # fn example() -> Result<(), fastn_core::Error> {
 //! use fastn_testkit::server::PrivatePostgres;
 //!
 //! let url = PrivatePostgres::shared()?.database("a_test_of_mine")?;
 //! // … connect to `url`: nobody else does.
-//! # Ok::<(), fastn_core::Error>(())
-//! # };
+//! # Ok(()) }
 //! ```
 //!
 //! | file | what it knows |
