@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastn_connectors::Registry;
 use fastn_core::plan::NodeKind;
 use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Tag, Workflow};
-use fastn_store::Store;
+use fastn_store::{ReadThrough, Store};
 use foldhash::{HashMap, HashMapExt};
 
 use super::alarms::Alarms;
@@ -56,6 +56,7 @@ impl From<Arc<dyn Store>> for StoreSource {
 #[must_use = "an engine is made by `open`"]
 pub struct EngineBuilder {
     store: Option<StoreSource>,
+    read_through: Option<Box<dyn ReadThrough>>,
     definitions: Vec<Definition>,
     queues: Vec<Queue>,
     registry: Registry,
@@ -74,6 +75,7 @@ impl Default for EngineBuilder {
     fn default() -> Self {
         Self {
             store: None,
+            read_through: None,
             definitions: Vec::new(),
             queues: Vec::new(),
             registry: Registry::default(),
@@ -101,6 +103,14 @@ impl EngineBuilder {
     /// runs live in memory only, nothing is recorded, and a run ends with its process.
     pub fn store(mut self, store: impl Into<StoreSource>) -> Self {
         self.store = Some(store.into());
+        self
+    }
+
+    /// What hosts look at, [`Runs::list`](super::Runs::list), [`Runs::plan`](super::Runs::plan) and
+    /// [`Runs::inspect`](super::Runs::inspect), comes through this cache before the store, such as the `ReadCache` of the feature
+    /// `redis`. So it may be as old as the cache says. The engine itself asks the store, whatever it does or decides.
+    pub fn read_through(mut self, cache: impl ReadThrough) -> Self {
+        self.read_through = Some(Box::new(cache));
         self
     }
 
@@ -266,6 +276,23 @@ impl EngineBuilder {
             Some(StoreSource::Url(url)) => (Some(fastn_store::open(&url).await?), true),
             Some(StoreSource::Open(store)) => (Some(store), false),
         };
+        if self.read_through.is_some() && store.is_none() {
+            let why = "an ephemeral engine keeps no runs to look at";
+            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        }
+        let look = match (self.read_through, &store) {
+            (Some(cache), Some(store)) => match cache.before(store.clone()) {
+                Ok(look) => Some(look),
+                Err(error) => {
+                    if close_store {
+                        // The error that matters is why there is no cache.
+                        let _ = store.close().await;
+                    }
+                    return Err(error);
+                }
+            },
+            _ => None,
+        };
         let (keeper, first) = match store {
             None if !self.queues.is_empty() => {
                 let why = "an ephemeral engine keeps no queues";
@@ -281,7 +308,8 @@ impl EngineBuilder {
                     None => program_name()?,
                 };
                 let (lease, patience, tenure) = (self.lease, self.patience, Mutex::default());
-                let durable = Durable { store, close_store, executor, lease, patience, tenure };
+                let look = look.unwrap_or_else(|| store.clone());
+                let durable = Durable { store, look, close_store, executor, lease, patience, tenure };
                 if let Err(error) = shelf::put_all(&durable.store, &*self.clock, patience, self.queues).await {
                     if close_store {
                         // The error that matters is why a queue could not be had.

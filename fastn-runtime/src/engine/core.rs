@@ -516,7 +516,8 @@ impl Core {
             Some(lease) => durable.store.release(lease).await,
             None => Ok(()),
         };
-        if durable.close_store { durable.store.close().await.and(released) } else { released }
+        // Closing what is looked through closes what is behind it.
+        if durable.close_store { durable.look.close().await.and(released) } else { released }
     }
 
     /// Waits for the tasks of a tenure, which were told to end.

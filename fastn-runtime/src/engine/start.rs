@@ -170,7 +170,7 @@ impl<O> Start<O> {
     /// If the future is dropped, roll the transaction back.
     pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
         let Prepared { core, new, queue, place, .. } = self.prepare()?;
-        core.services.store()?;
+        core.services.store()?.introduce(&new.key.tenant, &new.definition).await?;
         if let Some(queue) = queue {
             let run = queues::enqueue_within(&core, &queue, new, &place, transaction).await?;
             let watch = core.watch(&run);

@@ -61,6 +61,13 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// created here, and does not end.
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
 
+    /// Makes a tenant's definition known before the first run of it is created in a transaction of the host's: a store in which
+    /// whoever creates the first one keeps the others from doing so until his transaction ends does that now.
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        let _ = (tenant, definition);
+        Ok(())
+    }
+
     /// How many commits of one lease are worth being under way at once; an executor sees to it that they are of different
     /// runs. One, unless a store says otherwise. It says so always alike.
     fn commits_at_once(&self) -> usize {

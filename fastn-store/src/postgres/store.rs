@@ -388,6 +388,11 @@ impl Store for PostgresStore {
         written
     }
 
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        let client = self.connect("find definition").await?;
+        self.shared.numbers.definition(&client, tenant, definition).await.map(drop)
+    }
+
     /// While the server makes one group of writes true, the next one gathers and a second is on its way.
     fn commits_at_once(&self) -> usize {
         2

@@ -162,14 +162,14 @@ DECLARE
 BEGIN
     SELECT s.* INTO v_served FROM {schema}.flow_served s
     WHERE s.workflow = start_run.workflow AND (start_run.version IS NULL OR s.version = start_run.version)
-    ORDER BY s.version DESC LIMIT 1;
+    ORDER BY s.seen_at > now() - interval '5 minutes' DESC, s.version DESC, s.seen_at DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no executor has served workflow % (version %)', start_run.workflow,
             coalesce(start_run.version::text, 'any')
             USING ERRCODE = 'FN003', HINT = 'Executors make known what they run when they are opened.';
     END IF;
     -- An id that was drawn (RFC 9562, version 7) says which day its run is in.
-    IF v_version <> 7 OR v_millis >= 4294881296000 THEN
+    IF v_version <> 7 OR v_millis >= 4294880895000 THEN
         v_day := NULL;
     END IF;
     IF start_run.queue IS NULL THEN
