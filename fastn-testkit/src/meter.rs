@@ -145,6 +145,10 @@ impl Store for MeterStore {
         self.inner.name()
     }
 
+    fn comes_back(&self) -> bool {
+        self.inner.comes_back()
+    }
+
     fn commits_at_once(&self) -> usize {
         self.inner.commits_at_once()
     }

@@ -23,6 +23,12 @@ const POLL: Duration = Duration::from_millis(900);
 /// How long to wait at least before it is asked for again, however much there is to hear.
 const APART: Duration = Duration::from_millis(100);
 
+/// How long a store that is away is left alone at most before it is asked again.
+const FURTHEST: Duration = Duration::from_secs(5);
+
+/// How much later than that at most, in milliseconds, so that a server that is back is not asked by everybody at once.
+const SPREAD: u64 = 500;
+
 /// A lease that was won, and when it was asked for, by uptime.
 pub(super) struct Won {
     lease: Lease,
@@ -70,15 +76,12 @@ pub(super) async fn run(core: Arc<Core>, first: Option<Arc<Tenure>>) {
             tenure.left().await;
             // Before anything is done again, what was under way must have ended.
             core.cleared(&tenure).await;
-            if let Some(lease) = tenure.lease()
-                && let Err(error) = durable.store.release(lease).await
-            {
-                // It was lost anyway.
-                tracing::debug!(error = ?error, "the lease that was lost could not be ended");
+            if let Some(lease) = tenure.lease() {
+                let_go(&core, durable, lease).await;
             }
             // Who loses one lease after the other must not wear the store out.
             let lasted = clock.uptime().saturating_sub(began) >= durable.lease;
-            wait = if lasted { Duration::ZERO } else { (wait * 2).clamp(APART, durable.lease.max(APART)) };
+            wait = if lasted { Duration::ZERO } else { longer(wait, durable.lease) };
             pause(clock, wait).await;
         }
         let Some(won) = win(&core).await else { return };
@@ -92,10 +95,44 @@ pub(super) async fn run(core: Arc<Core>, first: Option<Arc<Tenure>>) {
     }
 }
 
+/// How long to wait the next time.
+fn longer(wait: Duration, most: Duration) -> Duration {
+    (wait * 2).clamp(APART, most.max(APART))
+}
+
+/// Lets so much time pass, and a little more by chance. Not if the engine stops before.
+async fn rest(core: &Core, wait: Duration) {
+    let more = Duration::from_millis(core.services.chance.next() % SPREAD);
+    tokio::select! {
+        biased;
+        () = core.stopping() => {}
+        () = pause(&*core.services.clock, wait + more.min(wait)) => {}
+    }
+}
+
+/// Ends a lease that was lost or given up. If nobody has ended it yet, its runs can be claimed at once, and nobody has died
+/// over them: so a store that is away is waited for.
+async fn let_go(core: &Core, durable: &Durable, lease: &Lease) {
+    let mut wait = Duration::ZERO;
+    while !core.is_stopping() {
+        match durable.store.release(lease).await {
+            Ok(()) => return,
+            Err(error) if error.is_transient() && durable.store.comes_back() => {
+                tracing::warn!(error = ?error, "the store is away; standing by");
+                wait = longer(wait, FURTHEST);
+                rest(core, wait).await;
+            }
+            // It was lost anyway.
+            Err(error) => return tracing::debug!(error = ?error, "the lease that was lost could not be ended"),
+        }
+    }
+}
+
 /// Asks for the lease until it is had. `None` if the engine stops before.
 async fn win(core: &Arc<Core>) -> Option<Won> {
     let clock = &*core.services.clock;
-    let mut said = false;
+    // Whether it was said that another has it, and how long a store was left alone that is away.
+    let (mut said, mut wait) = (false, Duration::ZERO);
     while !core.is_stopping() {
         let (reply, answer) = oneshot::channel();
         let owner = core.clone();
@@ -109,12 +146,16 @@ async fn win(core: &Arc<Core>) -> Option<Won> {
         match answer.await {
             Ok(Ok(won)) => return Some(won),
             Ok(Err(error)) if error.kind() == ErrorKind::Locked => {
+                wait = Duration::ZERO;
                 if !std::mem::replace(&mut said, true) {
                     tracing::info!(holder = ?error, "another has the lease; standing by");
                 }
             }
             Ok(Err(error)) if error.is_transient() => {
                 tracing::warn!(error = ?error, "no lease could be had; trying again");
+                wait = longer(wait, FURTHEST);
+                rest(core, wait).await;
+                continue;
             }
             Ok(Err(error)) => {
                 core.halt(&Arc::new(error));

@@ -214,10 +214,11 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&new.key);
         let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
+        let began = core.services.clock.uptime();
         loop {
             let done = match core.services.tenure() {
                 Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
-                None => start_anywhere(&core, &new).await.map(Some),
+                None => start_anywhere(&core, &new, began).await.map(Some),
             };
             match done {
                 Ok(Some(())) => return Ok(handle),
@@ -281,23 +282,25 @@ async fn start_here(
     }
 }
 
-/// Creates a run in nobody's hands, for whoever has the lease.
-async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>) -> Result<()> {
+/// Creates a run in nobody's hands, for whoever has the lease. Patience with the store began then, by uptime.
+async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>, began: Duration) -> Result<()> {
     let (reply, answer) = oneshot::channel();
     let (owner, new) = (core.clone(), new.clone());
     // In a task of its own: dropping the call does not take the start back.
     core.spawn(Box::pin(async move {
         // Who no longer waits need not know.
-        let _ = reply.send(create_unheld(&owner, &new).await);
+        let _ = reply.send(create_unheld(&owner, &new, began).await);
     }));
     answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
 }
 
-async fn create_unheld(core: &Core, new: &Arc<NewRun>) -> Result<()> {
+async fn create_unheld(core: &Core, new: &Arc<NewRun>, began: Duration) -> Result<()> {
     let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
     let clock = &*core.services.clock;
     let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Create(new.clone())] };
-    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    // What was waited under a lease that was lost meanwhile counts.
+    let patience = durable.patience.saturating_sub(clock.uptime().saturating_sub(began));
+    let written = patiently(clock, patience, || durable.store.commit(batch())).await?;
     match written.into_iter().next() {
         Some(Written::Created(_)) => Ok(()),
         Some(Written::Exists(existing)) => check_existing(new, &existing),

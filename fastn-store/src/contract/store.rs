@@ -65,6 +65,13 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
         1
     }
 
+    /// Whether a server keeps it, so that it may be away for longer than anybody's patience and come back with all it had.
+    /// Executors then give their leases up and wait for it, however long that takes; where it does not come back by itself,
+    /// as a disk that is full, they halt and say why. Not, unless a store says otherwise. It says so always alike.
+    fn comes_back(&self) -> bool {
+        false
+    }
+
     /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.
     /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone, and so are those of [queues](Queues). Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.

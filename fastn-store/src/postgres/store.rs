@@ -293,6 +293,9 @@ impl Shared {
         self.partitions.ensure(&mut client, &self.database).await?;
         let retired = retire(&mut client, &self.database, retention).await?;
         self.partitions.ensure(&mut client, &self.database).await?;
+        let transaction = client.transaction().await.map_err(fault(OP))?;
+        // They take as long as the tables are large, and nobody waits for them.
+        transaction.batch_execute("SET LOCAL statement_timeout = 0").await.map_err(fault(OP))?;
         for sql in [
             // What nobody receives any more.
             "UPDATE flow_messages m SET body = NULL WHERE m.body IS NOT NULL
@@ -303,8 +306,9 @@ impl Shared {
                  WHERE t.tenant = f.tenant AND e.run_id = f.run
                      AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL))",
         ] {
-            client.execute(sql, &[]).await.map_err(fault(OP))?;
+            transaction.execute(sql, &[]).await.map_err(fault(OP))?;
         }
+        transaction.commit().await.map_err(fault(OP))?;
         Ok(retired)
     }
 }
@@ -367,6 +371,10 @@ impl Store for PostgresStore {
             }
         }
         written
+    }
+
+    fn comes_back(&self) -> bool {
+        true
     }
 
     /// While the server makes one group of writes true, the next one gathers and a second is on its way.

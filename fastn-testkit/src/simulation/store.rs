@@ -283,6 +283,11 @@ impl Store for Wire {
         self.world.weather().lanes
     }
 
+    /// Whatever the store would say: both have to keep every promise.
+    fn comes_back(&self) -> bool {
+        self.world.weather().comes_back
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         let at = self.clone();
         let call = async move {
