@@ -207,6 +207,10 @@ impl Store for FaultStore {
         self.inner.commits_at_once()
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.inner.acquire(ask).await
     }

@@ -22,7 +22,7 @@ use super::{
 /// * The records of one run are read back in the order in which they were committed, without gaps; the first has
 ///   sequence number 0.
 /// * A run is in the hands of one lease at a time.
-/// * Time is an argument. A store never asks the clock.
+/// * Time is an argument. A store never asks the clock; a server's own may be [told](Store::time).
 ///
 /// # Errors
 /// Of every method: [`Unavailable`](fastn_core::ErrorKind::Unavailable) if trying again may help,
@@ -51,6 +51,12 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
 
     /// Ends a lease; its runs can be claimed by others at once. Ending it twice is no error.
     async fn release(&self, lease: &Lease) -> Result<()>;
+
+    /// What the clock says that all users of the store go by; `None` if it has none, and each goes by the time that it tells
+    /// the store. So it is, unless a store says otherwise. It says so always alike.
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
 
     /// Makes a batch of writes true together. One result per write, in their order.
     ///

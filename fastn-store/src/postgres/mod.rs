@@ -33,6 +33,7 @@ mod row;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod store;
+mod time;
 mod tls;
 
 pub use self::options::{LeaseClock, PostgresOptions};

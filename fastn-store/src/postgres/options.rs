@@ -7,7 +7,8 @@ use fastn_core::{Error, ErrorKind, Result};
 
 use crate::Retention;
 
-/// Which clock says when a lease ends.
+/// Which clock says when a lease ends, and when something is due that all executors have in common: what is scheduled, and
+/// what waits in queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeaseClock {

@@ -25,6 +25,7 @@ use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
 use super::retire::{Retired, retire};
+use super::time::time;
 use super::{enqueue, prune, read};
 use crate::board::Board;
 use crate::journal::RunState;
@@ -317,6 +318,13 @@ impl Shared {
 impl Store for PostgresStore {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        match self.options.lease_clock {
+            LeaseClock::Server => time(&self.connect("tell time").await?).await.map(Some),
+            LeaseClock::Caller => Ok(None),
+        }
     }
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {

@@ -142,6 +142,10 @@ impl Store for MortalStore {
         self.inner.commits_at_once()
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.pass(self.inner.acquire(ask)).await
     }
