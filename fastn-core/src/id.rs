@@ -263,6 +263,11 @@ impl RunId {
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
+    /// Whether it was drawn, as [`RunId::at`] does, and not chosen.
+    pub const fn is_drawn(&self) -> bool {
+        self.0.get_version_num() == 7
+    }
+
     /// The id with these 16 bytes, as a store keeps them.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))

@@ -55,10 +55,14 @@ pub struct StepInfo {
     pub attempt: Attempt,
     /// When this attempt will be cut off, if ever.
     pub deadline: Option<Timestamp>,
+    /// The fencing token of the lease under which this attempt is made: the greater, the later. Whoever keeps the greatest
+    /// that was seen and refuses what comes with a smaller one is safe from a process that was stopped, lost its runs to
+    /// another and wakes up in the middle of a step. `None` where nothing is recorded.
+    pub fence: Option<u64>,
 }
 
 impl StepInfo {
-    /// Of the node's work, without a deadline. For the engine, and for tests of steps.
+    /// Of the node's work, without a deadline or a fence. For the engine, and for tests of steps.
     pub fn new(
         tenant: TenantId,
         run: RunId,
@@ -67,7 +71,17 @@ impl StepInfo {
         node: impl Into<NodePath>,
         attempt: Attempt,
     ) -> Self {
-        Self { tenant, run, workflow, version, node: node.into(), part: Part::Work, attempt, deadline: None }
+        Self {
+            tenant,
+            run,
+            workflow,
+            version,
+            node: node.into(),
+            part: Part::Work,
+            attempt,
+            deadline: None,
+            fence: None,
+        }
     }
 
     /// A text that is the same for every attempt of this function of this step of this run and different for every

@@ -252,6 +252,7 @@ impl StepLink for Link {
             let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, self.attempt);
             info.part = self.part;
             info.deadline = self.deadline;
+            info.fence = run.tenure.token();
             info
         })
     }

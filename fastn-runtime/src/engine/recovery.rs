@@ -28,6 +28,9 @@ const SPREAD: u64 = 200;
 /// How long after the store was unavailable it is asked again.
 const SOON: Duration = Duration::from_millis(200);
 
+/// How long after some runs were claimed it is looked for more.
+const SHARE: Duration = Duration::from_millis(50);
+
 /// How long after the store failed in another way it is asked again.
 const LATER: Duration = Duration::from_secs(5);
 
@@ -94,7 +97,8 @@ pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
         tokio::select! {
             biased;
             () = core.bells.runs.notified() => {}
-            () = pause(&*core.services.clock, AGAIN + jitter) => {}
+            // A store gives each executor its share, as if all could run everything: what others cannot run is left.
+            () = pause(&*core.services.clock, if count > 0 { SHARE } else { AGAIN + jitter }) => {}
         }
     }
 }

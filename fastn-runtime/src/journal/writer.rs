@@ -24,6 +24,9 @@ pub(crate) struct Journal {
     patience: Duration,
     /// As many as the store makes good use of commits at once. A run keeps to one, by its number.
     lanes: Box<[Lane]>,
+    /// Beside several, the way of new runs whose ids hosts have chosen: one that has to wait for somebody else's transaction
+    /// of the same id keeps only such as itself waiting.
+    named: Option<Lane>,
     /// Which lane the next new run goes by, which has no number yet.
     creations: AtomicUsize,
     /// How many lanes have not ended.
@@ -47,14 +50,16 @@ impl Drop for Leaving<'_> {
 impl Journal {
     pub(crate) fn new(store: Arc<dyn Store>, lease: Lease, clock: Arc<dyn Clock>, patience: Duration) -> Self {
         let lanes: Box<[Lane]> = (0..store.commits_at_once().max(1)).map(|_| Lane::default()).collect();
+        let named = (lanes.len() > 1).then(Lane::default);
         Self {
             store,
             lease,
             clock,
             patience,
             creations: AtomicUsize::new(0),
-            left: AtomicUsize::new(lanes.len()),
+            left: AtomicUsize::new(lanes.len() + usize::from(named.is_some())),
             lanes,
+            named,
             halted: OnceLock::new(),
             ended: Flag::default(),
         }
@@ -63,8 +68,11 @@ impl Journal {
     /// Queues the creation of a run. What is to follow from it waits until it is durable.
     pub(crate) fn create(&self, new: Arc<NewRun>) -> Ticket {
         let size = new.input.len();
-        let place = self.creations.fetch_add(1, Ordering::Relaxed);
-        self.append(place, |group| {
+        let lane = match &self.named {
+            Some(named) if !new.key.run.is_drawn() => Some(named),
+            _ => self.lanes.get(self.creations.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1)),
+        };
+        self.append(lane, |group| {
             group.bytes = group.bytes.saturating_add(size);
             Ok(Entry::Create(new))
         })
@@ -76,8 +84,8 @@ impl Journal {
     /// # Errors
     /// If a record cannot be encoded; then nothing was queued.
     pub(crate) fn turn(&self, turn: Turn, records: &[Record]) -> Result<Ticket> {
-        let place = usize::try_from(turn.run.0 % self.width()).unwrap_or_default();
-        self.append(place, |group| {
+        let lane = usize::try_from(turn.run.0 % u64::try_from(self.lanes.len()).unwrap_or(u64::MAX)).ok();
+        self.append(lane.and_then(|lane| self.lanes.get(lane)), |group| {
             let begin = group.records.len();
             if let Err(error) = records.iter().try_for_each(|record| record.append_to(&mut group.records)) {
                 group.records.truncate(begin);
@@ -90,15 +98,14 @@ impl Journal {
 
     /// How many lanes there are.
     pub(crate) fn lanes(&self) -> usize {
-        self.lanes.len()
+        self.all().count()
     }
 
-    fn width(&self) -> u64 {
-        u64::try_from(self.lanes.len()).unwrap_or(u64::MAX)
+    fn all(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().chain(&self.named)
     }
 
-    fn append(&self, place: usize, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
-        let lane = self.lanes.get(place % self.lanes.len().max(1));
+    fn append(&self, lane: Option<&Lane>, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
         match lane.map_or(Ok(None), |lane| lane.append(entry))? {
             Some(ticket) => Ok(ticket),
             None => {
@@ -110,7 +117,7 @@ impl Journal {
 
     /// No more writes are taken; those that were are committed, and then [`Journal::run`] returns.
     pub(crate) fn close(&self) {
-        self.lanes.iter().for_each(Lane::close);
+        self.all().for_each(Lane::close);
     }
 
     /// Completes when nothing more will be committed.
@@ -122,7 +129,7 @@ impl Journal {
     /// once.
     pub(crate) async fn run(&self, lane: usize) -> std::result::Result<(), Arc<Error>> {
         let _leaving = Leaving(self);
-        let Some(lane) = self.lanes.get(lane) else { return Ok(()) };
+        let Some(lane) = self.all().nth(lane) else { return Ok(()) };
         while let Some(group) = lane.next().await {
             let fate = group.fate.clone();
             let results = match self.commit(group.into_writes()).await {
@@ -157,7 +164,7 @@ impl Journal {
 
     /// Takes no more writes and tells everybody who waits for one that it is not known to be durable.
     pub(crate) fn abandon(&self, error: &Arc<Error>) {
-        self.lanes.iter().for_each(|lane| lane.abandon(error));
+        self.all().for_each(|lane| lane.abandon(error));
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Notes> {
@@ -169,7 +176,7 @@ impl Journal {
                 Ok(_) => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store forgot a write")),
                 // One run's bad write must not fail the others: each is tried by itself.
                 Err(error) if count > 1 && is_of_one_write(&error) => self.commit_singly(writes).await,
-                Err(error) if is_of_one_write(&error) => Ok(vec![(0, Err(Arc::new(error)))]),
+                Err(error) if is_of_one_write(&error) => Ok(vec![(0, Err(Arc::new(refused(error))))]),
                 Err(error) => Err(error),
             };
             let outcome = if let Err(error) = &result { error.kind().as_str() } else { "succeeded" };
@@ -187,7 +194,7 @@ impl Journal {
                 Ok(mut written) => Ok(written.pop().unwrap_or(Written::Turned)),
                 Err(error) if is_of_one_write(&error) => {
                     tracing::error!(error = ?error, "the store refuses a write");
-                    Err(Arc::new(error))
+                    Err(Arc::new(refused(error)))
                 }
                 Err(error) => return Err(error),
             });
@@ -204,7 +211,15 @@ impl Journal {
 
 /// Whether an error says something about a write, and nothing about the store.
 fn is_of_one_write(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Locked)
+}
+
+/// What whoever wanted a write is told. What somebody else holds just now may be free later.
+fn refused(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Locked => Error::new(ErrorKind::Unavailable, "commit").caused_by(error),
+        _ => error,
+    }
 }
 
 /// What became of writes that were not simply turned, with their places.

@@ -7,6 +7,7 @@ use deadpool_postgres::Client;
 use fastn_core::Result;
 use tokio_postgres::Row;
 
+use super::admit::Served;
 use super::fault::fault;
 use super::fold::fold;
 use super::numbers::{run_no, stored};
@@ -25,7 +26,7 @@ const FEW: usize = 16;
 pub(super) struct Unreadable(Mutex<HashSet<i64>>);
 
 impl Unreadable {
-    fn all(&self) -> Vec<i64> {
+    pub(super) fn all(&self) -> Vec<i64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
@@ -126,12 +127,7 @@ async fn take(
     most: usize,
 ) -> Result<Vec<Claimed>> {
     let claim = client.prepare_cached("SELECT * FROM claim_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
-    let (mut workflow, mut version, mut shape) = (Vec::new(), Vec::new(), Vec::new());
-    for definition in &ask.serves {
-        workflow.push(definition.workflow.as_str());
-        version.push(i64::from(definition.version.0));
-        shape.push(&definition.shape.0[..]);
-    }
+    let Served { workflow, version, shape } = Served::of(&ask.serves);
     let mut claimed = Vec::new();
     // Again, should some of them be unreadable.
     loop {

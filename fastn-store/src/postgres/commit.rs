@@ -6,9 +6,11 @@ use deadpool_postgres::Client;
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::create::NewRows;
+use super::database::for_now;
 use super::enqueue::{EnqueueRows, Queued};
 use super::fault::{fault, is_refusal, is_stale_plan};
 use super::flight::Flight;
@@ -56,7 +58,7 @@ pub(super) async fn commit_unheld(
     Draft::default().gather(batch, None, |turn| Err(no_such_run(turn)))?;
     let statement = statement(client, queued).await?;
     let made = make_true(client, &statement, 0, (0, 0, -1), (new, queued), &Rows::default()).await;
-    made.map_err(|error| told(client, error))
+    made.map_err(|error| told(client, new, error))
 }
 
 /// Makes a batch true under a lease. Gives the numbers of the new runs that were not created since there are runs of their
@@ -114,7 +116,7 @@ pub(super) async fn commit(
                 held.flights.land(&flight);
                 held.journal_bytes -= appended;
             }
-            Err(told(client, error))
+            Err(told(client, new, error))
         }
     }
 }
@@ -414,9 +416,17 @@ async fn make_true(
 }
 
 /// Makes an error ours, and sees to it that trying again is not trying the same.
-fn told(client: &Client, error: tokio_postgres::Error) -> Error {
+fn told(client: &Client, new: &NewRows<'_>, error: tokio_postgres::Error) -> Error {
     if is_stale_plan(&error) {
         client.statement_cache.clear();
     }
-    fault(OP)(error)
+    match error.code() {
+        // Somebody's transaction that has not ended is about to create a run of the same id.
+        Some(&SqlState::LOCK_NOT_AVAILABLE) if new.named.contains(&true) => {
+            Error::new(ErrorKind::Locked, OP).caused_by(fault(OP)(error))
+        }
+        // Rights are changed while programs run. No write is to blame.
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => for_now(fault(OP)(error)),
+        _ => fault(OP)(error),
+    }
 }

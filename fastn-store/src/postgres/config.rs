@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Result};
 use tokio_postgres::Config;
+use tokio_postgres::config::TargetSessionAttrs;
 
 use super::options::PostgresOptions;
 
@@ -64,6 +65,10 @@ pub(super) fn parse(url: &str, mut options: PostgresOptions) -> Result<(Place, P
         config.application_name("fastn");
     }
     config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)));
+    // Of several servers, the one that takes writes: another may have been it before.
+    if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     // A server that is gone without a word is noticed, as one that was failed over from.
     config.keepalives_idle(Duration::from_secs(15)).keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
     config.tcp_user_timeout(Duration::from_secs(30));
@@ -142,6 +147,13 @@ mod tests {
         assert_eq!(place.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
         assert_eq!(place.name, "postgres://db.example:6432/shop?schema=flows");
         assert!(!place.name.contains("secret"));
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_meant() {
+        let attrs = |url: &str| read(url).0.config.get_target_session_attrs();
+        assert_eq!(attrs("postgres://u@a,b/d"), TargetSessionAttrs::ReadWrite);
+        assert_eq!(attrs("postgres://u@a/d"), TargetSessionAttrs::Any, "one answers for itself");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::tls;
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     pool: Pool,
+    /// What hosts do in steps, for as long as they like.
+    beside: Pool,
     /// The schema as it stands in SQL.
     pub(super) schema: Arc<str>,
 }
@@ -23,35 +25,39 @@ impl Database {
     /// Opens a pool. Nothing is connected yet.
     pub(super) fn open(place: &Place, options: &PostgresOptions) -> Result<Self> {
         let schema: Arc<str> = options.quoted_schema()?.into();
-        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match tls::connector(place)? {
-            Some(tls) => Manager::from_config(place.config.clone(), tls, config),
-            None => Manager::from_config(place.config.clone(), NoTls, config),
-        };
-        let settings: Arc<str> = settings(&schema, options).into();
-        let set_up = Hook::async_fn(move |client, _| {
-            let settings = settings.clone();
-            Box::pin(async move { prepare(client, &settings).await.map_err(HookError::Backend) })
-        });
-        let pool = Pool::builder(manager)
-            .max_size(options.connections)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(options.patience))
-            .create_timeout(Some(options.patience))
-            .post_create(set_up)
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Internal, "open store").caused_by(e))?;
-        Ok(Self { pool, schema })
+        let pool = pool(place, options, settings(&schema, options))?;
+        Ok(Self { pool, beside: self::pool(place, options, String::new())?, schema })
     }
 
-    /// A connection, for a while.
-    pub(super) async fn connect(&self, op: &'static str) -> Result<Object> {
+    /// The first connection: what the server does not let in now it will not let in later.
+    pub(super) async fn connect_first(&self, op: &'static str) -> Result<Object> {
         self.pool.get().await.map_err(pool_fault(op))
+    }
+
+    /// A connection, for a while. A server that has let us in before and does not now may do so later: passwords and rights
+    /// are changed while programs run.
+    pub(super) async fn connect(&self, op: &'static str) -> Result<Object> {
+        self.pool.get().await.map_err(pool_fault(op)).map_err(for_now)
+    }
+
+    /// A connection that is as the host's own are.
+    pub(super) async fn connect_beside(&self, op: &'static str) -> Result<Object> {
+        self.beside.get().await.map_err(pool_fault(op)).map_err(for_now)
+    }
+
+    /// Gives back a connection on which something has failed, unless its server takes no writes any more: that one is closed,
+    /// so that the next is to the server that does.
+    pub(super) async fn give_back(client: Object) {
+        let in_recovery = client.query_one("SELECT pg_is_in_recovery()", &[]).await;
+        if in_recovery.and_then(|row| row.try_get(0)).unwrap_or(true) {
+            drop(Object::take(client));
+        }
     }
 
     /// Frees every connection; those in use when they are given back.
     pub(super) fn close(&self) {
         self.pool.close();
+        self.beside.close();
     }
 
     /// Where processes tell each other what is new.
@@ -64,12 +70,42 @@ impl Database {
     }
 }
 
+/// Connections, each of which is told these settings at first.
+fn pool(place: &Place, options: &PostgresOptions, settings: String) -> Result<Pool> {
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match tls::connector(place)? {
+        Some(tls) => Manager::from_config(place.config.clone(), tls, config),
+        None => Manager::from_config(place.config.clone(), NoTls, config),
+    };
+    let settings: Arc<str> = settings.into();
+    let set_up = Hook::async_fn(move |client, _| {
+        let settings = settings.clone();
+        Box::pin(async move { prepare(client, &settings).await.map_err(HookError::Backend) })
+    });
+    Pool::builder(manager)
+        .max_size(options.connections)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(options.patience))
+        .create_timeout(Some(options.patience))
+        .post_create(set_up)
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Internal, "open store").caused_by(e))
+}
+
+/// What the server refuses now, and may do later.
+pub(super) fn for_now(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::NotFound => Error::new(ErrorKind::Unavailable, "use Postgres").caused_by(error),
+        _ => error,
+    }
+}
+
 /// What every session is told. Tables may be planned for while they are empty, and grow by millions: an index is right
-/// whatever statistics say.
+/// whatever statistics say. What waits for a lock must see what came before it: whether a lease has ended, above all.
 fn settings(schema: &str, options: &PostgresOptions) -> String {
     let patience = options.patience.as_millis().min(i32::MAX as u128);
     format!(
-        "SET search_path = {schema}; SET statement_timeout = {patience}; SET lock_timeout = {patience};
+        "SET search_path = {schema}; SET default_transaction_isolation = 'read committed'; SET statement_timeout = {patience}; SET lock_timeout = {patience};
          SET idle_in_transaction_session_timeout = {patience}; SET client_min_messages = warning;
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
          SET plan_cache_mode = force_generic_plan"

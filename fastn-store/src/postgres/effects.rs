@@ -12,11 +12,6 @@ use super::store::PostgresStore;
 
 const OP: &str = "do a step in a transaction";
 
-/// Back to what the host's own sessions have: ours are set for our own tables.
-const AS_THE_HOST: &str = "SET LOCAL search_path TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT;
-    SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL jit TO DEFAULT;
-    SET LOCAL plan_cache_mode TO DEFAULT";
-
 impl PostgresStore {
     /// Does the work of a step in a transaction of this database, **exactly once**: what the work writes there and the
     /// step's result are committed together. Called in a step, with its context; when an attempt is made again because
@@ -34,14 +29,18 @@ impl PostgresStore {
     /// ```
     ///
     /// # Contract
-    /// The transaction is in the isolation level that is the database's default, and sees names as the host's own sessions
-    /// do. Work that is done by two at the same time, as when an executor was paused and its runs were taken over, is done
+    /// The transaction is on a connection that is as the host's own are: its isolation level, its time limits and the names it
+    /// sees are the database's defaults. There are as many such connections as others, and they are not those that the
+    /// engine needs. Work that is done by two at the same time, as when an executor was paused and its runs were taken over, is done
     /// by one; the other waits for it and gets its result. What is done elsewhere than in this transaction is not part of
     /// it. A step does one such work.
     ///
+    /// If the engine runs on this very store, an executor that has lost its lease commits nothing: whatever was done since
+    /// by those who took its runs over comes first.
+    ///
     /// # Errors
     /// What the work returns: then nothing of it is kept. What the database says, to be tried again as the step's policy has
-    /// it.
+    /// it. [`Fenced`](ErrorKind::Fenced) if the lease was lost meanwhile: then nothing of it is kept either.
     ///
     /// # Cancel safety
     /// If the future is dropped, the work was done or it was not; calling again tells.
@@ -54,9 +53,8 @@ impl PostgresStore {
         let (key, tenant) = (info.idempotency_key(), info.tenant.as_str());
         let run = Uuid::from_bytes(*info.run.as_bytes());
         let schema = self.schema();
-        let mut client = self.connect(OP).await?;
+        let mut client = self.connect_beside(OP).await?;
         let transaction = client.transaction().await.map_err(fault(OP))?;
-        transaction.batch_execute(AS_THE_HOST).await.map_err(fault(OP))?;
         // Whoever does the same at the same time is waited for: there is no second row of this key.
         let insert = format!(
             "INSERT INTO {schema}.flow_effects (key, tenant, run) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING"
@@ -72,6 +70,11 @@ impl PostgresStore {
         let recorded = Payload::encode(&output)?;
         let update = format!("UPDATE {schema}.flow_effects SET output = $2 WHERE key = $1");
         transaction.execute(&update, &[&key, &&recorded.bytes()[..]]).await.map_err(fault(OP))?;
+        if let Some(token) = info.fence.filter(|token| self.has_given(*token)) {
+            // In one message: a lease that is held cannot be ended, and nobody must be stopped while he holds it so.
+            let fenced = format!("SELECT {schema}.hold_lease_1({token}); COMMIT");
+            transaction.batch_execute(&fenced).await.map_err(fault(OP))?;
+        }
         transaction.commit().await.map_err(fault(OP))?;
         Ok(output)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadpool_postgres::GenericClient;
 use fastn_core::Result;
 
-use super::fault::fault;
+use super::fault::{corrupt, fault};
 use super::numbers::{run_no, stored, unsigned};
 use super::row::get;
 use crate::RunNo;
@@ -20,9 +20,19 @@ pub(super) struct Tails {
     pub(super) next: i64,
     /// How much it is.
     pub(super) bytes: usize,
-    rows: Vec<Vec<u8>>,
-    mentioned: BTreeSet<i64>,
+    rows: Vec<Row>,
 }
+
+/// What one commit appended.
+#[derive(Debug)]
+struct Row {
+    /// The runs that it is about.
+    runs: Vec<i64>,
+    entries: Vec<u8>,
+}
+
+/// The first byte of a piece that nobody can read: no item of CBOR begins so (RFC 8949, section 3.3).
+const UNREADABLE: u8 = 0xFF;
 
 /// What a journal has of a run beyond what is in `flow_history`.
 #[derive(Debug)]
@@ -42,17 +52,17 @@ impl Tails {
             .map_err(fault(OP))?;
         for row in rows {
             tails.next = get::<i64>(&row, 0)? + 1;
-            tails.mentioned.extend(get::<Vec<i64>>(&row, 1)?);
-            let entries: Vec<u8> = get(&row, 2)?;
+            let (runs, entries): (Vec<i64>, Vec<u8>) = (get(&row, 1)?, get(&row, 2)?);
             tails.bytes += entries.len();
-            tails.rows.push(entries);
+            tails.rows.push(Row { runs, entries });
         }
         Ok(tails)
     }
 
     /// The runs that it is about.
     pub(super) fn mentioned(&self) -> Vec<i64> {
-        self.mentioned.iter().copied().collect()
+        let mentioned: BTreeSet<i64> = self.rows.iter().flat_map(|row| row.runs.iter().copied()).collect();
+        mentioned.into_iter().collect()
     }
 
     /// What it has of one run from this record on; `None` if nothing.
@@ -60,7 +70,7 @@ impl Tails {
     /// # Errors
     /// [`Corrupt`](fastn_core::ErrorKind::Corrupt) if something is missing.
     pub(super) fn of(&self, run: RunNo, from: u64) -> Result<Option<Tail>> {
-        self.of_all(&BTreeMap::from([(run, from)]))?.pop().map_or(Ok(None), |(_, tail)| tail)
+        self.of_all(&BTreeMap::from([(run, from)])).pop().map_or(Ok(None), |(_, tail)| tail)
     }
 
     /// Adds what a row of a journal has of a run.
@@ -72,11 +82,13 @@ impl Tails {
     }
 
     /// What it has of each of these runs from this record on. An error of one is no error of the others.
-    fn of_all(&self, runs: &BTreeMap<RunNo, u64>) -> Result<Vec<(RunNo, Result<Option<Tail>>)>> {
+    fn of_all(&self, runs: &BTreeMap<RunNo, u64>) -> Vec<(RunNo, Result<Option<Tail>>)> {
         let mut found: BTreeMap<RunNo, Result<Pieces>> =
             runs.iter().map(|(no, from)| (*no, Ok(Pieces::after(*from)))).collect();
         for row in &self.rows {
-            scan_row(row, &mut |entry| {
+            let mut seen = BTreeSet::new();
+            let scanned = scan_row(&row.entries, &mut |entry| {
+                seen.insert(entry.run);
                 if let Some(pieces) = found.get_mut(&entry.run)
                     && let Ok(known) = pieces
                     && let Err(error) = known.add(entry.first, entry.count, entry.records)
@@ -84,7 +96,15 @@ impl Tails {
                     *pieces = Err(error);
                 }
                 Ok(())
-            })?;
+            });
+            if let Err(error) = scanned {
+                // What comes after the damage may be of any run that the row is about.
+                for no in row.runs.iter().map(|no| RunNo(no.cast_unsigned())).filter(|no| !seen.contains(no)) {
+                    if let Some(pieces) = found.get_mut(&no) {
+                        *pieces = Err(corrupt(OP, error.chain().join(": ")));
+                    }
+                }
+            }
         }
         let tail = |(no, pieces): (RunNo, Result<Pieces>)| {
             let first = runs.get(&no).copied().unwrap_or_default();
@@ -94,7 +114,13 @@ impl Tails {
             });
             (no, tail)
         };
-        Ok(found.into_iter().map(tail).collect())
+        found.into_iter().map(tail).collect()
+    }
+
+    /// All that it has of a run, as it is, behind a byte that makes it unreadable.
+    fn remains_of(&self, run: RunNo) -> Vec<u8> {
+        let rows = self.rows.iter().filter(|row| row.runs.contains(&stored(run.0)));
+        std::iter::once(UNREADABLE).chain(rows.flat_map(|row| row.entries.iter().copied())).collect()
     }
 }
 
@@ -114,18 +140,20 @@ pub(super) async fn fold(client: &impl GenericClient, token: u64) -> Result<()> 
     let tails = Tails::read(client, token).await?;
     let unfinished = unfinished(client, &tails.mentioned()).await?;
     let (mut no, mut first, mut count, mut records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (run, tail) in tails.of_all(&unfinished)? {
-        match tail {
-            Ok(None) => {}
-            Ok(Some(tail)) => {
-                no.push(stored(run.0));
-                first.push(stored(tail.first));
-                count.push(stored(tail.next - tail.first));
-                records.push(tail.records);
+    for (run, tail) in tails.of_all(&unfinished) {
+        let (from, so_many, bytes) = match tail {
+            Ok(None) => continue,
+            Ok(Some(tail)) => (tail.first, tail.next - tail.first, tail.records),
+            // It must not go on from an older state, in which steps that were recorded are not. All others go on.
+            Err(error) => {
+                tracing::error!(run = run.0, error = error.chain().join(": "), "records of a run are damaged");
+                (unfinished.get(&run).copied().unwrap_or_default(), 1, tails.remains_of(run))
             }
-            // It stays as it is in flow_history, and cannot be read from there on; all others go on.
-            Err(error) => tracing::error!(run = run.0, error = error.chain().join(": "), "records of a run are lost"),
-        }
+        };
+        no.push(stored(run.0));
+        first.push(stored(from));
+        count.push(stored(so_many));
+        records.push(bytes);
     }
     client
         .execute(

@@ -3,6 +3,7 @@
 use deadpool_postgres::Client;
 use fastn_core::{Result, Timestamp};
 
+use super::admit::Served;
 use super::database::Database;
 use super::fault::fault;
 use super::fold::fold;
@@ -10,18 +11,18 @@ use super::numbers::{stored, unsigned};
 use super::options::LeaseClock;
 use super::row::get;
 use crate::standing::fenced;
-use crate::{Lease, LeaseAsk};
+use crate::{DefinitionKey, Lease, LeaseAsk};
 
 /// Takes a lease.
 pub(super) async fn acquire(client: &Client, clock: LeaseClock, ask: LeaseAsk) -> Result<Lease> {
     const OP: &str = "acquire lease";
     let until = ask.now.plus(ask.ttl);
-    let (given, ttl) = term(clock, until, ask.ttl);
+    let term = i64::try_from(ask.ttl.as_micros()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
     let row = client
         .query_one(
-            "INSERT INTO flow_leases (executor, until)
-             VALUES ($1, coalesce($2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3)) RETURNING token",
-            &[&ask.executor.as_str(), &given, &ttl],
+            "INSERT INTO flow_leases (executor, until, term)
+             VALUES ($1, coalesce($2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3), $3) RETURNING token",
+            &[&ask.executor.as_str(), &given(clock, until), &term],
         )
         .await
         .map_err(fault(OP))?;
@@ -29,19 +30,27 @@ pub(super) async fn acquire(client: &Client, clock: LeaseClock, ask: LeaseAsk) -
 }
 
 /// Extends a lease: by the caller's clock to a time, by the server's by as long as was asked for at first. Tells whether there
-/// may be runs to claim.
+/// may be runs to claim of those that are served.
 pub(super) async fn renew(
     client: &Client,
     clock: LeaseClock,
     lease: &Lease,
     until: Timestamp,
-    ttl: std::time::Duration,
+    (serves, skip): (&[DefinitionKey], &[i64]),
 ) -> Result<bool> {
     const OP: &str = "renew lease";
-    let (given, ttl) = term(clock, until, ttl);
-    let function =
-        client.prepare_cached("SELECT renewed, claimable FROM renew_1($1, $2, $3)").await.map_err(fault(OP))?;
-    let row = client.query_one(&function, &[&stored(lease.token), &given, &ttl]).await.map_err(fault(OP))?;
+    let served = Served::of(serves);
+    let function = client
+        .prepare_cached("SELECT renewed, claimable FROM renew_1($1, $2, $3, $4, $5, $6)")
+        .await
+        .map_err(fault(OP))?;
+    let row = client
+        .query_one(
+            &function,
+            &[&stored(lease.token), &given(clock, until), &served.workflow, &served.version, &served.shape, &skip],
+        )
+        .await
+        .map_err(fault(OP))?;
     if get(&row, 0)? { get(&row, 1) } else { Err(fenced(OP, lease.token)) }
 }
 
@@ -57,11 +66,9 @@ pub(super) async fn release(client: &mut Client, database: &Database, token: u64
         )
         .await
         .map_err(fault(OP))?;
+    // Whoever gives back one that has ended lives: nobody has died over its runs.
     transaction
-        .execute(
-            "UPDATE flow_leases SET ended = true, released = true WHERE token = $1 AND NOT ended",
-            &[&stored(token)],
-        )
+        .execute("UPDATE flow_leases SET ended = true, released = true WHERE token = $1", &[&stored(token)])
         .await
         .map_err(fault(OP))?;
     fold(&transaction, token).await?;
@@ -69,11 +76,10 @@ pub(super) async fn release(client: &mut Client, database: &Database, token: u64
     transaction.commit().await.map_err(fault(OP))
 }
 
-/// When a lease ends: at a time, or after a span.
-fn term(clock: LeaseClock, until: Timestamp, ttl: std::time::Duration) -> (Option<i64>, i64) {
-    let given = match clock {
+/// When a lease ends, if the caller's clock says so.
+fn given(clock: LeaseClock, until: Timestamp) -> Option<i64> {
+    match clock {
         LeaseClock::Server => None,
         LeaseClock::Caller => Some(until.as_micros()),
-    };
-    (given, i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2))
+    }
 }

@@ -55,7 +55,8 @@ impl PostgresOptions {
         self
     }
 
-    /// At most so many connections, beside the one that listens; by default 8, and at least 2.
+    /// At most so many connections, beside the one that listens and as many for [what steps do in
+    /// transactions](super::PostgresStore::once), which are opened when they are needed; by default 8, and at least 2.
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most.max(2);
         self

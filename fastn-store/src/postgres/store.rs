@@ -1,6 +1,6 @@
 //! The Postgres store as its callers see it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,8 +55,10 @@ pub struct PostgresStore {
     options: PostgresOptions,
     shared: Arc<Shared>,
     lanes: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<Lane>>>>,
-    /// How long leases were asked for at first.
-    terms: Mutex<HashMap<u64, Duration>>,
+    /// The leases that were acquired of this store, also those that have ended.
+    given: Mutex<HashSet<u64>>,
+    /// What the executor of each lease serves, as it said last.
+    serves: Mutex<HashMap<u64, Vec<DefinitionKey>>>,
     unreadable: Unreadable,
     quiet: Mutex<Option<Quiet>>,
     board: Arc<Board>,
@@ -97,7 +99,7 @@ impl PostgresStore {
         let database = Database::open(&place, &options)?;
         let (numbers, partitions) = (Numbers::default(), Partitions::default());
         let shared = Arc::new(Shared { database, numbers, partitions });
-        let mut client = shared.database.connect("open store").await?;
+        let mut client = shared.database.connect_first("open store").await?;
         check_server(&client).await?;
         migrate(&mut client, &shared.database).await?;
         shared.partitions.ensure(&mut client, &shared.database).await?;
@@ -111,7 +113,8 @@ impl PostgresStore {
             options,
             shared,
             lanes: Mutex::default(),
-            terms: Mutex::default(),
+            given: Mutex::default(),
+            serves: Mutex::default(),
             unreadable: Unreadable::default(),
             quiet: Mutex::default(),
             board,
@@ -148,6 +151,16 @@ impl PostgresStore {
         self.shared.database.connect(op).await
     }
 
+    /// A connection as the host's own are, none of those that the engine needs.
+    pub(super) async fn connect_beside(&self, op: &'static str) -> Result<Client> {
+        self.shared.database.connect_beside(op).await
+    }
+
+    /// Whether a lease was acquired of this store, ended or not.
+    pub(super) fn has_given(&self, token: u64) -> bool {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).contains(&token)
+    }
+
     /// The lane of a lease.
     async fn lane(&self, client: &Client, op: &'static str, token: u64) -> Result<Arc<tokio::sync::Mutex<Lane>>> {
         if let Some(lane) = self.known_lane(token) {
@@ -165,7 +178,7 @@ impl PostgresStore {
     /// A lease that has ended is remembered no more.
     fn forget(&self, token: u64) {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
-        self.terms.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        self.serves.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
     }
 
     pub(super) fn heed<T>(&self, token: u64, result: Result<T>) -> Result<T> {
@@ -329,20 +342,21 @@ impl Store for PostgresStore {
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         let client = self.connect("acquire lease").await?;
-        let ttl = ask.ttl;
         let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
         let lane = Arc::new(tokio::sync::Mutex::new(Lane::new(lease.token)));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, lane);
-        self.terms.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, ttl);
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token);
         Ok(lease)
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
         let client = self.connect("renew lease").await?;
-        let term = self.terms.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).copied();
-        // One that another store has asked for: as long as it would last by the caller's own clock.
-        let term = term.unwrap_or_else(|| until.since(lease.until));
-        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, term).await;
+        let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
+        let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
+        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, claimable).await;
+        if renewed.as_ref().is_err_and(Error::is_transient) {
+            Database::give_back(client).await;
+        }
         if self.heed(lease.token, renewed)? {
             self.board.tell_runs();
             // Those of queues are not claimed: whoever admits has to look.
@@ -376,6 +390,7 @@ impl Store for PostgresStore {
             // Perhaps a day is missing: the next time it is there. If it cannot be made, the first error tells more.
             if !client.is_closed() {
                 let _ = self.shared.partitions.ensure(&mut client, &self.shared.database).await;
+                Database::give_back(client).await;
             }
         }
         written
@@ -396,6 +411,7 @@ impl Store for PostgresStore {
             return Ok(Vec::new());
         }
         let mut client = self.connect("claim runs").await?;
+        self.serves.lock().unwrap_or_else(PoisonError::into_inner).insert(ask.lease, ask.serves.clone());
         self.shared.numbers.serve(&client, &ask.serves).await?;
         let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
         let (claimed, left) = self.heed(ask.lease, claimed)?;

@@ -32,6 +32,8 @@ CREATE TABLE {schema}.flow_leases (
     token    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     executor text NOT NULL,
     until    bigint NOT NULL,
+    term     bigint NOT NULL, -- how long it lasts unless it is renewed
+    forbears bigint NOT NULL DEFAULT 0, -- until then it ends no other: it was renewed late, and so may others be
     ended    boolean NOT NULL DEFAULT false,
     folded   boolean NOT NULL DEFAULT false,
     released boolean NOT NULL DEFAULT false
@@ -107,39 +109,64 @@ BEGIN
     END IF;
 END $$;
 
--- Ends the leases that were not renewed in time, but for the caller's own. One that is writing just now is left for the
--- next time. Without a time of the caller's, the server's counts. Tells how many there were.
+-- Ends the leases that were not renewed in time, but for the caller's own. One that is writing or being renewed just now is
+-- left for the next time. Without a time of the caller's, the server's counts. Tells how many there were.
+--
+-- Who was kept from the server itself knows nothing of the others, who may have been kept from it as well: whoever comes
+-- back first must not end the leases of all that come back a moment later. So by the server's clock nothing is ended by who
+-- was late himself, for as long as his own lease lasts, or before the server has been up for so long.
 CREATE FUNCTION {schema}.expire_leases_1(p_own bigint, p_now bigint) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    v_now bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    v_clock bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+    v_now bigint := coalesce(p_now, v_clock);
+    v_up bigint := v_clock - (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint;
     v_token bigint;
     v_ended integer := 0;
 BEGIN
-    FOR v_token IN SELECT token FROM {schema}.flow_leases WHERE NOT ended AND token <> p_own AND until < v_now LOOP
+    IF p_now IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {schema}.flow_leases l
+        WHERE l.token = p_own AND l.until >= v_now AND l.forbears <= v_now AND l.term <= v_up
+    ) THEN
+        RETURN 0;
+    END IF;
+    FOR v_token IN
+        SELECT token FROM {schema}.flow_leases WHERE NOT ended AND token <> p_own AND until < v_now
+        ORDER BY token FOR UPDATE SKIP LOCKED
+    LOOP
         IF pg_try_advisory_xact_lock(hashtext('{schema}.lease'), (v_token % 2147483647)::integer) THEN
-            UPDATE {schema}.flow_leases SET ended = true WHERE token = v_token AND NOT ended AND until < v_now;
-            IF FOUND THEN
-                v_ended := v_ended + 1;
-            END IF;
+            UPDATE {schema}.flow_leases SET ended = true WHERE token = v_token;
+            v_ended := v_ended + 1;
         END IF;
     END LOOP;
     RETURN v_ended;
 END $$;
 
--- Renews a lease, and looks whether there is something to claim: who renews need not ask for that beside. Without an end
--- of the caller's, it ends after so long by the server's clock, and others that were not renewed end now.
-CREATE FUNCTION {schema}.renew_1(p_token bigint, p_until bigint, p_ttl bigint, OUT renewed boolean, OUT claimable boolean)
-LANGUAGE plpgsql AS $$
+-- Renews a lease, and looks whether there is something to claim of what is served: who renews need not ask for that beside.
+-- Without an end of the caller's, it lasts as long as at first by the server's clock, and others that were not renewed end.
+CREATE FUNCTION {schema}.renew_1(
+    p_token bigint, p_until bigint, d_workflow text[], d_version bigint[], d_shape bytea[], p_skip bigint[],
+    OUT renewed boolean, OUT claimable boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_now bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 BEGIN
-    UPDATE {schema}.flow_leases
-    SET until = coalesce(p_until, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + p_ttl)
-    WHERE token = p_token AND NOT ended;
-    renewed := FOUND;
-    IF renewed AND p_until IS NULL THEN
+    IF p_until IS NULL THEN
         PERFORM {schema}.expire_leases_1(p_token, NULL);
     END IF;
-    claimable := renewed AND (EXISTS (SELECT 1 FROM {schema}.flow_open o WHERE o.holder = 0)
-        OR EXISTS (SELECT 1 FROM {schema}.flow_leases l WHERE l.ended));
+    UPDATE {schema}.flow_leases
+    SET until = coalesce(p_until, v_now + term), forbears = CASE WHEN until < v_now THEN v_now + term ELSE forbears END
+    WHERE token = p_token AND NOT ended;
+    renewed := FOUND;
+    IF NOT renewed THEN
+        RETURN;
+    END IF;
+    claimable := EXISTS (SELECT 1 FROM {schema}.flow_leases l WHERE l.ended AND NOT l.folded) OR EXISTS (
+        SELECT 1 FROM (SELECT 0::bigint AS token UNION ALL SELECT l.token FROM {schema}.flow_leases l WHERE l.ended) h,
+            LATERAL (
+                SELECT 1 FROM {schema}.flow_open o JOIN {schema}.flow_definitions d ON d.def_no = o.def_no
+                JOIN unnest(d_workflow, d_version, d_shape) AS s (workflow, version, shape) USING (workflow, version, shape)
+                WHERE o.holder = h.token AND o.run_no <> ALL (p_skip) LIMIT 1
+            ) found);
 END $$;
 
 -- Makes a batch true, in one go and back. p_ is of the batch; c_ are runs to be created, with the range of numbers in which
@@ -158,6 +185,10 @@ CREATE FUNCTION {schema}.commit_1(
 DECLARE
     v_made bigint;
 BEGIN
+    IF true = ANY (c_named) THEN
+        -- Somebody's transaction may be about to create a run of the same id, and be left open for as long as he likes.
+        PERFORM set_config('lock_timeout', '1s', true);
+    END IF;
     IF p_token <> 0 THEN
         PERFORM {schema}.hold_lease_1(p_token);
         INSERT INTO {schema}.flow_journal (token, seq, runs, entries) VALUES (p_token, p_seq, j_runs, j_entries);

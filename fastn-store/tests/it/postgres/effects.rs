@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fastn_core::{Attempt, RunId, StepCx, StepError, StepInfo, TenantId, Version, WorkflowName};
 use fastn_store::PostgresStore;
+use fastn_store::Store;
 use tokio::task::JoinSet;
+
+use crate::support::acquire;
 
 fn cx(node: &str) -> StepCx {
     let workflow = WorkflowName::new("w").unwrap();
@@ -86,4 +89,67 @@ async fn a_step_that_is_dropped_anywhere_is_done_once_when_it_is_tried_again() {
         assert_eq!(charge(&store, "effects_dropped", &step, 1).await.unwrap(), 1);
     }
     assert_eq!(super::sql("SELECT count(*), count(DISTINCT step) FROM effects_dropped.charges"), "40|40");
+}
+
+/// An executor that was stopped in the middle of a step and has lost its runs meanwhile.
+#[tokio::test]
+async fn a_step_under_a_lease_that_was_lost_leaves_nothing() {
+    let schema = "effects_fenced";
+    let store = with_table(schema).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let under = |node: &str, token| {
+        let mut info = cx(node).info().clone();
+        info.fence = Some(token);
+        StepCx::detached(info)
+    };
+    for (node, token, is_kept) in [("a", lease.token, true), ("b", lease.token, false), ("c", 1 << 40, true)] {
+        let insert = format!("INSERT INTO {schema}.charges VALUES ($1, 1)");
+        let end = format!("UPDATE {schema}.flow_leases SET ended = true WHERE token = {token}");
+        let done = store
+            .once(&under(node, token), |transaction| {
+                Box::pin(async move {
+                    transaction.execute(&insert, &[&node]).await?;
+                    if node == "b" {
+                        super::sql(&end);
+                    }
+                    Ok(1)
+                })
+            })
+            .await;
+        assert_eq!(done.is_ok(), is_kept, "{node}: {done:?}");
+    }
+    // The last is of somebody else's lease: of another database, in which this one cannot look.
+    assert_eq!(super::sql(&format!("SELECT string_agg(step, ' ' ORDER BY step) FROM {schema}.charges")), "a c");
+}
+
+/// Steps may take as long as they like, and as many at once as there are connections.
+#[tokio::test]
+async fn steps_in_their_transactions_keep_nobody_from_renewing() {
+    let options = fastn_store::PostgresOptions::default().schema("effects_busy").connections(2);
+    let store = std::sync::Arc::new(super::open(&options.patience(Duration::from_secs(2))).await);
+    let lease = acquire(&*store, "a", 0).await.unwrap();
+    let (inside, open) =
+        (std::sync::Arc::new(tokio::sync::Semaphore::new(0)), std::sync::Arc::new(tokio::sync::Semaphore::new(0)));
+    let mut steps = JoinSet::new();
+    for n in 0..2 {
+        let (store, inside, open) = (store.clone(), inside.clone(), open.clone());
+        steps.spawn(async move {
+            let work =
+                |transaction: &tokio_postgres::Transaction<'_>| -> fastn_core::BoxFuture<'_, Result<i64, StepError>> {
+                    let _ = transaction;
+                    Box::pin(async move {
+                        inside.add_permits(1);
+                        let _held = open.acquire().await;
+                        Ok(n)
+                    })
+                };
+            store.once(&cx(&n.to_string()), |transaction| work(transaction)).await
+        });
+    }
+    let _all = inside.acquire_many(2).await.unwrap();
+    store.renew(&lease, fastn_testkit::sample::at(20)).await.unwrap();
+    open.add_permits(2);
+    while let Some(done) = steps.join_next().await {
+        done.unwrap().unwrap();
+    }
 }

@@ -1,58 +1,21 @@
 //! Several commits of one lease on their way at once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fastn_core::ErrorKind;
-use fastn_store::{Batch, Lease, PostgresOptions, PostgresStore, RunNo, RunStatus, Store, Then, Turn, Write, Written};
+use fastn_store::{Lease, PostgresStore, RunNo, RunStatus, Store, Then, Written};
 use fastn_testkit::sample::at;
 use fastn_testkit::server::Cut;
-use uuid::Uuid;
 
+use super::rival::Rival;
 use crate::support::{acquire, commit, create, fails, key, new_run, turn};
 
-/// Somebody else's transaction that is about to create a run of this name: whoever creates it too has to wait.
-struct Rival {
-    client: tokio_postgres::Client,
-}
-
-impl Rival {
-    async fn of(schema: &str, name: &str) -> Self {
-        let (client, connection) = tokio_postgres::connect(&super::url(), tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let insert = format!(
-            "INSERT INTO {schema}.flow_keys (tenant_no, run_id, run_no) SELECT tenant_no, $1, 1 FROM {schema}.flow_tenants"
-        );
-        client.batch_execute("BEGIN").await.unwrap();
-        assert_eq!(client.execute(&insert, &[&Uuid::from_bytes(*key("t", name).run.as_bytes())]).await.unwrap(), 1);
-        Self { client }
-    }
-
-    /// Completes when somebody waits for it.
-    async fn is_in_the_way(&self) {
-        let waits =
-            "SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid))";
-        while self.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn gives_up(self) {
-        self.client.batch_execute("ROLLBACK").await.unwrap();
-    }
-}
-
-/// A schema of one's own, and its name.
-fn named() -> (String, PostgresOptions) {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let schema = format!("flights_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    (schema.clone(), PostgresOptions::default().schema(schema))
-}
-
-async fn write(store: &PostgresStore, lease: &Lease, turns: Vec<Turn>, name: &str) -> fastn_core::Result<Vec<Written>> {
-    let turns = turns.into_iter().map(Write::Turn);
-    let writes = turns.chain([Write::Create(new_run("t", name, "w").into())]).collect();
-    store.commit(Batch { lease: Some(lease.token), now: at(1), writes }).await
+/// A run that waits, and somebody who holds its row: whoever ends it has to wait.
+async fn held_up(store: &PostgresStore, lease: &Lease, schema: &str) -> (RunNo, Rival) {
+    let late = create(store, Some(lease), new_run("t", "late", "w")).await;
+    commit(store, lease, vec![turn(late, 0, 1, Then::Wait(at(100)))]).await.unwrap();
+    let hold = format!("SELECT 1 FROM {schema}.flow_open WHERE run_no = {} FOR UPDATE", late.0);
+    (late, Rival::that_does(&hold).await)
 }
 
 async fn records(store: &PostgresStore, name: &str) -> usize {
@@ -61,13 +24,14 @@ async fn records(store: &PostgresStore, name: &str) -> usize {
 
 #[tokio::test]
 async fn a_commit_does_not_wait_for_one_about_other_runs() {
-    let (schema, options) = named();
+    let (schema, options) = super::named("flights");
     let store = super::open(&options).await;
     let lease = acquire(&store, "a", 0).await.unwrap();
     let one = create(&store, Some(&lease), new_run("t", "1", "w")).await;
     let two = create(&store, Some(&lease), new_run("t", "2", "w")).await;
-    let rival = Rival::of(&schema, "late").await;
-    let slow = write(&store, &lease, vec![turn(one, 0, 1, Then::Run)], "late");
+    let (late, rival) = held_up(&store, &lease, &schema).await;
+    let end = turn(late, 1, 1, Then::End(RunStatus::Succeeded));
+    let slow = commit(&store, &lease, vec![turn(one, 0, 1, Then::Run), end]);
     let beside = async {
         rival.is_in_the_way().await;
         // They would never end if they waited.
@@ -78,18 +42,19 @@ async fn a_commit_does_not_wait_for_one_about_other_runs() {
         rival.gives_up().await;
     };
     let (slow, ()) = tokio::join!(slow, beside);
-    assert!(matches!(slow.unwrap().as_slice(), [Written::Turned, Written::Created(_)]));
+    assert_eq!(slow.unwrap(), [Written::Turned, Written::Turned]);
     assert_eq!(records(&store, "1").await, 1);
 }
 
 #[tokio::test]
 async fn a_commit_waits_for_the_one_before_it_about_the_same_run() {
-    let (schema, options) = named();
+    let (schema, options) = super::named("flights");
     let store = super::open(&options).await;
     let lease = acquire(&store, "a", 0).await.unwrap();
     let one = create(&store, Some(&lease), new_run("t", "1", "w")).await;
-    let rival = Rival::of(&schema, "late").await;
-    let slow = write(&store, &lease, vec![turn(one, 0, 2, Then::Run)], "late");
+    let (late, rival) = held_up(&store, &lease, &schema).await;
+    let end = turn(late, 1, 1, Then::End(RunStatus::Succeeded));
+    let slow = commit(&store, &lease, vec![turn(one, 0, 2, Then::Run), end]);
     // Without the two records before it, it would be refused.
     let next = async {
         rival.is_in_the_way().await;
@@ -102,12 +67,13 @@ async fn a_commit_waits_for_the_one_before_it_about_the_same_run() {
 
 #[tokio::test]
 async fn a_lease_is_given_back_when_nothing_of_it_is_on_its_way() {
-    let (schema, options) = named();
+    let (schema, options) = super::named("flights");
     let store = super::open(&options).await;
     let lease = acquire(&store, "a", 0).await.unwrap();
     let one = create(&store, Some(&lease), new_run("t", "1", "w")).await;
-    let rival = Rival::of(&schema, "late").await;
-    let slow = write(&store, &lease, vec![turn(one, 0, 2, Then::Run)], "late");
+    let (late, rival) = held_up(&store, &lease, &schema).await;
+    let end = turn(late, 1, 1, Then::End(RunStatus::Succeeded));
+    let slow = commit(&store, &lease, vec![turn(one, 0, 2, Then::Run), end]);
     let back = async {
         rival.is_in_the_way().await;
         tokio::join!(store.release(&lease), rival.gives_up()).0
@@ -138,7 +104,7 @@ async fn live(store: &PostgresStore, lease: &Lease, run: (u64, RunNo), turns: u6
 /// twice, and whoever reads it all from the database goes on from there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_becomes_of_commits_on_their_way_nothing_is_lost() {
-    let (schema, options) = named();
+    let (schema, options) = super::named("flights");
     let options = options.journal_budget(1_500).connections(4);
     let (proxy, store) = super::answers::behind_a_proxy(options.clone()).await;
     let lease = acquire(&store, "a", 0).await.unwrap();

@@ -7,6 +7,7 @@ mod flights;
 mod host;
 mod leases;
 mod retire;
+mod rival;
 mod schema;
 mod tls;
 
@@ -19,6 +20,13 @@ use fastn_testkit::server::PrivatePostgres;
 fn fresh(what: &str) -> PostgresOptions {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     PostgresOptions::default().schema(format!("{what}_{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// The same, and its name.
+fn named(what: &str) -> (String, PostgresOptions) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let schema = format!("{what}_by_name_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    (schema.clone(), PostgresOptions::default().schema(schema))
 }
 
 fn url() -> String {
