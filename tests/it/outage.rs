@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastn::core::Event;
 use fastn::prelude::*;
 use fastn::store::{PostgresOptions, PostgresStore, Store};
-use fastn_testkit::server::{PostgresSettings, PrivatePostgres};
+use fastn_testkit::server::{PostgresSettings, PrivatePostgres, Proxy};
 use tokio::sync::Semaphore;
 
 use crate::world::{Log, Res, builder, noted};
@@ -95,4 +95,52 @@ async fn engines_outlive_an_outage_that_is_longer_than_their_patience() {
         let steps = history.records.iter().filter(|record| matches!(record.event, Event::Succeeded { .. })).count();
         assert_eq!((ends, steps), (1, 3), "run {}", run.key.run);
     }
+}
+
+/// Connections on which nothing gets through, and nobody says so: TCP finds out after half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_outlives_connections_that_are_dead_without_a_word() {
+    let server = PrivatePostgres::shared().unwrap();
+    let url = server.database("frozen").unwrap();
+    let (before, behind) = url.split_once("127.0.0.1:").unwrap();
+    let (port, database) = behind.split_once('/').unwrap();
+    let proxy = Proxy::before(port.parse().unwrap()).await.unwrap();
+    let by_proxy = format!("{before}{}/{database}", proxy.address());
+
+    let (log, open) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (note, gate) = (log.clone(), open.clone());
+    let slow = move |n: u64| {
+        let (note, gate) = (note.clone(), gate.clone());
+        async move {
+            note.note("slow");
+            // Closed is open.
+            let _ = gate.acquire().await;
+            Res::Ok(n)
+        }
+    };
+    let flow = workflow("frozen").define(|flow, n| flow.step("slow", slow, n)).unwrap();
+    let lease = secs(3);
+    let engine = builder().store(by_proxy.as_str()).lease(lease).grace(millis(10)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until("the step", async || log.count("slow") == 1).await;
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let renewed_until = async || {
+        let row = client.query_one("SELECT max(until), count(*), bool_or(ended) FROM fastn.flow_leases", &[]).await;
+        let row = row.unwrap();
+        assert_eq!((row.get(1), row.get(2)), (1_i64, false), "the lease was lost");
+        row.get::<_, i64>(0)
+    };
+    let first = renewed_until().await;
+    // A renewal or two by connections that are alive.
+    until("a renewal", async || renewed_until().await > first).await;
+    proxy.freeze();
+    let last = renewed_until().await;
+    // Only what is asked for again and again after that.
+    let later = last + i64::try_from(2 * lease.as_micros()).unwrap();
+    until("renewals by other connections", async || renewed_until().await > later).await;
+    open.close();
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert_eq!(log.count("slow"), 1);
+    drop(engine);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Failure, Result};
 use fastn_store::{Lease, LeaseAsk};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::core::Core;
 use super::queues::gate;
@@ -16,6 +16,7 @@ use super::{post, recovery};
 use crate::clock::{Clock, pause};
 use crate::journal::Journal;
 use crate::panics::caught;
+use crate::tasks::Owned;
 
 /// How often the lease is asked for that another has: a process that dies tells nobody.
 const POLL: Duration = Duration::from_millis(900);
@@ -28,6 +29,9 @@ const FURTHEST: Duration = Duration::from_secs(5);
 
 /// How much later than that at most, in milliseconds, so that a server that is back is not asked by everybody at once.
 const SPREAD: u64 = 500;
+
+/// How many calls that renew a lease are under way at once at most.
+const MOST_CALLS: usize = 8;
 
 /// A lease that was won, and when it was asked for, by uptime.
 pub(super) struct Won {
@@ -191,21 +195,42 @@ async fn write(core: Arc<Core>, tenure: Arc<Tenure>, lane: usize) {
     }
 }
 
-/// Renews the lease of a tenure.
+/// Renews the lease of a tenure. A call that is not answered is waited for, and soon another is made beside it: a connection
+/// may be dead without anybody having said so, for longer than the lease lasts.
 async fn keep(core: Arc<Core>, tenure: Arc<Tenure>, asked: Duration) {
-    let (Some(durable), Some(lease)) = (core.services.durable(), tenure.lease()) else { return };
+    let Some(durable) = core.services.durable() else { return };
     let clock = &*core.services.clock;
     let (third, soon) = (durable.lease / 3, (durable.lease / 10).min(Duration::from_secs(1)));
+    let (reply, mut answers) = mpsc::unbounded_channel();
+    let mut calls: Vec<(Duration, Owned<()>)> = Vec::new();
     let mut next = asked.saturating_add(third);
     loop {
-        pause(clock, next.saturating_sub(clock.uptime())).await;
-        let asked = clock.uptime();
-        match durable.store.renew(lease, clock.now().plus(durable.lease)).await {
+        let answered = tokio::select! {
+            biased;
+            answered = answers.recv() => answered,
+            () = pause(clock, next.saturating_sub(clock.uptime())) => None,
+        };
+        let Some((asked, answer)) = answered else {
+            let now = clock.uptime();
+            if !calls.is_empty() {
+                tracing::warn!(unanswered = calls.len(), "the lease is not renewed yet; asking once more");
+            }
+            if calls.len() < MOST_CALLS {
+                let call = renew(core.clone(), tenure.clone(), now, reply.clone());
+                calls.push((now, tenure.tasks.spawn_owned(call)));
+            }
+            next = now.saturating_add(soon);
+            continue;
+        };
+        match answer {
             Ok(()) => {
+                // Who was asked before and has not answered is asked in vain.
+                calls.retain(|(other, _)| *other > asked);
                 tenure.extend(asked.saturating_add(durable.lease));
                 next = asked.saturating_add(third);
             }
             Err(error) if error.is_transient() => {
+                calls.retain(|(other, _)| *other != asked);
                 tracing::warn!(error = ?error, "the lease could not be renewed; trying again");
                 next = clock.uptime().saturating_add(soon);
             }
@@ -213,6 +238,20 @@ async fn keep(core: Arc<Core>, tenure: Arc<Tenure>, asked: Duration) {
             Err(error) => return core.halt(&Arc::new(error)),
         }
     }
+}
+
+/// Renews the lease once, and tells what came of it.
+async fn renew(
+    core: Arc<Core>,
+    tenure: Arc<Tenure>,
+    asked: Duration,
+    reply: mpsc::UnboundedSender<(Duration, Result<()>)>,
+) {
+    let (Some(durable), Some(lease)) = (core.services.durable(), tenure.lease()) else { return };
+    let until = core.services.clock.now().plus(durable.lease);
+    let answer = caught(durable.store.renew(lease, until)).await;
+    // Who no longer waits is gone with the tenure.
+    let _ = reply.send((asked, answer.unwrap_or_else(|panic| Err(died("renew lease", panic)))));
 }
 
 /// Starts a task of a tenure without which there is none.

@@ -14,7 +14,7 @@ use super::claim::{Unreadable, claim};
 use super::commit::{commit, commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
-use super::database::{Database, check_server};
+use super::database::{Database, Fragile, check_server};
 use super::enqueue::EnqueueRows;
 use super::fault::fault;
 use super::lane::{Held, Lane};
@@ -350,11 +350,15 @@ impl Store for PostgresStore {
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
-        let client = self.connect("renew lease").await?;
+        // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
+        let fragile = Fragile::new(self.connect("renew lease").await?);
         let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
         let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
-        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, claimable).await;
-        if renewed.as_ref().is_err_and(Error::is_transient) {
+        let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
+        let client = fragile.answered();
+        if renewed.as_ref().is_err_and(Error::is_transient)
+            && let Some(client) = client
+        {
             Database::give_back(client).await;
         }
         if self.heed(lease.token, renewed)? {
