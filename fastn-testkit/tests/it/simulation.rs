@@ -110,7 +110,7 @@ teeth! {
     a_turn_that_is_lost_is_found: WritesNothingOfLargeBatches => StoreKeepsItsWord;
     an_early_acknowledgement_is_found: WritesTurnsWithTheNextOnes => StoreKeepsItsWord;
     a_turn_that_is_written_twice_is_found: CommitsARepeatedTurnAgain => StoreKeepsItsWord;
-    answers_in_another_order_are_found: AnswersInAnotherOrder => StoreKeepsItsWord;
+    answers_in_another_order_are_found: AnswersInAnotherOrder => StoreKeepsItsWord, CreatedOnce;
     records_that_are_swapped_are_found: SwapsRecords => StoreKeepsItsWord;
     a_run_that_is_overwritten_is_found: OverwritesARunOnCreate => CreatedOnce;
     a_run_that_is_created_twice_is_found: CreatesTwiceWhenRaced => CreatedOnce;
