@@ -111,6 +111,24 @@ async fn a_lease_that_is_lost_again_and_again_costs_nothing_but_time() {
 }
 
 #[tokio::test]
+async fn a_start_that_outlasts_the_loss_of_the_lease_gives_a_handle_that_tells_the_end() {
+    let log = Log::default();
+    let flow = three(&log);
+    // The lease is gone, and the store away for long enough that the run is looked for, and is not there.
+    let store = FaultStore::new(memory(), |n, _| match n {
+        0 => Some(Fault::Refused(ErrorKind::Fenced)),
+        1..8 => Some(Fault::Refused(ErrorKind::Unavailable)),
+        _ => None,
+    });
+    let store = Arc::new(store) as Arc<dyn Store>;
+    let engine = builder().store(store).lease(secs(60)).serve(&flow).open().await.unwrap();
+    let (run, mut events) = engine.start(&flow, 7).watched().await.unwrap();
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert!(events.next().await.is_some(), "and one that listens hears of it");
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_start_that_was_not_written_is_not_acknowledged() {
     let log = Log::default();
     let flow = three(&log);

@@ -214,18 +214,30 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&new.key);
         let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
-        let began = core.services.clock.uptime();
-        loop {
-            let done = match core.services.tenure() {
-                Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
-                None => start_anywhere(&core, &new, began).await.map(Some),
-            };
-            match done {
-                Ok(Some(())) => return Ok(handle),
-                // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
-                Ok(None) => core.check_open(OP)?,
-                Err(error) => return Err(error),
-            }
+        let creating = watch.create();
+        let created = create_somehow(&core, &served, &new, &watch).await;
+        drop(creating);
+        if core.awaits_others() {
+            // Its end may be to be looked for, which was left until now.
+            core.bells.ends.notify_one();
+        }
+        created.map(|()| handle)
+    }
+}
+
+/// Creates a run, here or in nobody's hands, whichever leases are lost meanwhile.
+async fn create_somehow(core: &Arc<Core>, served: &Definition, new: &Arc<NewRun>, watch: &Arc<Watch>) -> Result<()> {
+    let began = core.services.clock.uptime();
+    loop {
+        let done = match core.services.tenure() {
+            Some(tenure) => start_here(core, &tenure, served, new, watch.clone()).await,
+            None => start_anywhere(core, new, began).await.map(Some),
+        };
+        match done {
+            Ok(Some(())) => return Ok(()),
+            // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
+            Ok(None) => core.check_open(OP)?,
+            Err(error) => return Err(error),
         }
     }
 }
