@@ -64,6 +64,8 @@
 //!
 //! * `sqlite` (default): the SQLite store, with the SQLite library compiled in.
 //! * `postgres`: the Postgres store, for more than one executor.
+//! * `redis`: `store::ReadCache`, a cache in Redis before any store, for hosts that look at runs often:
+//!   `Engine::builder().store("postgres://…").read_through(ReadCache::redis("redis://…")?)`.
 //! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!

@@ -157,6 +157,10 @@ impl Store for MeterStore {
         self.inner.time().await
     }
 
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        self.inner.introduce(tenant, definition).await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.inner.acquire(ask).await
     }

@@ -21,7 +21,7 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 19] = [
+const ALL: [&[Case]; 20] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
@@ -36,6 +36,7 @@ const ALL: [&[Case]; 19] = [
     queues::order::CASES,
     queues::once::CASES,
     queues::race::CASES,
+    queues::deaths::CASES,
     list::CASES,
     retention::CASES,
     repository::CASES,

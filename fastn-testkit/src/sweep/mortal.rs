@@ -146,6 +146,10 @@ impl Store for MortalStore {
         self.inner.time().await
     }
 
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        self.inner.introduce(tenant, definition).await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.pass(self.inner.acquire(ask)).await
     }

@@ -27,7 +27,7 @@ fn whatever_goes_wrong_what_is_promised_is_kept() {
 fn in_the_worlds_leases_are_lost_and_won_again_and_messages_find_their_runs() {
     let simulation = Simulation::new();
     let (mut came_back, mut stood_still, mut told) = (0, 0, 0);
-    for seed in 0..300 {
+    for seed in 0..400 {
         let trace = simulation.seed(seed).trace;
         let winners: Vec<&str> = trace.lines().filter_map(|line| line.split_once(" has lease")?.0.get(13..)).collect();
         let mut others = winners.clone();
