@@ -34,6 +34,7 @@ mod served;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod store;
+mod time;
 mod tls;
 
 pub use self::options::{LeaseClock, PostgresOptions};

@@ -14,7 +14,7 @@ use super::claim::{Unreadable, claim};
 use super::commit::{commit, commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
-use super::database::{Database, check_server};
+use super::database::{Database, Fragile, check_server};
 use super::enqueue::EnqueueRows;
 use super::fault::fault;
 use super::lane::{Held, Lane};
@@ -25,6 +25,7 @@ use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
 use super::retire::{Retired, retire};
+use super::time::time;
 use super::{enqueue, prune, read};
 use crate::board::Board;
 use crate::journal::RunState;
@@ -310,6 +311,9 @@ impl Shared {
         self.partitions.ensure(&mut client, &self.database).await?;
         let retired = retire(&mut client, &self.database, retention).await?;
         self.partitions.ensure(&mut client, &self.database).await?;
+        let transaction = client.transaction().await.map_err(fault(OP))?;
+        // They take as long as the tables are large, and nobody waits for them.
+        transaction.batch_execute("SET LOCAL statement_timeout = 0").await.map_err(fault(OP))?;
         for sql in [
             // What nobody receives any more.
             "UPDATE flow_messages m SET body = NULL WHERE m.body IS NOT NULL
@@ -320,8 +324,9 @@ impl Shared {
                  WHERE t.tenant = f.tenant AND e.run_id = f.run
                      AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL))",
         ] {
-            client.execute(sql, &[]).await.map_err(fault(OP))?;
+            transaction.execute(sql, &[]).await.map_err(fault(OP))?;
         }
+        transaction.commit().await.map_err(fault(OP))?;
         Ok(retired)
     }
 }
@@ -330,6 +335,13 @@ impl Shared {
 impl Store for PostgresStore {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        match self.options.lease_clock {
+            LeaseClock::Server => time(&self.connect("tell time").await?).await.map(Some),
+            LeaseClock::Caller => Ok(None),
+        }
     }
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
@@ -342,11 +354,15 @@ impl Store for PostgresStore {
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
-        let client = self.connect("renew lease").await?;
+        // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
+        let fragile = Fragile::new(self.connect("renew lease").await?);
         let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
         let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
-        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, claimable).await;
-        if renewed.as_ref().is_err_and(Error::is_transient) {
+        let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
+        let client = fragile.answered();
+        if renewed.as_ref().is_err_and(Error::is_transient)
+            && let Some(client) = client
+        {
             Database::give_back(client).await;
         }
         if self.heed(lease.token, renewed)? {
@@ -386,6 +402,10 @@ impl Store for PostgresStore {
             }
         }
         written
+    }
+
+    fn comes_back(&self) -> bool {
+        true
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
