@@ -51,7 +51,7 @@ pub(super) async fn retire(client: &mut Client, schema: &str, retention: &Retent
             Err(error) if client.is_closed() => return Err(error),
             Err(error) => {
                 tracing::warn!(day, error = error.chain().join(": "), "an old day could not be retired");
-                failed = failed.and(Err(error)).and(clear(client, schema).await);
+                failed = failed.and(Err::<(), _>(error)).and(clear(client, schema).await);
             }
         }
     }

@@ -37,7 +37,8 @@ impl World {
         Self { schema: schema.to_owned(), store, lease }
     }
 
-    /// A day some days ago with so many runs: of a hundred ten are kept by a rule and one has not ended, half have keys.
+    /// A day some days ago with so many runs: of a hundred one has not ended, and it and ten others are kept by a rule; half
+    /// have keys.
     fn has_a_day(&self, days_ago: i64, runs: u64) -> i64 {
         let (schema, day) = (&self.schema, today() - days_ago);
         let (from, to) = ((day * 86_400) << 31, ((day + 1) * 86_400) << 31);
@@ -50,7 +51,7 @@ impl World {
              SELECT {from} + ((n % 80000) << 31) + n, d.tenant_no,
                  ('00000000-0000-4000-8000-' || lpad(to_hex({day} * 100000 + n), 12, '0'))::uuid, d.def_no, 1, 0, NULL, '1'
              FROM generate_series(1, {runs}::bigint) n
-             JOIN {schema}.flow_definitions d ON d.workflow = CASE WHEN n % 10 = 5 THEN 'dear' ELSE 'w' END;
+             JOIN {schema}.flow_definitions d ON d.workflow = CASE WHEN n % 10 = 5 OR n % 100 = 0 THEN 'dear' ELSE 'w' END;
              INSERT INTO {schema}.flow_keys SELECT tenant_no, run_id, run_no FROM {schema}.flow_executions_{day}
              WHERE run_no % 2 = 0;
              INSERT INTO {schema}.flow_open (run_no, def_no, holder, status)
@@ -249,23 +250,31 @@ async fn whoever_dies_over_a_day_leaves_nothing_that_matters() {
         format!("LOCK TABLE {schema}.flow_executions_{day} IN ACCESS SHARE MODE"),
         format!("LOCK TABLE {schema}.flow_history_{day} IN ACCESS SHARE MODE"),
     ];
+    // Whoever has the lock of those who retire.
+    let kill = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+             AND classid::bigint = hashtext('fastn.retire')::bigint & 4294967295
+             AND objid::bigint = hashtext('\"{schema}\"')::bigint & 4294967295"
+    );
     let mut turns = 0;
     for stage in &stages {
         for is_killed in [true, false] {
             let rival = Rival::that_does(stage).await;
-            tokio::select! {
-                biased;
-                retired = world.store.keep_up() => panic!("{retired:?} in spite of {stage}"),
-                () = async {
-                    rival.is_in_the_way().await;
-                    world.goes_on(open[1], turns, Then::Wait(at(1_000))).await;
-                    if is_killed {
-                        rival.does(
-                            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l
-                             WHERE NOT l.granted AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid))",
-                        ).await;
-                    }
-                } => {}
+            let dies = async {
+                rival.is_in_the_way().await;
+                world.goes_on(open[1], turns, Then::Wait(at(1_000))).await;
+                if is_killed {
+                    rival.does(&kill).await;
+                }
+            };
+            if is_killed {
+                let (retired, ()) = tokio::join!(world.store.keep_up(), dies);
+                assert!(retired.is_err(), "{retired:?}");
+            } else {
+                tokio::select! {
+                    retired = world.store.keep_up() => panic!("{retired:?} in spite of {stage}"),
+                    () = dies => {}
+                }
             }
             turns += 1;
             rival.gives_up().await;
