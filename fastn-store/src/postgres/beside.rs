@@ -309,7 +309,7 @@ async fn catch_up(client: &Client, schema: &str, day: i64) -> Result<usize, Erro
     Ok(late.len())
 }
 
-/// Removes what somebody left who died over a day. Nobody else retires just now.
+/// Removes what somebody left who died over a day, and what is known of days that are gone. Nobody else retires just now.
 pub(super) async fn clear(client: &Client, schema: &str) -> Result<()> {
     let rows = client
         .query(
@@ -323,7 +323,10 @@ pub(super) async fn clear(client: &Client, schema: &str) -> Result<()> {
         let name: String = row.try_get(0).map_err(fault(OP))?;
         client.batch_execute(&format!("DROP TABLE {schema}.{name}")).await.map_err(fault(OP))?;
     }
-    client.batch_execute("DELETE FROM flow_late").await.map_err(fault(OP))
+    client
+        .batch_execute("DELETE FROM flow_late; DELETE FROM flow_looked WHERE day NOT IN (SELECT days_1())")
+        .await
+        .map_err(fault(OP))
 }
 
 /// Whether others have what is locked, or were about to get it from each other.

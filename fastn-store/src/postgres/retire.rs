@@ -2,6 +2,8 @@
 //! kept is written anew with that, beside itself. What its runs have elsewhere is deleted a page at a time: their keys, if
 //! they have any, their messages, and what their transactional steps did.
 
+use std::collections::BTreeSet;
+
 use fastn_core::Result;
 use tokio_postgres::Client;
 
@@ -31,8 +33,11 @@ pub struct Retired {
     pub runs: u64,
 }
 
-/// Drops or thins every day that is over and has runs in it that are no longer kept, by the server's clock. Nobody else may do
-/// so at the same time.
+/// After how long a day is looked through again that was not worth it, by the same rules.
+const AGAIN: &str = "interval '1 day'";
+
+/// Drops or thins every day that is over and has enough runs in it that are no longer kept, by the server's clock. Nobody else
+/// may do so at the same time.
 ///
 /// # Errors
 /// What the database says of the first day with which something is wrong; the others were done all the same, if the
@@ -43,10 +48,9 @@ pub struct Retired {
 pub(super) async fn retire(client: &mut Client, schema: &str, retention: &Retention) -> Result<Retired> {
     clear(client, schema).await?;
     let mut retired = Retired::default();
-    let rules = Rules::of(retention);
     let mut failed = Ok(());
     for day in over(client, retention).await? {
-        match retire_day(Day { client, schema, day }, &rules, &mut retired).await {
+        match retire_day(Day { client, schema, day }, retention, &mut retired).await {
             Ok(()) => {}
             Err(error) if client.is_closed() => return Err(error),
             Err(error) => {
@@ -67,16 +71,40 @@ async fn over(client: &Client, retention: &Retention) -> Result<Vec<i64>> {
         .await
         .map_err(fault(OP))?;
     let now: i64 = get(&row, 0)?;
-    Ok(all(client).await?.into_iter().filter(|day| (day + 1) * DAY + shortest <= now).collect())
+    let days = all(client).await?.into_iter().filter(|day| (day + 1) * DAY + shortest <= now);
+    let sql = format!("SELECT day FROM flow_looked WHERE rules = $1 AND looked_at > now() - {AGAIN}");
+    let rows = client.query(&sql, &[&named(retention)]).await.map_err(fault(OP))?;
+    let looked: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+    Ok(days.filter(|day| !looked.contains(day)).collect())
+}
+
+/// By which the rules are known again.
+fn named(retention: &Retention) -> String {
+    format!("{retention:?}")
+}
+
+/// Notes that a day is not worth it.
+async fn leave(client: &Client, day: i64, retention: &Retention) -> Result<()> {
+    client
+        .execute(
+            "INSERT INTO flow_looked (day, rules) VALUES ($1, $2)
+             ON CONFLICT (day) DO UPDATE SET rules = excluded.rules, looked_at = excluded.looked_at",
+            &[&day, &named(retention)],
+        )
+        .await
+        .map_err(fault(OP))
+        .map(drop)
 }
 
 /// Retires a day, if that is worth it.
-async fn retire_day(mut day: Day<'_>, rules: &Rules, retired: &mut Retired) -> Result<()> {
+async fn retire_day(mut day: Day<'_>, retention: &Retention, retired: &mut Retired) -> Result<()> {
+    let rules = &Rules::of(retention);
     let counted = day.count(rules).await?;
     #[expect(clippy::cast_precision_loss, reason = "a part need not be exact")]
     let worth_it = counted.stay as f64 <= (counted.stay + counted.go) as f64 * WORTH_IT;
     if !worth_it {
-        return day.release().await;
+        day.release().await?;
+        return leave(day.client, day.day, retention).await;
     }
     let mut gone = 0;
     let swapped = match day.capture().await? {

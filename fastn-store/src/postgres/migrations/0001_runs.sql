@@ -93,6 +93,13 @@ CREATE FUNCTION {schema}.days_1() RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     WHERE i.inhparent = '{schema}.flow_executions'::regclass;
 $$;
 
+-- The old days that were looked through and were not worth being retired, and by what rules.
+CREATE TABLE {schema}.flow_looked (
+    day       bigint PRIMARY KEY,
+    rules     text NOT NULL,
+    looked_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- The runs in which something happens while their day is written anew beside itself: they are taken over once more. Only
 -- such a day's partitions have the trigger.
 CREATE TABLE {schema}.flow_late (

@@ -199,7 +199,7 @@ async fn a_large_day_is_retired_under_load() {
                 world.goes_on(open[place], turns[place], then).await;
                 turns[place] += if matches!(then, Then::End(_)) { 100 } else { 1 };
             }
-            if step % 5 == 0 {
+            if step.is_multiple_of(5) {
                 create(&world.store, Some(&world.lease), new_run("t", &format!("new {step}"), "w")).await;
             }
             longest = longest.max(began.elapsed());
@@ -384,4 +384,56 @@ async fn a_run_that_is_said_to_be_old_is_created_in_no_old_day_and_once() {
         assert!(second >= (today() - 1) * 86_400, "in a day that nobody retires");
     }
     assert_eq!(super::sql(&format!("SELECT count(*) FROM {schema}.flow_executions_{old}")), "100");
+}
+
+/// Whoever reads a run sees it as of one moment, and that must not be one in which its day was another table.
+#[tokio::test]
+async fn whoever_reads_a_run_while_its_day_changes_places_finds_it() {
+    let schema = "retiring_read";
+    let world = World::new(schema).await;
+    let day = world.has_a_day(20, 100);
+    let no = world.claims(100).await[0];
+    world.goes_on(no, 0, Then::Wait(at(100))).await;
+    let swap = |table: &str| {
+        let (from, to) = ((day * 86_400) << 31, ((day + 1) * 86_400) << 31);
+        format!(
+            "CREATE TABLE {schema}.beside (LIKE {schema}.{table} INCLUDING ALL);
+             INSERT INTO {schema}.beside SELECT * FROM {schema}.{table}_{day}; DROP TABLE {schema}.{table}_{day};
+             ALTER TABLE {schema}.beside RENAME TO {table}_{day};
+             ALTER TABLE {schema}.{table} ATTACH PARTITION {schema}.{table}_{day} FOR VALUES FROM ({from}) TO ({to});"
+        )
+    };
+    let rival = Rival::that_does(&[swap("flow_executions"), swap("flow_history")].concat()).await;
+    let waits = async {
+        rival.is_in_the_way().await;
+        rival.commits().await;
+    };
+    let id = format!("00000000-0000-4000-8000-{:012x}", day * 100_000 + 100);
+    let run = RunKey { tenant: TenantId::new("t").unwrap(), run: id.parse().unwrap() };
+    let (read, ()) = tokio::join!(world.store.read(&run), waits);
+    assert_eq!(read.unwrap().expect("it is there").records.len(), 1);
+}
+
+/// Looking through a day takes long, and what is kept of it today is kept tomorrow.
+#[tokio::test]
+async fn a_day_that_is_not_worth_it_is_looked_through_once_a_day() {
+    let schema = "retiring_seldom";
+    let world = World::new(schema).await;
+    world.has_a_day(20, 100);
+    super::sql(&format!("DELETE FROM {schema}.flow_history WHERE run_no % 4 <> 0"));
+    assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
+    super::sql(&format!(
+        "INSERT INTO {schema}.flow_history SELECT run_no, 0, 1, 10, 1, '' FROM {schema}.flow_executions ON CONFLICT DO NOTHING"
+    ));
+    assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
+    let otherwise = PostgresOptions::default().schema(schema).retention(Retention::of(Duration::from_secs(2 * 86_400)));
+    let changed = super::open(&otherwise).await;
+    super::sql(&format!("UPDATE {schema}.flow_looked SET looked_at = looked_at - interval '23 hours'"));
+    assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
+    super::sql(&format!("UPDATE {schema}.flow_looked SET looked_at = looked_at - interval '1 hour'"));
+    assert_eq!(world.store.keep_up().await.unwrap(), Retired { thinned: 1, runs: 89, ..Retired::default() });
+    assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
+    assert_eq!(changed.keep_up().await.unwrap(), Retired { dropped: 1, runs: 11, ..Retired::default() }, "other rules");
+    assert_eq!(changed.keep_up().await.unwrap(), Retired::default());
+    assert_eq!(super::sql(&format!("SELECT count(*) FROM {schema}.flow_looked")), "0", "of days that are gone");
 }
