@@ -48,7 +48,7 @@
 //! | subject | promise |
 //! |---|---|
 //! | a recorded result | its step never runs again; successors start only after it is durable, unless the step chose [`Durability::Relaxed`](core::Durability::Relaxed) |
-//! | an effect | at least once; the window is one step wide. [`Durability::AtMostOnce`](core::Durability::AtMostOnce): at most once, and after a crash in between the outcome is unknown |
+//! | an effect | at least once; the window is one step wide; in an `each` 16 items, for each that may be under way. [`Durability::AtMostOnce`](core::Durability::AtMostOnce): at most once, and after a crash in between the outcome is unknown |
 //! | idempotency | every attempt of a step sees the same [key](core::StepInfo::idempotency_key); starting a run with a known id attaches, or is a [conflict](core::ErrorKind::Conflict) if the input differs |
 //! | failure | finished steps with an undo are undone, last first; what cannot be undone is [stuck](store::RunStatus::Stuck), never silent |
 //! | cancellation | running steps are stopped, finished ones undone |
@@ -64,6 +64,8 @@
 //!
 //! * `sqlite` (default): the SQLite store, with the SQLite library compiled in.
 //! * `postgres`: the Postgres store, for more than one executor.
+//! * `redis`: `store::ReadCache`, a cache in Redis before any store, for hosts that look at runs often:
+//!   `Engine::builder().store("postgres://…").read_through(ReadCache::redis("redis://…")?)`.
 //! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!

@@ -145,6 +145,11 @@ name! {
     QueueName
 }
 
+name! {
+    /// Something that some executors have and others have not, such as `gpu`: a workflow says what its runs need.
+    Tag
+}
+
 /// Which of a queue's runs belong together, such as those of one customer: what limits for each key count by.
 ///
 /// At most 256 bytes without control characters; empty for those that say nothing. Cloning is cheap.

@@ -27,8 +27,8 @@ pub use crate::error::{BoxError, Error, ErrorKind, Result};
 pub use crate::event::{Address, Event, Outcome, Part, Record};
 pub use crate::failure::{Failure, FailureKind, StepError};
 pub use crate::id::{
-    Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, QueueKey, QueueName, RunId, TenantId, Version,
-    WorkflowName,
+    Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, QueueKey, QueueName, RunId, Tag, TenantId,
+    Version, WorkflowName,
 };
 pub use crate::op::{ActionRef, Op};
 pub use crate::payload::{ContentType, Payload};

@@ -4,6 +4,8 @@
 //! cases in `tests/it/contract.rs` run on every store. [`open`] opens a store by its URL.
 
 mod board;
+#[cfg(feature = "redis")]
+mod cache;
 mod contract;
 mod entries;
 #[cfg(feature = "fuzzing")]
@@ -21,13 +23,17 @@ mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod standing;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod trust;
 mod url;
 
+#[cfg(feature = "redis")]
+pub use crate::cache::{ReadCache, ReadCacheCounts};
 pub use crate::contract::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History,
     HostTransaction, InSchema, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page, Put,
-    QueueBusy, QueueCounts, Queues, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary,
-    Scan, Sent, Store, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
+    QueueBusy, QueueCounts, Queues, ReadThrough, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus,
+    RunSummary, Scan, Sent, Store, Suspects, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -185,16 +185,17 @@ impl Store for MemoryStore {
                 .iter()
                 .filter(|(_, run)| !run.status.is_final() && !house.holds(run) && ask.serves.contains(&run.definition))
                 .filter(|(no, _)| !house.lines.has(**no));
+            let mut suspects = ask.suspects;
             // One run that cannot be read must not keep an executor from all the others.
             let readable = free.filter_map(|(no, run)| {
-                Some(Claimed { no: *no, history: house.history(*no).ok()?, deaths: run.deaths_by_now() })
+                let (history, deaths) = (house.history(*no).ok()?, run.deaths_by_now());
+                suspects.let_pass(deaths).then_some(Claimed { no: *no, history, deaths })
             });
             let mut claimed: Vec<Claimed> = readable.take(usize::try_from(ask.limit).unwrap_or(usize::MAX)).collect();
             for claim in &mut claimed {
                 claim.history.run.holder = Some(ask.lease);
                 if let Some(run) = house.runs.get_mut(&claim.no) {
-                    run.holder = Some(ask.lease);
-                    (run.deaths, run.died_at) = (claim.deaths, run.next);
+                    run.come_to(ask.lease);
                 }
             }
             Ok((claimed, before > house.leases.len()))
@@ -269,6 +270,13 @@ impl Run {
             _ if self.deaths > 0 && self.died_at == self.next => self.deaths.saturating_add(1),
             _ => 1,
         }
+    }
+
+    /// Comes into the hands of a lease, out of nobody's. Gives how many have died over it.
+    fn come_to(&mut self, lease: u64) -> u32 {
+        (self.deaths, self.died_at) = (self.deaths_by_now(), self.next);
+        self.holder = Some(lease);
+        self.deaths
     }
 }
 

@@ -10,7 +10,7 @@
 //! * [`ManualClock`] is time that passes when the test says so.
 //! * [`MeterStore`] wraps a store and counts what it is asked to do.
 //! * [`FaultStore`] wraps a store and fails as the test says.
-//! * `server`, behind the feature `postgres-server`, starts a PostgreSQL server for a test or a bench, and stops it.
+//! * `server`, behind the features `postgres-server` and `redis-server`, starts a server for a test or a bench, and stops it.
 
 mod clock;
 pub mod conformance;
@@ -20,7 +20,7 @@ mod effects;
 mod fault;
 mod meter;
 pub mod sample;
-#[cfg(all(feature = "postgres-server", unix))]
+#[cfg(all(any(feature = "postgres-server", feature = "redis-server"), unix))]
 pub mod server;
 pub mod simulation;
 pub mod sketch;

@@ -35,6 +35,7 @@ pub struct Graph {
     name: String,
     version: Version,
     deadline: Option<Duration>,
+    requires: Vec<String>,
     nodes: Vec<GraphNode>,
     output: Option<DraftSource>,
 }
@@ -42,7 +43,8 @@ pub struct Graph {
 impl Graph {
     /// An empty graph of this name, version 1.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), version: Version::default(), deadline: None, nodes: Vec::new(), output: None }
+        let (version, requires, nodes) = (Version::default(), Vec::new(), Vec::new());
+        Self { name: name.into(), version, deadline: None, requires, nodes, output: None }
     }
 
     /// Its version.
@@ -56,6 +58,13 @@ impl Graph {
     #[must_use]
     pub fn deadline(mut self, most: Duration) -> Self {
         self.deadline = Some(most);
+        self
+    }
+
+    /// Its runs go on in executors only that have this tag: see [`WorkflowBuilder::requires`](crate::WorkflowBuilder::requires).
+    #[must_use]
+    pub fn requires(mut self, tag: impl Into<String>) -> Self {
+        self.requires.push(tag.into());
         self
     }
 
@@ -102,7 +111,8 @@ impl Graph {
             }
             root.nodes.push(node.draft);
         }
-        let draft = Draft { name: self.name, version: self.version, deadline: self.deadline, root };
+        let Self { name, version, deadline, requires, .. } = self;
+        let draft = Draft { name, version, deadline, requires, root };
         Ok(Workflow::assume(Definition::new(draft.check()?, kept)))
     }
 

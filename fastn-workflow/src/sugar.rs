@@ -2,9 +2,10 @@
 
 /// A workflow, written as one call: `workflow!(name, version = .., deadline = .., |flow, input: Type| { .. })`.
 ///
-/// `version` and `deadline` may be left out, and so may the input's type where the flow shows it. Expands to
-/// [`workflow(name)`](fn@crate::workflow), [`version`](crate::WorkflowBuilder::version),
-/// [`deadline`](crate::WorkflowBuilder::deadline) and [`define`](crate::WorkflowBuilder::define), and so gives a
+/// `version` and `deadline` may be left out, and so may the input's type where the flow shows it; `requires = "tag"` is said
+/// once for each tag. Expands to [`workflow(name)`](fn@crate::workflow), [`version`](crate::WorkflowBuilder::version),
+/// [`deadline`](crate::WorkflowBuilder::deadline), [`requires`](crate::WorkflowBuilder::requires) and
+/// [`define`](crate::WorkflowBuilder::define), and so gives a
 /// `Result<Workflow<I, O>, PlanFaults>`.
 ///
 /// ```
@@ -104,9 +105,12 @@ macro_rules! __builder {
     ($builder:expr, deadline = $value:expr $(, $($more:tt)*)?) => {
         $crate::__builder!($builder.deadline($value) $(, $($more)*)?)
     };
+    ($builder:expr, requires = $value:expr $(, $($more:tt)*)?) => {
+        $crate::__builder!($builder.requires($value) $(, $($more)*)?)
+    };
     ($builder:expr, $unknown:ident = $($more:tt)*) => {
         compile_error!(concat!(
-            "`", stringify!($unknown), "` is nothing a workflow can be told. It can be told: version, deadline"
+            "`", stringify!($unknown), "` is nothing a workflow can be told. It can be told: version, deadline, requires"
         ))
     };
 }

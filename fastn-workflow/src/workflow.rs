@@ -11,7 +11,7 @@ use crate::scope::Shared;
 
 /// Begins a workflow of this name, version 1.
 pub fn workflow(name: &str) -> WorkflowBuilder {
-    WorkflowBuilder { name: name.to_owned(), version: Version::default(), deadline: None }
+    WorkflowBuilder { name: name.to_owned(), version: Version::default(), deadline: None, requires: Vec::new() }
 }
 
 /// A workflow that has a name but no flow yet. Made by [`workflow`].
@@ -21,6 +21,7 @@ pub struct WorkflowBuilder {
     name: String,
     version: Version,
     deadline: Option<Duration>,
+    requires: Vec<String>,
 }
 
 impl WorkflowBuilder {
@@ -33,6 +34,13 @@ impl WorkflowBuilder {
     /// How long a run may take, from its start.
     pub fn deadline(mut self, most: Duration) -> Self {
         self.deadline = Some(most);
+        self
+    }
+
+    /// Its runs go on in executors only that have this tag, such as `gpu`, and every other one that it requires. They may be
+    /// started anywhere. It is no part of what runs in flight depend on: each executor goes by what its own program says.
+    pub fn requires(mut self, tag: impl Into<String>) -> Self {
+        self.requires.push(tag.into());
         self
     }
 
@@ -51,11 +59,12 @@ impl WorkflowBuilder {
         let shared = RefCell::new(Shared::default());
         let root = flow::write(&shared, f);
         let Shared { functions, faults } = shared.into_inner();
-        let checked = Draft { name: self.name.clone(), version: self.version, deadline: self.deadline, root }.check();
+        let Self { name, version, deadline, requires } = self;
+        let checked = Draft { name: name.clone(), version, deadline, requires, root }.check();
         match checked {
             Ok(plan) if faults.is_empty() => Ok(Workflow::assume(Definition::new(plan, functions))),
-            Ok(_) => Err(PlanFaults { workflow: self.name, faults }),
-            Err(found) => Err(PlanFaults { workflow: self.name, faults: [faults, found.faults].concat() }),
+            Ok(_) => Err(PlanFaults { workflow: name, faults }),
+            Err(found) => Err(PlanFaults { workflow: name, faults: [faults, found.faults].concat() }),
         }
     }
 }

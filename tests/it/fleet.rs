@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastn::prelude::*;
-use fastn::store::{ClaimAsk, LeaseAsk, Message, Sent, Store};
+use fastn::store::{ClaimAsk, LeaseAsk, Message, Sent, Store, Suspects};
 use fastn_testkit::{FaultStore, ManualClock, MeterStore};
 use tokio::sync::{Notify, Semaphore};
 
@@ -240,7 +240,7 @@ async fn the_runs_of_an_engine_that_vanishes_go_on_within_its_lease_and_a_second
     until("the step", async || log.count("slow") == 1).await;
     first.shutdown().await.unwrap();
     let definition = store.list(RunQuery::default()).await.unwrap().runs[0].definition.clone();
-    let ask = ClaimAsk { lease: lease.token, now, serves: vec![definition], limit: 9 };
+    let ask = ClaimAsk { lease: lease.token, now, serves: vec![definition], limit: 9, suspects: Suspects::default() };
     assert_eq!(store.claim(ask).await.unwrap().len(), 1);
     open.close();
     let began = Instant::now();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use fastn::core::ExecutorId;
 use fastn::prelude::*;
 use fastn::runtime::{Clock, LetterQuery};
-use fastn::store::{ClaimAsk, LeaseAsk};
+use fastn::store::{ClaimAsk, LeaseAsk, Suspects};
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 use tokio::sync::{Notify, watch};
@@ -67,7 +67,8 @@ async fn check(after: u32, ends: &[End]) -> (RunStatus, Vec<String>, Option<Fail
         // An engine whose process lives gives its lease back when it is dropped.
         let (now, executor) = (clock.now(), ExecutorId::new("other").unwrap());
         let lease = store.acquire(LeaseAsk { executor, now, ttl: secs(5) }).await.unwrap();
-        let ask = ClaimAsk { lease: lease.token, now, serves: serves.clone(), limit: 10 };
+        let ask =
+            ClaimAsk { lease: lease.token, now, serves: serves.clone(), limit: 10, suspects: Suspects::default() };
         assert_eq!(store.claim(ask).await.unwrap().len(), 1);
         if *end == End::ShutsDown {
             store.release(&lease).await.unwrap();
@@ -238,4 +239,79 @@ async fn a_run_that_aborts_its_process_is_parked_and_the_others_end_on_sqlite() 
 #[tokio::test]
 async fn a_run_that_aborts_its_process_is_parked_and_the_others_end_on_postgres() {
     check_processes(&PrivatePostgres::shared().unwrap().database("poison").unwrap()).await;
+}
+
+/// Set for a copy of this program that dies beside runs that are slow: the URL of its store, and a queue or nothing.
+const COMPANY: &str = "FASTN_TEST_POISON_COMPANY";
+
+/// How many runs are begun before the one that kills, and how many after it.
+const SLOW: (u64, u64) = (3, 2);
+
+/// Not a test of its own: what the copy does. Without the variable it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn company() {
+    let Ok(told) = std::env::var(COMPANY) else { return };
+    let (url, queue) = told.split_once('|').unwrap();
+    // Not to wait for anything: a step that takes longer than the process lives, if that one kills it.
+    let takes = |span: std::time::Duration, kills: bool| {
+        move |n: u64| async move {
+            tokio::time::sleep(span).await;
+            if kills { std::process::abort() } else { Res::Ok(n) }
+        }
+    };
+    let slow = workflow("slow").define(|flow, n| flow.step("slow", takes(millis(400), false), n)).unwrap();
+    let kills = workflow("kills").define(|flow, n| flow.step("kill", takes(millis(100), true), n)).unwrap();
+    let builder = Engine::builder().store(url).queue(fastn::runtime::Queue::new("jobs")).lease(millis(300));
+    let engine = builder.serve(&slow).serve(&kills).open().await.unwrap();
+    let start = |flow: &Workflow<u64, u64>, n: u64| {
+        let start = engine.start(flow, n).key(&format!("run {n}"));
+        if queue.is_empty() { start } else { start.queue(queue) }
+    };
+    let mut runs = Vec::new();
+    for n in 0..SLOW.0 {
+        runs.push(start(&slow, n).await.unwrap());
+    }
+    let poison = start(&kills, SLOW.0).await.unwrap();
+    for n in SLOW.0 + 1..=SLOW.0 + SLOW.1 {
+        runs.push(start(&slow, n).await.unwrap());
+    }
+    for run in &runs {
+        run.output().await.unwrap();
+    }
+    let (status, failure) = failure_of(&poison).await;
+    assert_eq!((status, failure.kind), (RunStatus::Stuck, FailureKind::POISON));
+    engine.shutdown().await.unwrap();
+}
+
+/// Starts the program again and again until it ends by itself, which it does only if every run but one has its output.
+fn check_company(url: &str, queue: &str) {
+    let mut deaths = 0;
+    loop {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "poison::company", "--nocapture", "--test-threads=1"])
+            .env(COMPANY, format!("{url}|{queue}"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        if output.status.success() {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths <= 5 && output.status.code().is_none(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(deaths, 5);
+}
+
+#[test]
+fn runs_that_shared_their_executors_with_one_that_kills_are_not_parked_for_it_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    check_company(&format!("sqlite:{}", folder.path().join("runs.db").display()), "");
+    check_company(&format!("sqlite:{}", folder.path().join("queued.db").display()), "jobs");
+}
+
+#[test]
+fn runs_that_shared_their_executors_with_one_that_kills_are_not_parked_for_it_on_postgres() {
+    let server = PrivatePostgres::shared().unwrap();
+    check_company(&server.database("company").unwrap(), "");
+    check_company(&server.database("company_queued").unwrap(), "jobs");
 }

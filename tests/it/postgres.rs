@@ -136,6 +136,88 @@ async fn a_run_starts_with_the_hosts_own_transaction() {
     engine.shutdown().await.unwrap();
 }
 
+/// A run that waits its turn is there with the order or not at all, and what cannot be rolled back is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_a_queue_starts_with_the_hosts_own_transaction() {
+    use fastn::runtime::{Queue, Singleton};
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("hosts_queue").unwrap();
+    let builder = builder().store(url.as_str()).queue(Queue::new("jobs").concurrency(1)).serve(&flow);
+    let engine = builder.open().await.unwrap();
+    let start = |n: u64| engine.start(&flow, n).queue("jobs");
+    // The first run of a workflow makes it known to the database, and whoever does so at the same time waits.
+    assert_eq!(start(7).await.unwrap().output().await.unwrap(), 14);
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+
+    let transaction = client.transaction().await.unwrap();
+    let dropped = start(3).deduplicate("order").within(&transaction).await.unwrap();
+    let beside = start(1).await.unwrap();
+    assert_eq!(beside.output().await.unwrap(), 2, "a queue goes on while a host makes up its mind");
+    transaction.rollback().await.unwrap();
+    assert_eq!(dropped.status().await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    let transaction = client.transaction().await.unwrap();
+    let run = start(4).deduplicate("order").within(&transaction).await.unwrap();
+    let same = start(5).deduplicate("order").within(&transaction).await.unwrap();
+    assert_eq!(same.id(), run.id(), "it is attached to");
+    let only = start(6).singleton(Singleton::CancelNewest).within(&transaction).await.unwrap();
+    let newest = start(6).singleton(Singleton::CancelNewest).within(&transaction).await.unwrap_err();
+    assert_eq!(newest.kind(), ErrorKind::AlreadyExists);
+    let progress = start(6).singleton(Singleton::CancelInProgress).within(&transaction).await.unwrap_err();
+    let debounced = start(6).debounce("order", secs(1), secs(2)).within(&transaction).await.unwrap_err();
+    assert_eq!((progress.kind(), debounced.kind()), (ErrorKind::Unsupported, ErrorKind::Unsupported));
+    let nowhere = engine.start(&flow, 6).queue("nowhere").within(&transaction).await.unwrap_err();
+    assert_eq!(nowhere.kind(), ErrorKind::NotFound);
+    let row =
+        transaction.query_one("SELECT fastn.start_run('double', '21', queue => 'jobs')::text", &[]).await.unwrap();
+    let sql = engine.runs().handle::<u64>(&TenantId::default(), row.get::<_, String>(0).parse().unwrap());
+    transaction.commit().await.unwrap();
+    let began = Instant::now();
+    for (run, doubled) in [(&run, 8), (&only, 12), (&sql, 42)] {
+        assert_eq!(run.output().await.unwrap(), doubled);
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}: the commit is news", began.elapsed());
+    engine.shutdown().await.unwrap();
+}
+
+/// A host's transaction that has started a run and is left open keeps nobody waiting but who starts the same run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_left_open_holds_up_no_other_run() {
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("left_open").unwrap();
+    let engine = builder().store(url.as_str()).serve(&flow).open().await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let transaction = client.transaction().await.unwrap();
+    engine.start(&flow, 4).key("same").within(&transaction).await.unwrap();
+
+    let began = Instant::now();
+    let same = tokio::spawn({
+        let (engine, flow) = (engine.clone(), flow.clone());
+        async move { engine.start(&flow, 4).key("same").await.map(drop) }
+    });
+    let mut others = 0;
+    while !same.is_finished() {
+        let run = engine.start(&flow, others).await.unwrap();
+        assert_eq!(run.output().await.unwrap(), others * 2);
+        others += 1;
+    }
+    assert_eq!(same.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(others > 3, "{others} others went on meanwhile");
+
+    transaction.commit().await.unwrap();
+    assert_eq!(engine.start(&flow, 4).key("same").await.unwrap().output().await.unwrap(), 8);
+    engine.shutdown().await.unwrap();
+}
+
 /// An executor that dies just after it has renewed its lease, by the settings as they come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runs_of_a_dead_executor_go_on_elsewhere_within_five_seconds() {

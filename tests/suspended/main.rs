@@ -30,6 +30,8 @@ mod slow_store;
 mod starting;
 #[path = "../it/store_faults.rs"]
 mod store_faults;
+#[path = "../it/tags.rs"]
+mod tags;
 #[path = "../it/waiting.rs"]
 mod waiting;
 #[path = "../it/world.rs"]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use versus_measure::{Fallible, Size, Store};
 
-const USAGE: &str = "usage: versus [--case NAME]... [--store sqlite|postgres|memory]... [--system NAME]... [--quick]
+pub const USAGE: &str =
+    "usage: versus [--case NAME]... [--store sqlite|postgres|memory]... [--system NAME]... [--quick]
               [--rounds N] [--json FILE] [--folder DIR]
 
 --case NAME    only this case, or all whose names begin with NAME and a dash; --case list names them
@@ -51,7 +52,10 @@ impl Args {
                 "--case" => args.cases.push(value),
                 "--store" => args.stores.push(value.parse()?),
                 "--system" => args.systems.push(value),
-                "--rounds" => args.rounds = value.parse()?,
+                "--rounds" => match value.parse()? {
+                    0 => return Err("at least one round".into()),
+                    rounds => args.rounds = rounds,
+                },
                 "--json" => args.json = Some(value.into()),
                 _ => args.folder = Some(value.into()),
             }

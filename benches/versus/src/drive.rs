@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use versus_measure::{Ask, Fallible, Figure, Size, Store};
@@ -33,6 +34,10 @@ pub fn drive(args: &Args) -> Fallible<bool> {
     let beside = own.parent().unwrap_or(Path::new(".")).join("versus-data");
     let folder = args.folder.clone().unwrap_or(beside);
 
+    if let Some(file) = &args.json {
+        // A place that cannot be written to is told of now, not after an hour.
+        fs::write(file, "")?;
+    }
     let mut server = Server::default();
     let mut table = Table::default();
     let mut all_well = true;
@@ -66,13 +71,13 @@ pub fn drive(args: &Args) -> Fallible<bool> {
                 }
             }
         }
+        // After each case: who is interrupted keeps what there is.
+        if let Some(file) = &args.json {
+            fs::write(file, table.rows().iter().map(Row::to_json).collect::<String>())?;
+        }
     }
     tell("");
-    let rows = table.rows();
-    print!("{}", Row::print(&rows));
-    if let Some(file) = &args.json {
-        fs::write(file, rows.iter().map(Row::to_json).collect::<String>())?;
-    }
+    print!("{}", Row::print(&table.rows()));
     Ok(all_well)
 }
 
@@ -113,8 +118,8 @@ fn measure(
     server: &mut Server,
 ) -> Fallible<Vec<Figure>> {
     let url = if case.store == Store::Postgres { Some(server.database(folder)?) } else { None };
-    // A folder of its own inside: whatever else lies in the one that was named is left alone.
-    let folder = &folder.join("versus-scratch");
+    // A folder of its own inside: whatever else lies in the one that was named is left alone, and so is another's.
+    let folder = &folder.join(format!("versus-scratch-{}", std::process::id()));
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder)?;
     let ask = Ask {
@@ -135,6 +140,8 @@ fn measure(
 /// What a process printed, if it ends well in time.
 fn run(command: &mut Command, most: Duration) -> Fallible<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // Beside: one that says more than a pipe holds would wait for ever.
+    let (out, err) = (child.stdout.take().map(all_of), child.stderr.take().map(all_of));
     let began = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -147,11 +154,17 @@ fn run(command: &mut Command, most: Duration) -> Fallible<String> {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    // Both are a few lines, which a pipe holds.
-    let (mut out, mut err) = (String::new(), String::new());
-    if let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) {
-        stdout.read_to_string(&mut out)?;
-        stderr.read_to_string(&mut err)?;
-    }
+    let said = |reader: Option<JoinHandle<String>>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let (out, err) = (said(out), said(err));
     if status.success() { Ok(out) } else { Err(format!("{status}: {}", err.trim()).into()) }
+}
+
+/// Reads all that comes, in a thread of its own.
+fn all_of(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before it broke is what there is.
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }

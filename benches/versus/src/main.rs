@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("measure") {
         return versus_measure::main(measure);
     }
+    if std::env::args().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{}", args::USAGE);
+        return ExitCode::SUCCESS;
+    }
     match args::Args::parse(std::env::args().skip(1)).and_then(|args| drive::drive(&args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

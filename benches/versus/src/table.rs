@@ -76,7 +76,8 @@ impl Table {
                 durability: entry.durability,
                 value,
                 unit: entry.unit.clone(),
-                ratio_to_fastn: of_fastn(entry).map(|fastn| value / fastn),
+                // Nothing is a multiple of nothing.
+                ratio_to_fastn: of_fastn(entry).map(|fastn| value / fastn).filter(|ratio| ratio.is_finite()),
             }
         };
         let mut rows: Vec<Row> = Vec::with_capacity(self.0.len());

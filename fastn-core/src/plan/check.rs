@@ -1,7 +1,7 @@
 //! The one door from a draft to a plan.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::csr::Csr;
@@ -12,7 +12,7 @@ use super::fault::{PlanFault, PlanFaults};
 use super::graph::{Arm, Node, NodeKind, Plan, Scope, Source};
 use super::hash;
 use super::ids::{NodeIx, PlanHash, ScopeIx};
-use crate::{NodeName, WorkflowName};
+use crate::{NodeName, Tag, WorkflowName};
 
 /// How large a plan may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
     let name = WorkflowName::new(&draft.name)
         .map_err(|why| faults.push(PlanFault::WorkflowName { name: draft.name.clone(), why }))
         .ok();
+    let requires = tags(&draft.requires, &mut faults);
 
     if let Err(fault) = measure(&draft.root, limits) {
         // Nothing that is too large is looked at more closely.
@@ -72,9 +73,20 @@ fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
     check_scope(&draft.root, "", &mut faults);
 
     match name {
-        Some(name) if faults.is_empty() => Ok(number(name, draft)),
+        Some(name) if faults.is_empty() => Ok(number(name, requires, draft)),
         _ => Err(PlanFaults { workflow: draft.name, faults }),
     }
+}
+
+fn tags(requires: &[String], faults: &mut Vec<PlanFault>) -> BTreeSet<Tag> {
+    let mut tags = BTreeSet::new();
+    for tag in requires {
+        match Tag::new(tag) {
+            Ok(tag) => drop(tags.insert(tag)),
+            Err(why) => faults.push(PlanFault::Tag { tag: tag.clone(), why }),
+        }
+    }
+    tags
 }
 
 /// Counts nodes and depth without recursion, so that a hostile draft cannot exhaust the stack.
@@ -355,7 +367,7 @@ fn check_output(
 
 /// Numbers the nodes of a faultless draft: scope by scope, by name inside a scope, so that the order of declaration does
 /// not matter.
-fn number(name: WorkflowName, draft: Draft) -> Plan {
+fn number(name: WorkflowName, requires: BTreeSet<Tag>, draft: Draft) -> Plan {
     let mut nodes: Vec<Node> = Vec::new();
     let mut scopes: Vec<Scope> = Vec::new();
     let mut edges: Vec<(u32, u32)> = Vec::new();
@@ -429,6 +441,7 @@ fn number(name: WorkflowName, draft: Draft) -> Plan {
         name,
         version: draft.version,
         deadline: draft.deadline,
+        requires,
         edges: adjacency(nodes.len(), edges),
         scopes,
         nodes,

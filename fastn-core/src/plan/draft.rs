@@ -17,6 +17,8 @@ pub struct Draft {
     pub version: Version,
     /// How long a run may take, from its start.
     pub deadline: Option<Duration>,
+    /// The tags without which no executor takes its runs.
+    pub requires: Vec<String>,
     /// Its nodes.
     pub root: DraftScope,
 }

@@ -15,6 +15,13 @@ pub enum PlanFault {
         /// Which rule it breaks.
         why: InvalidName,
     },
+    /// A tag that runs need is not one: the rules are those of names.
+    Tag {
+        /// What was given.
+        tag: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
     /// A node's name is not one.
     NodeName {
         /// What was given.
@@ -147,6 +154,7 @@ impl fmt::Display for PlanFault {
             Self::WorkflowName { name, why } => {
                 write!(f, "the workflow's name {} is not valid: {why}", Quoted(name))
             }
+            Self::Tag { tag, why } => write!(f, "the tag {} is not valid: {why}", Quoted(tag)),
             Self::NodeName { name, scope, why } => {
                 write!(f, "a node's name {} in {scope} is not valid: {why}", Quoted(name))
             }

@@ -1,5 +1,6 @@
 //! A checked workflow.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use petgraph::csr::Csr;
 
 use super::draft::Position;
 use super::ids::{NodeIx, PlanHash, ScopeIx, WorkIx};
-use crate::{ActionRef, Address, NodeName, Payload, StepPolicy, Version, WorkflowName};
+use crate::{ActionRef, Address, NodeName, Payload, StepPolicy, Tag, Version, WorkflowName};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +156,7 @@ pub struct Plan {
     pub(super) name: WorkflowName,
     pub(super) version: Version,
     pub(super) deadline: Option<Duration>,
+    pub(super) requires: BTreeSet<Tag>,
     pub(super) scopes: Vec<Scope>,
     pub(super) nodes: Vec<Node>,
     /// An edge from each node to those that wait for it, each pair once.
@@ -177,6 +179,11 @@ impl Plan {
     /// How long a run may take, from its start.
     pub const fn deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    /// The tags without which no executor takes its runs.
+    pub const fn requires(&self) -> &BTreeSet<Tag> {
+        &self.requires
     }
 
     /// The identity of everything the plan says; layout and order of declaration do not matter.

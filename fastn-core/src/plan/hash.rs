@@ -30,6 +30,11 @@ fn digest(plan: &Plan, depth: Depth) -> PlanHash {
         hash.text(plan.name().as_str());
         hash.number(u64::from(plan.version().0));
         hash.number(plan.deadline().map_or(0, |d| micros(d).saturating_add(1)));
+        // Nothing for those that need nothing: they keep the hash they had before there were tags.
+        if !plan.requires().is_empty() {
+            hash.number(plan.requires().len() as u64);
+            plan.requires().iter().for_each(|tag| hash.text(tag.as_str()));
+        }
     }
     for scope in plan.scopes() {
         hash.scope(scope);

@@ -30,6 +30,33 @@ fn a_faultless_draft_becomes_a_plan() {
 }
 
 #[test]
+fn a_plan_says_what_its_runs_need() {
+    let requires = vec!["gpu".to_owned(), "eu".to_owned(), "gpu".to_owned()];
+    check(
+        Draft { requires, ..draft("a(input)\n-> a") },
+        expect![[r#"
+            test v1 requires eu, gpu
+            └─ a(input)
+            -> a
+        "#]],
+    );
+}
+
+#[test]
+fn a_tag_that_is_none_is_a_fault_beside_the_others() {
+    let requires = vec![String::new(), "eu".to_owned(), "a\0b".to_owned()];
+    check(
+        Draft { requires, ..draft("a(a)\n-> a") },
+        expect![[r#"
+            3 faults in workflow "test"
+              the tag "" is not valid: a name must not be empty
+              the tag "a\0b" is not valid: a name must not hold control characters
+              a cycle: a -> a
+        "#]],
+    );
+}
+
+#[test]
 fn a_cycle_is_shown_with_its_path() {
     check(
         draft("a(input)\n b(a, e)\n c(b)\n d(c)\n e(d)\n f(e)\n-> f"),

@@ -62,6 +62,20 @@ fn the_hash_of_a_known_plan_never_changes() {
     assert_eq!(plan(draft(SHOP)).shape().to_string(), "7a44a6f79a97b84f");
 }
 
+/// Runs in flight go on under a plan that needs another executor, and no journal is stranded.
+#[test]
+fn what_runs_need_is_in_the_hash_and_not_in_the_shape() {
+    let with = |tags: &[&str]| {
+        let requires = tags.iter().map(ToString::to_string).collect();
+        plan(Draft { requires, ..draft(SHOP) })
+    };
+    assert_eq!(with(&[]).hash(), plan(draft(SHOP)).hash());
+    assert_ne!(with(&["gpu"]).hash(), with(&[]).hash());
+    assert_ne!(with(&["gpu"]).hash(), with(&["eu"]).hash());
+    assert_eq!(with(&["gpu", "eu"]).hash(), with(&["eu", "gpu", "eu"]).hash(), "tags are a set");
+    assert_eq!(with(&["gpu"]).shape(), with(&[]).shape());
+}
+
 #[test]
 fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
     let mut draft = draft("fetch(input)\n wait(fetch) sleep\n note(fetch, '{\"a\":[1]}') after wait\n-> 'null'");
@@ -69,6 +83,7 @@ fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
     draft.root.nodes.push(when("risky", "fetch", &[("yes", "review(input)\n-> review"), ("no", "-> input")]));
     draft.root.nodes[0].policy.retry = Retry::from(3).except("fatal");
     draft.deadline = Some(std::time::Duration::from_secs(60));
+    draft.requires = vec!["gpu".to_owned(), "eu".to_owned()];
     let plan = plan(draft);
     let json = plan.to_editor_json().expect("constants are JSON");
     let back = Draft::from_editor_json(&json).expect("our own JSON").check().expect("a plan");

@@ -1,13 +1,14 @@
 //! What an engine is made of, and opening one.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
 use fastn_core::plan::NodeKind;
-use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Workflow};
-use fastn_store::Store;
+use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, Tag, Workflow};
+use fastn_store::{ReadThrough, Store};
 use foldhash::{HashMap, HashMapExt};
 
 use super::alarms::Alarms;
@@ -55,10 +56,12 @@ impl From<Arc<dyn Store>> for StoreSource {
 #[must_use = "an engine is made by `open`"]
 pub struct EngineBuilder {
     store: Option<StoreSource>,
+    read_through: Option<Box<dyn ReadThrough>>,
     definitions: Vec<Definition>,
     queues: Vec<Queue>,
     registry: Registry,
     executor: Option<ExecutorId>,
+    tags: Vec<String>,
     clock: Arc<dyn Clock>,
     spawner: Option<Arc<dyn Spawner>>,
     seed: Option<u64>,
@@ -72,10 +75,12 @@ impl Default for EngineBuilder {
     fn default() -> Self {
         Self {
             store: None,
+            read_through: None,
             definitions: Vec::new(),
             queues: Vec::new(),
             registry: Registry::default(),
             executor: None,
+            tags: Vec::new(),
             clock: Arc::new(SystemClock),
             spawner: None,
             seed: None,
@@ -101,6 +106,14 @@ impl EngineBuilder {
         self
     }
 
+    /// What hosts look at, [`Runs::list`](super::Runs::list), [`Runs::plan`](super::Runs::plan) and
+    /// [`Runs::inspect`](super::Runs::inspect), comes through this cache before the store, such as the `ReadCache` of the feature
+    /// `redis`. So it may be as old as the cache says. The engine itself asks the store, whatever it does or decides.
+    pub fn read_through(mut self, cache: impl ReadThrough) -> Self {
+        self.read_through = Some(Box::new(cache));
+        self
+    }
+
     /// Runs of this workflow can be started, and unfinished ones go on.
     pub fn serve<I, O>(mut self, workflow: &Workflow<I, O>) -> Self {
         self.definitions.push(workflow.definition().clone());
@@ -123,6 +136,28 @@ impl EngineBuilder {
     /// The name by which people know this executor; by default that of its program.
     pub fn executor(mut self, name: ExecutorId) -> Self {
         self.executor = Some(name);
+        self
+    }
+
+    /// What this executor has and others may not, such as `gpu`. Runs of workflows that
+    /// [require](fastn_core::plan::Plan::requires) a tag are begun, taken over and admitted from queues only by executors that
+    /// have it; this one can start them all the same, and await, steer and list them. On a store that gives one lease at a time,
+    /// as SQLite does, they wait until an executor that has the tags has the lease.
+    ///
+    /// ```
+    /// # use fastn_runtime::Engine;
+    /// # let train = {
+    /// #     let draft = fastn_core::Draft { name: "train".into(), requires: vec!["gpu".into()], ..Default::default() };
+    /// #     let output = Some(fastn_core::plan::DraftSource::Input);
+    /// #     let root = fastn_core::plan::DraftScope { output, ..Default::default() };
+    /// #     let plan = fastn_core::Draft { root, ..draft }.check()?;
+    /// #     fastn_core::Workflow::<u64, u64>::assume(fastn_core::Definition::new(plan, Vec::new()))
+    /// # };
+    /// let engine = Engine::builder().serve(&train).tags(["gpu"]);
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn tags<S: Into<String>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
         self
     }
 
@@ -194,8 +229,10 @@ impl EngineBuilder {
     /// [`Stuck`](fastn_core::Outcome::Stuck), with a failure of the kind [`POISON`](fastn_core::FailureKind::POISON) that says
     /// which steps were under way; none of its functions is called, and nothing is undone.
     ///
-    /// When a process dies, nobody knows which of its runs it was: a step that takes longer than the process lives beside
-    /// runs that kill it is held to be poison as well. [Dead letters](Engine::dead_letters) can be retried.
+    /// When a process dies, nobody knows which of its runs it was. So those over which the next death would park them are begun
+    /// one by one in each executor: another one only when the one before got further, ended or waits. Who kills is alone among
+    /// them then, and the others are not parked for it, however long their steps take. Of runs that kill from the first moment,
+    /// which is what 1 means, nobody can tell. [Dead letters](Engine::dead_letters) can be retried.
     pub fn poison_after(mut self, deaths: u32) -> Self {
         self.limits.poison_after = deaths;
         self
@@ -216,7 +253,8 @@ impl EngineBuilder {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if two workflows have one name and version;
     /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing;
     /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs and the engine is not to
-    /// [stand by](EngineBuilder::stand_by); [`Invalid`](ErrorKind::Invalid) if there can be no such queue; or if the store cannot be opened.
+    /// [stand by](EngineBuilder::stand_by); [`Invalid`](ErrorKind::Invalid) if there can be no such queue or tag; or if the store
+    /// cannot be opened.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the store open until its tasks notice; open again.
@@ -229,13 +267,31 @@ impl EngineBuilder {
                 Arc::new(TokioSpawner(runtime.map_err(|e| Error::new(ErrorKind::Invalid, OP).caused_by(e))?))
             }
         };
-        let definitions = unique(self.definitions)?;
+        let tags = tags(&self.tags)?;
+        let definitions = unique(self.definitions, &tags)?;
         check_actions(&definitions, &self.registry)?;
 
         let (store, close_store) = match self.store {
             None => (None, false),
             Some(StoreSource::Url(url)) => (Some(fastn_store::open(&url).await?), true),
             Some(StoreSource::Open(store)) => (Some(store), false),
+        };
+        if self.read_through.is_some() && store.is_none() {
+            let why = "an ephemeral engine keeps no runs to look at";
+            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        }
+        let look = match (self.read_through, &store) {
+            (Some(cache), Some(store)) => match cache.before(store.clone()) {
+                Ok(look) => Some(look),
+                Err(error) => {
+                    if close_store {
+                        // The error that matters is why there is no cache.
+                        let _ = store.close().await;
+                    }
+                    return Err(error);
+                }
+            },
+            _ => None,
         };
         let (keeper, first) = match store {
             None if !self.queues.is_empty() => {
@@ -252,7 +308,8 @@ impl EngineBuilder {
                     None => program_name()?,
                 };
                 let (lease, patience, tenure) = (self.lease, self.patience, Mutex::default());
-                let durable = Durable { store, close_store, executor, lease, patience, tenure };
+                let look = look.unwrap_or_else(|| store.clone());
+                let durable = Durable { store, look, close_store, executor, lease, patience, tenure };
                 if let Err(error) = shelf::put_all(&durable.store, &*self.clock, patience, self.queues).await {
                     if close_store {
                         // The error that matters is why a queue could not be had.
@@ -307,7 +364,12 @@ fn program_name() -> Result<ExecutorId> {
         .map_err(|e| Error::new(ErrorKind::Internal, "name executor").caused_by(e))
 }
 
-fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::DefinitionKey, Served>> {
+fn tags(texts: &[String]) -> Result<BTreeSet<Tag>> {
+    let invalid = |text: &String, e| Error::new(ErrorKind::Invalid, "open engine").with("tag", text).caused_by(e);
+    texts.iter().map(|text| Tag::new(text).map_err(|e| invalid(text, e))).collect()
+}
+
+fn unique(definitions: Vec<Definition>, tags: &BTreeSet<Tag>) -> Result<HashMap<fastn_store::DefinitionKey, Served>> {
     let mut served = HashMap::with_capacity(definitions.len());
     for definition in definitions {
         let key = key_of(&definition);
@@ -318,7 +380,8 @@ fn unique(definitions: Vec<Definition>) -> Result<HashMap<fastn_store::Definitio
                 .with("version", key.version));
         }
         let plan = definition.plan().to_editor_json().ok().map(Arc::from);
-        served.insert(key, Served { definition, plan });
+        let lacks = definition.plan().requires().difference(tags).cloned().collect();
+        served.insert(key, Served { definition, plan, lacks });
     }
     Ok(served)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Timestamp};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Tag, Timestamp};
 use fastn_store::{DefinitionKey, RunKey};
 use foldhash::HashMap;
 
@@ -38,7 +38,7 @@ pub(super) struct Core {
     runs: Mutex<HashMap<RunKey, Entry>>,
     /// The runs that somebody waits for here and others have, in their order. Locked after `runs`.
     awaited: Mutex<BTreeSet<RunKey>>,
-    pub(super) bells: Bells,
+    pub(super) bells: Arc<Bells>,
     /// Held while a run is read and brought into memory, so that nobody goes on from a history that is out of date.
     loading: [tokio::sync::Mutex<()>; LOADERS],
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
@@ -62,12 +62,14 @@ pub(super) struct Core {
     given_back: AtomicBool,
 }
 
-/// A definition that this engine runs.
+/// A definition whose runs this engine can start.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     pub(super) definition: Definition,
     /// Its plan for those who read runs without this program; none if it holds constants that are not JSON.
     pub(super) plan: Option<Arc<str>>,
+    /// The tags that its runs need and this executor has not: if there are any, others run them.
+    pub(super) lacks: Arc<[Tag]>,
 }
 
 /// A run in memory, and what is to be done first if it came there just now.
@@ -98,7 +100,7 @@ impl Core {
             definitions,
             runs: Mutex::default(),
             awaited: Mutex::default(),
-            bells: Bells::default(),
+            bells: Arc::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
             queues: Known::default(),
@@ -111,6 +113,12 @@ impl Core {
             stopping: Flag::default(),
             given_back: AtomicBool::new(false),
         }
+    }
+
+    /// The definitions whose runs go on here.
+    pub(super) fn runnable(&self) -> Vec<DefinitionKey> {
+        let here = self.definitions.iter().filter(|(_, served)| served.lacks.is_empty());
+        here.map(|(key, _)| key.clone()).collect()
     }
 
     /// Starts a task that ends with the engine at the latest.
@@ -508,7 +516,8 @@ impl Core {
             Some(lease) => durable.store.release(lease).await,
             None => Ok(()),
         };
-        if durable.close_store { durable.store.close().await.and(released) } else { released }
+        // Closing what is looked through closes what is behind it.
+        if durable.close_store { durable.look.close().await.and(released) } else { released }
     }
 
     /// Waits for the tasks of a tenure, which were told to end.

@@ -17,6 +17,7 @@
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
+//! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
@@ -48,6 +49,7 @@ mod schedules;
 mod services;
 mod start;
 mod strand;
+mod suspicion;
 mod tenure;
 mod timers;
 mod watch;

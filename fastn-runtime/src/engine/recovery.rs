@@ -10,6 +10,7 @@ use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
 use super::run::{Run, Told};
 use super::strand::{self, is_of_lease};
+use super::suspicion::Suspect;
 use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::clock::pause;
@@ -39,13 +40,14 @@ const LATER: Duration = Duration::from_secs(5);
 /// being taken over.
 pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
     let (Some(durable), Some(token)) = (core.services.durable(), tenure.token()) else { return };
-    let serves: Vec<_> = core.definitions.keys().cloned().collect();
+    let serves = core.runnable();
     let _recovered = tenure.recovered.raise_at_end();
     // Whether a claim failed: it may have taken effect all the same.
     let mut unsure = false;
     while !core.is_stopping() {
-        let ask = ClaimAsk { lease: token, now: core.services.clock.now(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
+        let (now, suspects) = (core.services.clock.now(), tenure.suspicion.suspects(core.services.limits.poison_after));
+        let ask = ClaimAsk { lease: token, now, serves: serves.clone(), limit: PAGE, suspects };
         let claimed = match durable.store.claim(ask).await {
             Ok(claimed) => claimed,
             Err(error) if error.is_transient() => {
@@ -258,8 +260,9 @@ pub(super) fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed
     let Claimed { history, deaths, .. } = claimed;
     let key = history.run.key.clone();
     let since = history.records.last().map_or(history.run.created_at, |record| record.time);
-    let replayed = replay(core, history)?;
+    let mut replayed = replay(core, history)?;
     let most = core.services.limits.poison_after;
+    replayed.suspect = tenure.suspicion.of(deaths, most, &core.bells);
     let end = if most > 0 && deaths >= most { replayed.machine.poison(deaths, since)? } else { None };
     if let Some(Event::Finished { outcome }) = &end {
         tracing::error!(tenant = %key.tenant, run = %key.run, deaths, outcome = %outcome, "a run is parked as poison");
@@ -313,6 +316,7 @@ struct Replayed {
     definition: Definition,
     machine: Machine,
     next: u64,
+    suspect: Option<Suspect>,
 }
 
 fn replay(core: &Core, history: History) -> Result<Replayed> {
@@ -322,7 +326,7 @@ fn replay(core: &Core, history: History) -> Result<Replayed> {
     })?;
     let plan = definition.plan().clone();
     let machine = Machine::replay(plan, history.input, summary.created_at, &history.records)?;
-    Ok(Replayed { summary, definition: definition.clone(), machine, next: history.records.len() as u64 })
+    Ok(Replayed { summary, definition: definition.clone(), machine, next: history.records.len() as u64, suspect: None })
 }
 
 impl Replayed {
@@ -343,6 +347,10 @@ impl Replayed {
     fn into_run(self, tenure: &Arc<Tenure>, watch: Arc<Watch>) -> Arc<Run> {
         let RunSummary { key, no, created_at, .. } = self.summary;
         let under = (tenure.clone(), watch);
-        Arc::new(Run::new(key, no, self.definition, created_at, under, (self.machine, self.next)))
+        let run = Run::new(key, no, self.definition, created_at, under, (self.machine, self.next));
+        if let Some(suspect) = self.suspect {
+            run.is_suspect(suspect);
+        }
+        Arc::new(run)
     }
 }

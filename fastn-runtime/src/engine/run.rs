@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::pending::Pending;
 use super::services::Services;
+use super::suspicion::Suspect;
 use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::flag::Flag;
@@ -51,6 +52,8 @@ struct State {
     /// It is no longer in this engine's memory, or was lost to it: whoever still has it must not go on with it, since
     /// it may have been loaded again.
     left: bool,
+    /// There until it got further, if it may kill.
+    suspect: Option<Suspect>,
 }
 
 /// What became of something that a run was told.
@@ -90,7 +93,16 @@ impl Run {
             abort: Flag::default(),
             span,
             deadline,
-            state: Mutex::new(State { machine, next, alarm: None, in_work: 0, last: None, relaxed: None, left: false }),
+            state: Mutex::new(State {
+                machine,
+                next,
+                alarm: None,
+                in_work: 0,
+                last: None,
+                relaxed: None,
+                left: false,
+                suspect: None,
+            }),
             idle: Notify::new(),
             definition,
         }
@@ -201,6 +213,9 @@ impl Run {
                 let ticket = journal.turn(written, &turn.records)?;
                 state.next += u64::from(count);
                 state.last = Some(ticket.clone());
+                if let Some(suspect) = state.suspect.take() {
+                    self.clear(suspect, ticket.clone());
+                }
                 Some(ticket)
             }
             // What it leads to follows from what was recorded before, which may be on its way still.
@@ -212,6 +227,20 @@ impl Run {
         self.set_alarm(services, state);
         let outcome = state.machine.outcome().cloned().map(Box::new);
         Ok(Pending { ticket, actions: turn.actions, then, outcome })
+    }
+
+    /// The run may kill: it is begun only while no other such run is under way.
+    pub(super) fn is_suspect(&self, suspect: Suspect) {
+        self.state().suspect = Some(suspect);
+    }
+
+    /// It got further, and is no suspect any more when that is durable.
+    fn clear(&self, suspect: Suspect, ticket: Ticket) {
+        self.tenure.tasks.spawn(Box::pin(async move {
+            // Whoever waits for the turn itself is told why it failed.
+            let _ = ticket.durable().await;
+            drop(suspect);
+        }));
     }
 
     /// Sees to it that the timers look at this run when something happens by itself.

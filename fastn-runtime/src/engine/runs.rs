@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, TenantId};
+use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 
 use super::core::Core;
@@ -39,7 +39,7 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn list(&self, query: RunQuery) -> Result<Page> {
-        self.core.services.store()?.list(query).await
+        self.core.services.look()?.list(query).await
     }
 
     /// The plan that a run was started with, also when this engine does not serve it; `None` if the store was given none.
@@ -50,7 +50,7 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn plan(&self, run: &RunSummary) -> Result<Option<Plan>> {
-        let text = self.core.services.store()?.plan(&run.key.tenant, &run.definition).await?;
+        let text = self.core.services.look()?.plan(&run.key.tenant, &run.definition).await?;
         text.map(|text| Ok(Draft::from_editor_json(&text)?.check()?)).transpose()
     }
 
@@ -63,7 +63,7 @@ impl Runs {
     /// Safe.
     pub async fn inspect(&self, tenant: &TenantId, run: RunId) -> Result<Inspection> {
         let key = RunKey { tenant: tenant.clone(), run };
-        let history = self.core.services.store()?.read(&key).await?;
+        let history = self.core.services.look()?.read(&key).await?;
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
@@ -72,8 +72,14 @@ impl Runs {
 
     fn waits_for(&self, history: &History) -> Option<String> {
         let wanted = &history.run.definition;
-        if self.core.definitions.contains_key(wanted) {
-            return None;
+        if let Some(served) = self.core.definitions.get(wanted) {
+            let idle = history.run.holder.is_none() && !served.lacks.is_empty();
+            return idle.then(|| {
+                let tags: Vec<&str> = served.definition.plan().requires().iter().map(Tag::as_str).collect();
+                let lacks: Vec<&str> = served.lacks.iter().map(Tag::as_str).collect();
+                let (tags, lacks) = (tags.join(", "), lacks.join(", "));
+                format!("an executor tagged {tags}: none has taken it, and this one lacks {lacks}")
+            });
         }
         let same = |key: &&fastn_store::DefinitionKey| key.workflow == wanted.workflow && key.version == wanted.version;
         Some(match self.core.definitions.keys().find(same) {

@@ -31,6 +31,8 @@ pub(super) enum Keeper {
 /// A store, and how an engine uses it.
 pub(super) struct Durable {
     pub(super) store: Arc<dyn Store>,
+    /// What hosts look at: the same, or through a cache. Nothing may be decided by it.
+    pub(super) look: Arc<dyn Store>,
     pub(super) close_store: bool,
     /// Who asks for leases.
     pub(super) executor: ExecutorId,
@@ -67,8 +69,12 @@ impl Services {
 
     /// The store, if there is one.
     pub(super) fn store(&self) -> Result<&Arc<dyn Store>> {
-        let none = || Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none");
         self.durable().map(|durable| &durable.store).ok_or_else(none)
+    }
+
+    /// The store as hosts look at it, if there is one: what it says may be old.
+    pub(super) fn look(&self) -> Result<&Arc<dyn Store>> {
+        self.durable().map(|durable| &durable.look).ok_or_else(none)
     }
 
     /// The present tenure, if there is one.
@@ -89,4 +95,8 @@ impl Durable {
     pub(super) fn set_tenure(&self, tenure: Option<Arc<Tenure>>) {
         *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = tenure;
     }
+}
+
+fn none() -> Error {
+    Error::new(ErrorKind::Unsupported, "read runs").caused_by("an ephemeral engine keeps none")
 }

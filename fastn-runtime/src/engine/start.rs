@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
-use super::queues::{Only, Place, Singleton, enqueue};
+use super::queues::{self, Only, Place, Singleton, enqueue};
 use super::recovery;
 use super::run::Run;
 use super::same::{check_existing, check_same};
@@ -157,17 +157,24 @@ impl<O> Start<O> {
     /// transaction.commit().await?;
     /// ```
     ///
+    /// A run of a queue waits there from the commit on. Whoever starts the same meanwhile, by its id or by an id by which runs
+    /// are deduplicated, waits for the end of the transaction.
+    ///
     /// # Errors
     /// As awaiting; and what the database says, after which the transaction is as good as over.
+    /// [`Unsupported`](ErrorKind::Unsupported), before anything is done, where a run in progress is to be
+    /// [cancelled](Singleton::CancelInProgress), which cannot be rolled back; and for one that is
+    /// [debounced](Start::debounce) on Postgres, since its queue could admit nothing until the end of the transaction.
     ///
     /// # Cancel safety
     /// If the future is dropped, roll the transaction back.
     pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
-        let Prepared { core, new, queue, .. } = self.prepare()?;
-        core.services.store()?;
-        if queue.is_some() {
-            let why = "a run that waits in a queue cannot be started in a transaction of the host's";
-            return Err(Error::new(ErrorKind::Unsupported, OP).caused_by(why));
+        let Prepared { core, new, queue, place, .. } = self.prepare()?;
+        core.services.store()?.introduce(&new.key.tenant, &new.definition).await?;
+        if let Some(queue) = queue {
+            let run = queues::enqueue_within(&core, &queue, new, &place, transaction).await?;
+            let watch = core.watch(&run);
+            return Ok(RunHandle::new(core, run, watch));
         }
         let handle = RunHandle::new(core.clone(), new.key.clone(), core.watch(&new.key));
         match transaction.create(&new).await? {
@@ -182,12 +189,18 @@ impl<O> Start<O> {
         let core = self.core;
         core.check_open(OP)?;
         let definition = key_of(&self.definition);
-        let Some(Served { definition: served, plan }) = core.definitions.get(&definition).cloned() else {
+        let Some(Served { definition: served, plan, lacks }) = core.definitions.get(&definition).cloned() else {
             return Err(Error::new(ErrorKind::NotFound, OP)
                 .with("workflow", &definition.workflow)
                 .with("version", definition.version)
                 .caused_by("this engine does not serve it"));
         };
+        if let (Some(tag), None) = (lacks.first(), core.services.durable()) {
+            return Err(Error::new(ErrorKind::Unsupported, OP)
+                .with("workflow", &definition.workflow)
+                .with("tag", tag)
+                .caused_by("this executor has not the tag, and an ephemeral engine has no other"));
+        }
         let input = self.input?;
         if input.len() > core.services.limits.payload {
             return Err(Error::new(ErrorKind::TooLarge, OP)
@@ -199,12 +212,12 @@ impl<O> Start<O> {
         let run = self.run.unwrap_or_else(|| core.services.chance.run_id(now));
         let key = RunKey { tenant: self.tenant, run };
         let new = NewRun { key, definition, plan, input, created_at: now };
-        Ok(Prepared { core, served, new, queue, place: self.place })
+        Ok(Prepared { core, served, here: lacks.is_empty(), new, queue, place: self.place })
     }
 
     /// Starts the run, and comes back when that is durable. Dropping the future does not take the start back.
     async fn start(self) -> Result<RunHandle<O>> {
-        let Prepared { core, served, new, queue, place } = self.prepare()?;
+        let Prepared { core, served, here, new, queue, place } = self.prepare()?;
         if let Some(queue) = queue {
             let run = enqueue(&core, &queue, new, &place).await?;
             let watch = core.watch(&run);
@@ -215,7 +228,7 @@ impl<O> Start<O> {
         let watch = core.watch(&new.key);
         let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
         loop {
-            let done = match core.services.tenure() {
+            let done = match core.services.tenure().filter(|_| here) {
                 Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
                 None => start_anywhere(&core, &new).await.map(Some),
             };
@@ -233,6 +246,8 @@ impl<O> Start<O> {
 struct Prepared {
     core: Arc<Core>,
     served: Definition,
+    /// Whether this executor has all the tags that it needs.
+    here: bool,
     new: NewRun,
     /// Where it is to wait, if it is.
     queue: Option<QueueName>,
@@ -281,7 +296,7 @@ async fn start_here(
     }
 }
 
-/// Creates a run in nobody's hands, for whoever has the lease.
+/// Creates a run in nobody's hands, for whoever has the lease, or the tags.
 async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>) -> Result<()> {
     let (reply, answer) = oneshot::channel();
     let (owner, new) = (core.clone(), new.clone());

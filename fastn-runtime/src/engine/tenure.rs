@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastn_store::Lease;
 use tokio::sync::Notify;
 
+use super::suspicion::Suspicion;
 use crate::clock::Clock;
 use crate::flag::Flag;
 use crate::journal::Journal;
@@ -28,6 +29,8 @@ pub(super) struct Tenure {
     left: Flag,
     /// Every run that could be claimed when it began is in memory.
     pub(super) recovered: Flag,
+    /// The run that may kill, if one is under way.
+    pub(super) suspicion: Suspicion,
 }
 
 struct Held {
@@ -55,6 +58,7 @@ impl Tenure {
             over: AtomicBool::new(false),
             left: Flag::default(),
             recovered: Flag::default(),
+            suspicion: Suspicion::default(),
         }
     }
 

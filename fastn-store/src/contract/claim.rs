@@ -15,6 +15,30 @@ pub struct ClaimAsk {
     pub serves: Vec<DefinitionKey>,
     /// At most so many runs.
     pub limit: u32,
+    /// Of these at most so many.
+    pub suspects: Suspects,
+}
+
+/// Runs over which so many executors have died that they are to be begun one by one: if one of them kills again, the others
+/// were not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suspects {
+    /// Those that would be given with exactly so many [deaths](Claimed::deaths); 0 for none.
+    pub deaths: u32,
+    /// At most so many of them are given. The others stay as they are, for whoever asks next: nobody dies over them meanwhile.
+    pub limit: u32,
+}
+
+impl Suspects {
+    /// Whether a run may be given that would be given with so many deaths. Counts it, if it is one of these.
+    pub(crate) fn let_pass(&mut self, deaths: u32) -> bool {
+        if self.deaths == 0 || deaths != self.deaths {
+            return true;
+        }
+        let passes = self.limit > 0;
+        self.limit = self.limit.saturating_sub(1);
+        passes
+    }
 }
 
 /// A run that was claimed, with all that is recorded of it.

@@ -2,7 +2,7 @@
 
 use fastn_core::Result;
 
-use super::{NewRun, Written};
+use super::{Enqueue, NewRun, Written};
 
 /// A transaction of the host's own on the database of a store: a run that is created in it is started if it is committed,
 /// and never was if it is rolled back.
@@ -16,14 +16,25 @@ use super::{NewRun, Written};
 /// Those on Postgres are for the schema `fastn`; [`InSchema`] is for others.
 ///
 /// # Contract
-/// The run is in nobody's hands. Whoever sees it next after the commit continues it; a store whose processes can tell each
-/// other tells them.
+/// The run is in nobody's hands. Whoever sees it next after the commit continues it, or admits it; a store whose processes can
+/// tell each other tells them. Whoever starts a run of the same id, or that takes the same place, waits until the transaction
+/// is over, and so does whoever starts another of the first runs that a tenant ever has of a definition: it should be soon.
 pub trait HostTransaction: Sized {
     /// Creates a run, or says which one has its id.
     ///
     /// # Errors
     /// What the database says: then the transaction is as good as over.
     fn create(self, new: &NewRun) -> impl Future<Output = Result<Written>>;
+
+    /// Creates a run that waits in a queue, or says which one has its id or its place. On Postgres its delay goes by the
+    /// server's clock.
+    ///
+    /// # Errors
+    /// What the database says: then the transaction is as good as over.
+    /// [`Unsupported`](fastn_core::ErrorKind::Unsupported) on Postgres if a run that has taken the place is to be
+    /// [pushed back](super::WhenTaken::PushBack), before anything is done: until the end of the transaction nobody could admit
+    /// anything from the queue.
+    fn enqueue(self, new: &Enqueue) -> impl Future<Output = Result<Written>>;
 }
 
 /// A transaction on a Postgres store with a schema of its own.

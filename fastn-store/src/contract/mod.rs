@@ -14,9 +14,10 @@ mod repository;
 mod run;
 mod status;
 mod store;
+mod through;
 
 pub use self::batch::{Batch, Then, Turn, Write, Written};
-pub use self::claim::{ClaimAsk, Claimed};
+pub use self::claim::{ClaimAsk, Claimed, Suspects};
 pub use self::enqueue::{Enqueue, Once, Taken, WhenTaken};
 pub use self::host::{HostTransaction, InSchema};
 pub use self::lease::{Lease, LeaseAsk};
@@ -29,3 +30,4 @@ pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
 pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};
 pub use self::status::RunStatus;
 pub use self::store::Store;
+pub use self::through::ReadThrough;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fastn_core::{QueueKey, QueueName, Result, Timestamp};
 
-use super::{Claimed, DefinitionKey, RunKey};
+use super::{Claimed, DefinitionKey, RunKey, Suspects};
 
 /// Asks for runs of a queue.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct AdmitAsk {
     pub serves: Vec<DefinitionKey>,
     /// At most so many runs.
     pub limit: u32,
+    /// Of these at most so many.
+    pub suspects: Suspects,
 }
 
 /// What was admitted.
@@ -81,7 +83,7 @@ pub struct QueueBusy {
 ///   runs already takes effect as those end.
 /// * A run has its place from its admission to its end, also while it waits, and while its executor is dead. Then it is
 ///   admitted again, as soon as the lease has ended, ahead of all others, and counts no second time but for the limit of the
-///   executor that gets it.
+///   executor that gets it. Those who died over it are counted as [claims](super::Store::claim) count them.
 /// * Ending a run frees its place in the same commit, and is news for those who admit.
 /// * A queue without rules admits nothing.
 ///

@@ -61,6 +61,13 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// created here, and does not end.
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;
 
+    /// Makes a tenant's definition known before the first run of it is created in a transaction of the host's: a store in which
+    /// whoever creates the first one keeps the others from doing so until his transaction ends does that now.
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        let _ = (tenant, definition);
+        Ok(())
+    }
+
     /// How many commits of one lease are worth being under way at once; an executor sees to it that they are of different
     /// runs. One, unless a store says otherwise. It says so always alike.
     fn commits_at_once(&self) -> usize {
@@ -71,7 +78,7 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// Runs of definitions that are not in [`ClaimAsk::serves`] are left alone, and so are those of [queues](Queues). Fewer than asked for need not be all there
     /// are: the store may leave some for other executors, for a while.
     ///
-    /// For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.
+    /// Of [suspects](ClaimAsk::suspects) it gives no more than were asked for. For each run it counts the [deaths](Claimed::deaths) of those who held it. Nobody has died over a run that waits.
     ///
     /// # Errors
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.

@@ -166,10 +166,8 @@ impl House {
 
     /// Puts a run into the hands of a lease.
     fn give(&mut self, no: RunNo, lease: u64) -> Result<Claimed> {
-        if let Some(run) = self.runs.get_mut(&no) {
-            run.holder = Some(lease);
-        }
-        Ok(Claimed { no, history: self.history(no)?, deaths: 0 })
+        let deaths = self.runs.get_mut(&no).map(|run| run.come_to(lease)).unwrap_or_default();
+        Ok(Claimed { no, history: self.history(no)?, deaths })
     }
 
     fn admit(&mut self, ask: &AdmitAsk, rules: &QueueRules) -> Result<Admitted> {
@@ -181,8 +179,11 @@ impl House {
 
         // Those that have their place and nobody to run them.
         let most = rules.per_executor.map_or(u64::MAX, |most| u64::from(most).saturating_sub(room.own)).min(room.limit);
+        let mut suspects = ask.suspects;
+        let deaths = |no: &RunNo| self.runs.get(no).map(super::Run::deaths_by_now).unwrap_or_default();
         let left = running()
-            .filter(|no| held_by(*no).is_none() && self.is_served(*no, &ask.serves) && self.history(*no).is_ok());
+            .filter(|no| held_by(*no).is_none() && self.is_served(*no, &ask.serves) && self.history(*no).is_ok())
+            .filter(|no| suspects.let_pass(deaths(no)));
         let mut admitted: Vec<RunNo> = left.take(usize::try_from(most).unwrap_or(usize::MAX)).collect();
         room.own += admitted.len() as u64;
         room.limit -= admitted.len() as u64;

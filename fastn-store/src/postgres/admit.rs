@@ -7,14 +7,16 @@ use deadpool_postgres::{Client, Transaction};
 use fastn_core::{Error, ErrorKind, QueueKey, Result, Timestamp};
 use tokio_postgres::IsolationLevel;
 
+use super::claim::deaths_of;
 use super::fault::{corrupt, fault};
 use super::fold::fold;
 use super::numbers::{run_no, stored, unsigned};
 use super::options::LeaseClock;
 use super::read::read_all;
 use super::row::get;
+use super::served::Served;
 use crate::queue::{Admission, Head, KeyBooks, QueueBooks, QueueRules, Room, Step};
-use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo};
+use crate::{AdmitAsk, Admitted, Claimed, RunNo};
 
 pub(super) const OP: &str = "admit runs";
 
@@ -56,26 +58,6 @@ pub(super) async fn admit(client: &mut Client, clock: LeaseClock, ask: &AdmitAsk
     let admitted = desk.admit(books.as_deref()).await?;
     transaction.commit().await.map_err(fault(OP))?;
     Ok(admitted)
-}
-
-/// Definitions, a column each.
-#[derive(Debug, Default)]
-pub(super) struct Served {
-    pub(super) workflow: Vec<String>,
-    pub(super) version: Vec<i64>,
-    pub(super) shape: Vec<Vec<u8>>,
-}
-
-impl Served {
-    pub(super) fn of(serves: &[DefinitionKey]) -> Self {
-        let mut served = Self::default();
-        for definition in serves {
-            served.workflow.push(definition.workflow.as_str().to_owned());
-            served.version.push(i64::from(definition.version.0));
-            served.shape.push(definition.shape.0.to_vec());
-        }
-        served
-    }
 }
 
 /// The definitions that are served, as a part of statements whose last three values are their columns.
@@ -183,24 +165,33 @@ impl Desk<'_> {
             .prepare_cached(concat!(
                 "WITH ",
                 served!(3, 4, 5),
-                " SELECT o.run_no, l.folded FROM flow_leases l JOIN flow_open o ON o.holder = l.token
-                      JOIN flow_queued q ON q.run_no = o.run_no
+                " SELECT o.run_no, l.folded, $6::bigint > 0 AND o.status <> 2 AND NOT l.released AND $6::bigint = CASE
+                      WHEN o.deaths > 0 AND o.records = coalesce(
+                          (SELECT h.first_seq + h.count FROM flow_history h
+                           WHERE h.run_no = o.run_no ORDER BY h.first_seq DESC LIMIT 1), 0)
+                      THEN o.deaths + 1 ELSE 1 END AS suspect
+                  FROM flow_leases l JOIN flow_open o ON o.holder = l.token JOIN flow_queued q ON q.run_no = o.run_no
                   WHERE l.ended AND q.state = 2 AND q.queue = $1 AND q.def_no IN (SELECT def_no FROM served)
-                  ORDER BY NOT l.folded, o.run_no LIMIT $2"
+                  ORDER BY NOT l.folded, suspect, o.run_no LIMIT $2"
             ))
             .await
             .map_err(fault(OP))?;
         let Served { workflow, version, shape } = &self.served;
+        let mut suspects = self.ask.suspects;
         let rows = self
             .transaction
-            .query(&find, &[&self.queue(), &stored(most.min(room.limit)), workflow, version, shape])
+            .query(
+                &find,
+                &[&self.queue(), &stored(most.min(room.limit)), workflow, version, shape, &i64::from(suspects.deaths)],
+            )
             .await
             .map_err(fault(OP))?;
         let (mut found, mut unsettled) = (Vec::new(), false);
         for row in &rows {
-            match get(row, 1)? {
-                true => found.push(run_no(get(row, 0)?)?),
-                false => unsettled = true,
+            match (get(row, 1)?, get(row, 2)?) {
+                (false, _) => unsettled = true,
+                (true, true) if !suspects.let_pass(suspects.deaths) => {}
+                (true, _) => found.push(run_no(get(row, 0)?)?),
             }
         }
         room.own += found.len() as u64;
@@ -370,13 +361,16 @@ pub(super) async fn take(transaction: &Transaction<'_>, lease: u64, runs: &[RunN
         return Ok(Vec::new());
     }
     let numbers: Vec<i64> = runs.iter().map(|no| stored(no.0)).collect();
-    let sql = "UPDATE flow_open SET holder = $2 WHERE run_no = ANY ($1)";
-    let update = transaction.prepare_cached(sql).await.map_err(fault(OP))?;
-    transaction.execute(&update, &[&numbers, &stored(lease)]).await.map_err(fault(OP))?;
+    let take = transaction.prepare_cached("SELECT * FROM take_runs_1($1, $2)").await.map_err(fault(OP))?;
+    let taken = transaction.query(&take, &[&stored(lease), &numbers]).await.map_err(fault(OP))?;
+    let deaths: BTreeMap<RunNo, u32> = taken.iter().map(deaths_of).collect::<Result<_>>()?;
     let mut read: BTreeMap<RunNo, Claimed> = BTreeMap::new();
     for (no, history) in read_all(transaction, &numbers).await? {
         match history {
-            Ok(history) => drop(read.insert(no, Claimed { no, history, deaths: 0 })),
+            Ok(history) => {
+                let deaths = deaths.get(&no).copied().unwrap_or_default();
+                read.insert(no, Claimed { no, history, deaths });
+            }
             Err(error) => {
                 tracing::error!(
                     run = no.0,

@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use deadpool_postgres::Client;
 use fastn_core::Result;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use super::admit::Served;
 use super::fault::fault;
 use super::fold::fold;
 use super::numbers::{run_no, stored};
 use super::options::LeaseClock;
 use super::read::read_all;
 use super::row::get;
+use super::served::Served;
 use crate::{ClaimAsk, Claimed, RunNo};
 
 const OP: &str = "claim runs";
@@ -46,7 +47,8 @@ pub(super) async fn claim(
     unreadable: &Unreadable,
     ask: &ClaimAsk,
 ) -> Result<(Vec<Claimed>, bool)> {
-    let sources = sources(client, clock, ask).await?;
+    let served = Served::of(&ask.serves);
+    let sources = sources(client, clock, ask, &served).await?;
     for source in sources.iter().filter(|source| source.unfolded) {
         let transaction = client.transaction().await.map_err(fault(OP))?;
         fold(&transaction, source.holder.cast_unsigned()).await?;
@@ -58,7 +60,7 @@ pub(super) async fn claim(
     let left = holders.iter().any(|holder| *holder != 0);
     Ok(match share {
         0 => (Vec::new(), false),
-        _ => (take(client, unreadable, ask, &holders, share).await?, left),
+        _ => (take(client, unreadable, ask, &served, (&holders, share)).await?, left),
     })
 }
 
@@ -72,13 +74,19 @@ struct Source {
 
 /// Ends leases that were not renewed, and looks where there is something to claim. Most of the time there is nothing, and
 /// this is all that is done.
-async fn sources(client: &Client, clock: LeaseClock, ask: &ClaimAsk) -> Result<Vec<Source>> {
+async fn sources(
+    client: &Client,
+    clock: LeaseClock,
+    ask: &ClaimAsk,
+    Served { workflow, version, shape }: &Served,
+) -> Result<Vec<Source>> {
     let now = match clock {
         LeaseClock::Server => None,
         LeaseClock::Caller => Some(ask.now.as_micros()),
     };
-    let select = client.prepare_cached("SELECT * FROM survey_1($1, $2)").await.map_err(fault(OP))?;
-    let rows = client.query(&select, &[&stored(ask.lease), &now]).await.map_err(fault(OP))?;
+    let select = client.prepare_cached("SELECT * FROM survey_2($1, $2, $3, $4, $5)").await.map_err(fault(OP))?;
+    let values: [&(dyn ToSql + Sync); 5] = [&stored(ask.lease), &now, workflow, version, shape];
+    let rows = client.query(&select, &values).await.map_err(fault(OP))?;
     rows.iter().map(|row| Ok(Source { holder: get(row, 0)?, unfolded: get(row, 1)? })).collect()
 }
 
@@ -123,21 +131,22 @@ async fn take(
     client: &mut Client,
     unreadable: &Unreadable,
     ask: &ClaimAsk,
-    holders: &[i64],
-    most: usize,
+    Served { workflow, version, shape }: &Served,
+    (holders, most): (&[i64], usize),
 ) -> Result<Vec<Claimed>> {
-    let claim = client.prepare_cached("SELECT * FROM claim_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
-    let Served { workflow, version, shape } = Served::of(&ask.serves);
+    let sql = "SELECT * FROM claim_2($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let claim = client.prepare_cached(sql).await.map_err(fault(OP))?;
+    let mut suspects = ask.suspects;
     let mut claimed = Vec::new();
     // Again, should some of them be unreadable.
     loop {
         let transaction = client.transaction().await.map_err(fault(OP))?;
         let limit = i64::try_from(most - claimed.len()).unwrap_or(i64::MAX);
         let skip = unreadable.all();
-        let rows = transaction
-            .query(&claim, &[&stored(ask.lease), &holders, &workflow, &version, &shape, &skip, &limit])
-            .await
-            .map_err(fault(OP))?;
+        let (deaths, of_these) = (i64::from(suspects.deaths), i64::from(suspects.limit));
+        let values: [&(dyn ToSql + Sync); 9] =
+            [&stored(ask.lease), &holders, workflow, version, shape, &skip, &limit, &deaths, &of_these];
+        let rows = transaction.query(&claim, &values).await.map_err(fault(OP))?;
         let runs: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
         let deaths: HashMap<RunNo, u32> = rows.iter().map(deaths_of).collect::<Result<_>>()?;
         let mut bad = Vec::new();
@@ -145,6 +154,7 @@ async fn take(
             match history {
                 Ok(history) => {
                     let deaths = deaths.get(&no).copied().unwrap_or_default();
+                    suspects.let_pass(deaths);
                     claimed.push(Claimed { no, history, deaths });
                 }
                 Err(error) => {
@@ -172,6 +182,6 @@ async fn take(
 }
 
 /// A run that was taken, and how many in a row died over it.
-fn deaths_of(row: &Row) -> Result<(RunNo, u32)> {
+pub(super) fn deaths_of(row: &Row) -> Result<(RunNo, u32)> {
     Ok((run_no(get(row, 0)?)?, u32::try_from(get::<i64>(row, 1)?).unwrap_or(u32::MAX)))
 }

@@ -41,7 +41,7 @@ impl<'a> NewRows<'a> {
         }
         let run_nos = numbers.runs(client, days, new).await?;
         for (new, (no, timely)) in new.iter().zip(run_nos) {
-            let definition = numbers.definition(client, new).await?;
+            let definition = numbers.definition(client, &new.key.tenant, &new.definition).await?;
             // The same id gets into the same partition whenever this is tried again, since the time it was created at goes
             // with it.
             let drawn = timely && drawn_at(new.key.run) == Some(new.created_at.as_millis());

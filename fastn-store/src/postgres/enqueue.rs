@@ -38,6 +38,26 @@ pub(super) struct EnqueueRows<'a> {
     push: Vec<Option<i64>>,
 }
 
+/// Where a run is to wait, in numbers.
+pub(super) struct Place {
+    pub(super) delay: i64,
+    /// How much earlier it goes than by when it came.
+    pub(super) advance: i64,
+    pub(super) cost: i64,
+    pub(super) once: Option<Uuid>,
+}
+
+impl Place {
+    pub(super) fn of(new: &Enqueue) -> Self {
+        Self {
+            delay: micros(new.delay),
+            advance: rank(Timestamp::EPOCH, new.priority, new.ageing).saturating_neg(),
+            cost: i64::from(new.cost),
+            once: new.once.map(|once| Uuid::from_bytes(once.id)),
+        }
+    }
+}
+
 /// What became of a run that was to wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Queued {
@@ -60,7 +80,8 @@ impl<'a> EnqueueRows<'a> {
             LeaseClock::Caller => Some(batch.now.as_micros()),
         };
         let mut rows = Self { now, ..Self::default() };
-        for Enqueue { new, queue, key, priority, ageing, delay, cost, once } in enqueued(batch) {
+        for enqueue in enqueued(batch) {
+            let (new, place) = (&enqueue.new, Place::of(enqueue));
             let (from, to) = range_of(new.key.run).unzip();
             rows.tenant.push(new.key.tenant.as_str());
             rows.run.push(Uuid::from_bytes(*new.key.run.as_bytes()));
@@ -74,12 +95,12 @@ impl<'a> EnqueueRows<'a> {
             let content = Some(new.input.content()).filter(|content| **content != ContentType::Json);
             rows.content.push(content.map(|content| content.as_str().as_bytes()));
             rows.input.push(&new.input.bytes()[..]);
-            rows.queue.push(queue.as_str());
-            rows.key.push(key.as_str());
-            rows.delay.push(micros(*delay));
-            rows.advance.push(rank(Timestamp::EPOCH, *priority, *ageing).saturating_neg());
-            rows.cost.push(i64::from(*cost));
-            rows.once.push(once.map(|once| Uuid::from_bytes(once.id)));
+            rows.queue.push(enqueue.queue.as_str());
+            rows.key.push(enqueue.key.as_str());
+            rows.delay.push(place.delay);
+            rows.advance.push(place.advance);
+            rows.cost.push(place.cost);
+            rows.once.push(place.once);
         }
         rows.push.extend(enqueued(batch).map(|new| push_back(new).map(micros)));
         rows

@@ -86,6 +86,7 @@ pub(super) fn raised(code: &str) -> Option<ErrorKind> {
         "FN001" => Some(ErrorKind::Fenced),
         "FN002" => Some(ErrorKind::Conflict),
         "FN003" => Some(ErrorKind::NotFound),
+        "FN004" => Some(ErrorKind::Invalid),
         _ => None,
     }
 }

@@ -67,13 +67,13 @@ impl Flights {
         self.out.values().any(|out| !out.is_lost())
     }
 
-    /// Whether one is about a run of this batch.
+    /// Whether one is about a run of this batch, or about all: while the journal is cleared, nothing else is on its way.
     pub(super) fn meets(&self, batch: &Batch) -> bool {
-        !self.out.is_empty()
-            && batch.writes.iter().any(|write| match write {
-                Write::Turn(turn) => self.out.values().any(|out| out.planned.draft.changes.contains_key(&turn.run)),
-                Write::Create(_) | Write::Enqueue(_) => false,
-            })
+        let about = |write: &Write| match write {
+            Write::Turn(turn) => self.out.values().any(|out| out.planned.draft.changes.contains_key(&turn.run)),
+            Write::Create(_) | Write::Enqueue(_) => false,
+        };
+        self.out.values().any(|out| out.planned.folded) || (!self.out.is_empty() && batch.writes.iter().any(about))
     }
 
     /// Something becomes of one.

@@ -1,22 +1,29 @@
 //! Runs that are started in transactions of the host's own.
 
 use fastn_core::plan::PlanHash;
-use fastn_core::{ContentType, Payload, Result, Version, WorkflowName};
-use tokio_postgres::Transaction;
+use fastn_core::{ContentType, Error, ErrorKind, Payload, Result, RunId, TenantId, Version, WorkflowName};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use super::days::range_of;
+use super::enqueue::Place;
 use super::fault::{corrupt, fault};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
 use super::row::{get, status};
-use crate::{DefinitionKey, Existing, HostTransaction, InSchema, NewRun, RunNo, Written};
+use crate::queue::push_back;
+use crate::{DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, Written};
 
 pub(super) const OP: &str = "start run in a transaction";
 
 impl HostTransaction for &Transaction<'_> {
     async fn create(self, new: &NewRun) -> Result<Written> {
         InSchema { schema: "fastn", transaction: self }.create(new).await
+    }
+
+    async fn enqueue(self, new: &Enqueue) -> Result<Written> {
+        InSchema { schema: "fastn", transaction: self }.enqueue(new).await
     }
 }
 
@@ -45,24 +52,59 @@ impl HostTransaction for InSchema<'_, &Transaction<'_>> {
             )
             .await
             .map_err(fault(OP))?;
-        let no = run_no(get(&row, 0)?)?;
+        let number: i64 = get(&row, 0)?;
         if get(&row, 1)? {
-            return Ok(Written::Created(no));
+            return Ok(Written::Created(run_no(number)?));
         }
-        let row =
-            self.transaction.query_one(&existing_sql(&schema), &[&get::<i64>(&row, 0)?]).await.map_err(fault(OP))?;
-        existing(
-            no,
-            &Found {
-                workflow: get(&row, 0)?,
-                version: get(&row, 1)?,
-                shape: get(&row, 2)?,
-                status: get(&row, 3)?,
-                content: get(&row, 4)?,
-                input: get(&row, 5)?,
-            },
-        )
+        let row = self.transaction.query_one(&existing_sql(&schema), &[&number]).await.map_err(fault(OP))?;
+        Ok(Written::Exists(Box::new(found(&row)?.existing(run_no(number)?)?)))
     }
+
+    async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
+        let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
+        refuse_push_back(enqueue)?;
+        let (new, place) = (&enqueue.new, Place::of(enqueue));
+        let (from, to) = range_of(new.key.run).unzip();
+        let values: [&(dyn ToSql + Sync); 17] = [
+            &new.key.tenant.as_str(),
+            &Uuid::from_bytes(*new.key.run.as_bytes()),
+            &from,
+            &to,
+            &new.definition.workflow.as_str(),
+            &i64::from(new.definition.version.0),
+            &&new.definition.shape.0[..],
+            &new.plan.as_deref(),
+            &new.created_at.as_micros(),
+            &content_of(new),
+            &&new.input.bytes()[..],
+            &enqueue.queue.as_str(),
+            &enqueue.key.as_str(),
+            &place.delay,
+            &place.advance,
+            &place.cost,
+            &place.once,
+        ];
+        let row = self.transaction.query_one(&enqueue_sql(&schema), &values).await.map_err(fault(OP))?;
+        let (number, outcome): (i64, i16) = (get(&row, 0)?, get(&row, 1)?);
+        if outcome == 0 {
+            return Ok(Written::Created(run_no(number)?));
+        }
+        let row = self.transaction.query_one(&existing_sql(&schema), &[&number]).await.map_err(fault(OP))?;
+        found(&row)?.instead(run_no(number)?, outcome)
+    }
+}
+
+fn found(row: &Row) -> Result<Found> {
+    Ok(Found {
+        workflow: get(row, 0)?,
+        version: get(row, 1)?,
+        shape: get(row, 2)?,
+        status: get(row, 3)?,
+        content: get(row, 4)?,
+        input: get(row, 5)?,
+        tenant: get(row, 6)?,
+        run: get(row, 7)?,
+    })
 }
 
 /// What is there instead, as it is stored.
@@ -73,22 +115,48 @@ pub(super) struct Found {
     pub(super) status: i16,
     pub(super) content: Option<Vec<u8>>,
     pub(super) input: Vec<u8>,
+    pub(super) tenant: String,
+    pub(super) run: Uuid,
 }
 
-pub(super) fn existing(no: RunNo, found: &Found) -> Result<Written> {
-    let text = |name: &Option<Vec<u8>>| match name {
-        None => Ok(ContentType::Json),
-        Some(name) => String::from_utf8(name.clone()).map(|name| ContentType::from(name.as_str())),
-    };
-    let wrong = |e: String| corrupt(OP, e);
-    let definition = DefinitionKey {
-        workflow: WorkflowName::new(&found.workflow).map_err(|e| wrong(e.to_string()))?,
-        version: Version(u32::try_from(found.version).map_err(|e| wrong(e.to_string()))?),
-        shape: PlanHash(<[u8; 32]>::try_from(&found.shape[..]).map_err(|_| wrong("a shape has 32 bytes".to_owned()))?),
-    };
-    let content = text(&found.content).map_err(|e| wrong(e.to_string()))?;
-    let input = Payload::new(content, found.input.clone());
-    Ok(Written::Exists(Box::new(Existing { no, definition, input, status: status(found.status)? })))
+impl Found {
+    pub(super) fn existing(self, no: RunNo) -> Result<Existing> {
+        let content = match self.content {
+            None => ContentType::Json,
+            Some(name) => ContentType::from(String::from_utf8(name).map_err(wrong)?.as_str()),
+        };
+        let definition = DefinitionKey {
+            workflow: WorkflowName::new(&self.workflow).map_err(wrong)?,
+            version: Version(u32::try_from(self.version).map_err(wrong)?),
+            shape: PlanHash(<[u8; 32]>::try_from(&self.shape[..]).map_err(wrong)?),
+        };
+        let input = Payload::new(content, self.input);
+        Ok(Existing { no, definition, input, status: status(self.status)? })
+    }
+
+    /// The answer to who would have enqueued a run, by what `enqueue_1` calls it.
+    pub(super) fn instead(self, no: RunNo, outcome: i16) -> Result<Written> {
+        if outcome == 1 {
+            return Ok(Written::Exists(Box::new(self.existing(no)?)));
+        }
+        let tenant = TenantId::new(&self.tenant).map_err(wrong)?;
+        let key = RunKey { tenant, run: RunId::from_bytes(*self.run.as_bytes()) };
+        Ok(Written::Taken(Box::new(Taken { key, run: self.existing(no)? })))
+    }
+}
+
+fn wrong(why: impl std::fmt::Display) -> Error {
+    corrupt(OP, why.to_string())
+}
+
+/// A run that has taken a place can be pushed back only by who keeps the queue's lock, and a host's transaction may take long.
+pub(super) fn refuse_push_back(new: &Enqueue) -> Result<()> {
+    match push_back(new) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::Unsupported, OP)
+            .with("queue", &new.queue)
+            .caused_by("a run that is debounced cannot be started in a transaction of the host's on Postgres")),
+    }
 }
 
 pub(super) fn content_of(new: &NewRun) -> Option<&[u8]> {
@@ -101,11 +169,24 @@ pub(super) fn create_sql(schema: &str) -> String {
     format!("SELECT run_no, made FROM {schema}.create_run_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 }
 
+/// As [`create_sql`], for a run that is to wait.
+pub(super) fn enqueue_sql(schema: &str) -> String {
+    format!(
+        "SELECT run_no, outcome FROM {schema}.enqueue_1(
+             NULL, ARRAY[$1::text], ARRAY[$2::uuid], ARRAY[$3::bigint], ARRAY[$4::bigint], ARRAY[$5::text], ARRAY[$6::bigint],
+             ARRAY[$7::bytea], ARRAY[$8::text], ARRAY[$9::bigint], ARRAY[$10::bytea], ARRAY[$11::bytea], ARRAY[$12::text],
+             ARRAY[$13::text], ARRAY[$14::bigint], ARRAY[$15::bigint], ARRAY[$16::bigint], ARRAY[$17::uuid],
+             ARRAY[NULL::bigint])"
+    )
+}
+
 pub(super) fn existing_sql(schema: &str) -> String {
     format!(
         "SELECT d.workflow, d.version, d.shape, coalesce(
              (SELECT h.status FROM {schema}.flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL LIMIT 1),
-             (SELECT o.status FROM {schema}.flow_open o WHERE o.run_no = e.run_no), 1::smallint), e.input_type, e.input
-         FROM {schema}.flow_executions e JOIN {schema}.flow_definitions d ON d.def_no = e.def_no WHERE e.run_no = $1"
+             (SELECT o.status FROM {schema}.flow_open o WHERE o.run_no = e.run_no), 1::smallint), e.input_type, e.input,
+             t.tenant, e.run_id
+         FROM {schema}.flow_executions e JOIN {schema}.flow_definitions d ON d.def_no = e.def_no
+         JOIN {schema}.flow_tenants t ON t.tenant_no = e.tenant_no WHERE e.run_no = $1"
     )
 }

@@ -3,13 +3,13 @@
 use deadpool_postgres::Client;
 use fastn_core::{Result, Timestamp};
 
-use super::admit::Served;
 use super::database::Database;
 use super::fault::fault;
 use super::fold::fold;
 use super::numbers::{stored, unsigned};
 use super::options::LeaseClock;
 use super::row::get;
+use super::served::Served;
 use crate::standing::fenced;
 use crate::{DefinitionKey, Lease, LeaseAsk};
 

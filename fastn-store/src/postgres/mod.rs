@@ -32,6 +32,7 @@ mod queues;
 mod read;
 mod retire;
 mod row;
+mod served;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod store;

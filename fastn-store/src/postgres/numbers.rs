@@ -2,16 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Client;
 use fastn_core::{Result, TenantId};
 
 use super::days::{Days, first_of, second_of};
 use super::fault::{corrupt, fault};
+use super::served::Served;
 use crate::{DefinitionKey, NewRun, RunNo};
 
 /// How many numbers a process takes at a time: what the sequence is incremented by.
 const BLOCK: i64 = 1024;
+
+/// How often it is said what is served.
+const TELL: Duration = Duration::from_secs(60);
 
 /// A tenant's definition, in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -26,23 +31,28 @@ pub(super) struct Numbers {
     definitions: Mutex<HashMap<TenantId, Arc<HashMap<DefinitionKey, DefinitionNo>>>>,
     /// The definitions whose plan is kept.
     with_plan: Mutex<HashSet<i32>>,
-    /// The definitions that are known to be served.
-    served: Mutex<HashSet<DefinitionKey>>,
+    /// The definitions that are known to be served, and since when.
+    served: Mutex<HashMap<DefinitionKey, Instant>>,
     /// What is left of the last block: the next one, and the one after the last.
     block: tokio::sync::Mutex<(i64, i64)>,
 }
 
 impl Numbers {
     /// The numbers of a run's tenant and definition, new ones if there are none.
-    pub(super) async fn definition(&self, client: &Client, new: &NewRun) -> Result<DefinitionNo> {
-        let known = self.known(&new.key.tenant);
-        if let Some(number) = known.as_ref().and_then(|known| known.get(&new.definition)) {
+    pub(super) async fn definition(
+        &self,
+        client: &Client,
+        tenant: &TenantId,
+        definition: &DefinitionKey,
+    ) -> Result<DefinitionNo> {
+        let known = self.known(tenant);
+        if let Some(number) = known.as_ref().and_then(|known| known.get(definition)) {
             return Ok(*number);
         }
-        let number = ask_for(client, new).await.map_err(fault("find definition"))?;
+        let number = ask_for(client, tenant, definition).await.map_err(fault("find definition"))?;
         let mut definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_tenant = definitions.entry(new.key.tenant.clone()).or_default();
-        Arc::make_mut(of_tenant).insert(new.definition.clone(), number);
+        let of_tenant = definitions.entry(tenant.clone()).or_default();
+        Arc::make_mut(of_tenant).insert(definition.clone(), number);
         Ok(number)
     }
 
@@ -50,23 +60,36 @@ impl Numbers {
         self.definitions.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
     }
 
-    /// Makes known what is served, for those who start runs without a program that knows it.
+    /// Makes known what is served, for those who start runs without a program that knows it, and says so again from time to
+    /// time: what nobody serves any more is started no more.
     pub(super) async fn serve(&self, client: &Client, serves: &[DefinitionKey]) -> Result<()> {
-        const OP: &str = "tell what is served";
-        let news: Vec<&DefinitionKey> = {
+        let told: Vec<DefinitionKey> = {
             let known = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-            serves.iter().filter(|definition| !known.contains(*definition)).collect()
+            let is_known =
+                |definition: &&DefinitionKey| known.get(*definition).is_some_and(|told| told.elapsed() < TELL);
+            serves.iter().filter(|definition| !is_known(definition)).cloned().collect()
         };
-        for definition in news {
-            client
-                .execute(
-                    "INSERT INTO flow_served (workflow, version, shape) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    &[&definition.workflow.as_str(), &i64::from(definition.version.0), &&definition.shape.0[..]],
-                )
-                .await
-                .map_err(fault(OP))?;
-            self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(definition.clone());
+        if told.is_empty() {
+            return Ok(());
         }
+        // Otherwise the first run of each that is started in a host's transaction would keep others from starting one
+        // until that transaction ends.
+        for definition in &told {
+            self.definition(client, &TenantId::default(), definition).await?;
+        }
+        let Served { workflow, version, shape } = Served::of(&told);
+        client
+            .execute(
+                "INSERT INTO flow_served (workflow, version, shape)
+                 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) ORDER BY 1, 2, 3
+                 ON CONFLICT (workflow, version, shape) DO UPDATE SET seen_at = now()",
+                &[&workflow, &version, &shape],
+            )
+            .await
+            .map_err(fault("tell what is served"))?;
+        let now = Instant::now();
+        let mut known = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(told.into_iter().map(|definition| (definition, now)));
         Ok(())
     }
 
@@ -103,30 +126,16 @@ impl Numbers {
     }
 }
 
-/// Asks for numbers even if they were just made: another process may have been first.
-async fn ask_for(client: &Client, new: &NewRun) -> Result<DefinitionNo, tokio_postgres::Error> {
-    let tenant = new.key.tenant.as_str();
-    let make = client.prepare_cached("INSERT INTO flow_tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING").await?;
-    client.execute(&make, &[&tenant]).await?;
-    let ask = client.prepare_cached("SELECT tenant_no FROM flow_tenants WHERE tenant = $1").await?;
-    let tenant: i32 = client.query_one(&ask, &[&tenant]).await?.try_get(0)?;
-
-    let key = &new.definition;
-    let (workflow, version, shape) = (key.workflow.as_str(), i64::from(key.version.0), &key.shape.0[..]);
-    let make = client
-        .prepare_cached(
-            "INSERT INTO flow_definitions (tenant_no, workflow, version, shape) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    client.execute(&make, &[&tenant, &workflow, &version, &shape]).await?;
-    let ask = client
-        .prepare_cached(
-            "SELECT def_no FROM flow_definitions WHERE tenant_no = $1 AND workflow = $2 AND version = $3 AND shape = $4",
-        )
-        .await?;
-    let definition: i32 = client.query_one(&ask, &[&tenant, &workflow, &version, &shape]).await?.try_get(0)?;
-    Ok(DefinitionNo { tenant, definition })
+async fn ask_for(
+    client: &Client,
+    tenant: &TenantId,
+    definition: &DefinitionKey,
+) -> Result<DefinitionNo, tokio_postgres::Error> {
+    let (workflow, version, shape) =
+        (definition.workflow.as_str(), i64::from(definition.version.0), &definition.shape.0[..]);
+    let number = client.prepare_cached("SELECT tenant_no, def_no FROM number_1($1, $2, $3, $4, NULL)").await?;
+    let row = client.query_one(&number, &[&tenant.as_str(), &workflow, &version, &shape]).await?;
+    Ok(DefinitionNo { tenant: row.try_get(0)?, definition: row.try_get(1)? })
 }
 
 /// An unsigned number as Postgres keeps it. What is too large for it is larger than any that was stored.

@@ -5,11 +5,12 @@ use fastn_core::{QueueKey, QueueName, Result};
 use tokio_postgres::IsolationLevel;
 use uuid::Uuid;
 
-use super::admit::{Served, admit, take};
+use super::admit::{admit, take};
 use super::days::range_of;
 use super::fault::{corrupt, fault};
 use super::numbers::{run_no, stored, unsigned};
 use super::row::get;
+use super::served::Served;
 use super::store::PostgresStore;
 use crate::{AdmitAsk, Admitted, Claimed, QueueBusy, QueueCounts, Queues, RunNo, Withdraw};
 

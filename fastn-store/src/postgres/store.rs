@@ -30,7 +30,7 @@ use crate::journal::RunState;
 use crate::standing::closed;
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, Retention, RunKey, RunNo, RunQuery,
-    RunStatus, Store, Then, Write, Written,
+    RunStatus, Store, Suspects, Then, Write, Written,
 };
 
 /// How often it is looked whether days are to be made.
@@ -68,6 +68,7 @@ pub struct PostgresStore {
 struct Quiet {
     lease: u64,
     serves: Vec<DefinitionKey>,
+    suspects: Suspects,
     /// What had been heard of runs before it was looked.
     heard: u64,
     since: Instant,
@@ -227,14 +228,17 @@ impl PostgresStore {
     fn is_quiet(&self, ask: &ClaimAsk, heard: u64) -> bool {
         let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
         let sure = quiet.as_ref().is_some_and(|quiet| {
-            let same = (quiet.lease, quiet.heard) == (ask.lease, heard) && quiet.serves == ask.serves;
-            same && quiet.since.elapsed() < QUIET
+            let same = (quiet.lease, quiet.heard, quiet.suspects) == (ask.lease, heard, ask.suspects);
+            same && quiet.serves == ask.serves && quiet.since.elapsed() < QUIET
         });
         sure && self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server
     }
 
     fn note_quiet(&self, ask: ClaimAsk, heard: u64) {
-        let quiet = Quiet { lease: ask.lease, serves: ask.serves, heard, since: Instant::now() };
+        let quiet = {
+            let ClaimAsk { lease, serves, suspects, .. } = ask;
+            Quiet { lease, serves, suspects, heard, since: Instant::now() }
+        };
         *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(quiet);
     }
 
@@ -371,6 +375,11 @@ impl Store for PostgresStore {
             }
         }
         written
+    }
+
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        let client = self.connect("find definition").await?;
+        self.shared.numbers.definition(&client, tenant, definition).await.map(drop)
     }
 
     /// While the server makes one group of writes true, the next one gathers and a second is on its way.

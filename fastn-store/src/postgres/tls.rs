@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, Result};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_platform_verifier::Verifier;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::{Place, SslMode};
+use crate::trust;
 
 const OP: &str = "set up TLS to Postgres";
 
@@ -34,22 +32,9 @@ pub(super) fn connector(place: &Place) -> Result<Option<MakeRustlsConnect>> {
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-/// Who verifies names and chains: by the certificates in the file, or by those of the system.
+/// Who verifies names and chains.
 fn trusted(place: &Place, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let Some(file) = &place.root_certificates else {
-        return Ok(Arc::new(Verifier::new(provider.clone()).map_err(failed)?));
-    };
-    let unreadable = |why: String| Error::new(ErrorKind::Invalid, OP).with("file", file.display()).caused_by(why);
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unreadable(e.to_string()))? {
-        let certificate = certificate.map_err(|e| unreadable(e.to_string()))?;
-        roots.add(certificate).map_err(|e| unreadable(e.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unreadable("there is no certificate in it".to_owned()));
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    Ok(verifier.build().map_err(failed)?)
+    trust::trusted(OP, place.root_certificates.as_deref(), provider)
 }
 
 fn failed(why: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use fastn_core::{Error, ErrorKind, QueueKey, Result, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::claim::take;
+use super::claim::{Care, Holder, take};
 use super::connection::transact;
 use super::definitions::Definitions;
 use super::fault::{corrupt, fault};
 use super::row::{get, run_no, stored};
 use super::state::State;
-use super::{entries, lease};
+use super::{deaths, entries, lease};
 use crate::journal::RunState;
 use crate::queue::{Admission, Head, QueueRules, Room, Step, entry_key};
 use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus, Withdraw};
@@ -119,18 +119,25 @@ impl Desk<'_> {
         let mut select = self
             .conn
             .prepare_cached(
-                "SELECT q.run_no, q.def_no FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
+                "SELECT q.run_no, q.def_no, e.holder, e.status = 2 FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
                  WHERE q.queue = ?1 AND q.state = 2 AND e.holder <> ?2 ORDER BY q.run_no",
             )
             .map_err(fault(OP))?;
         let found = select
-            .query_map((self.ask.queue.as_str(), stored(self.ask.lease)), |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, i64)>>>)
+            .query_map((self.ask.queue.as_str(), stored(self.ask.lease)), |row| {
+                Ok((row.get(0)?, row.get(1)?, Holder { token: row.get(2)?, waits: row.get(3)? }))
+            })
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, i64, Holder)>>>)
             .map_err(fault(OP))?;
+        let mut care = Care { dead: deaths::dead_leases(self.conn)?, suspects: self.ask.suspects };
         let mut complete = true;
-        for (no, definition) in found {
-            if (runs.len() as u64) < left && self.serves.contains(self.definitions.key(self.conn, definition)?) {
-                runs.extend(take(self.conn, run_no(no), self.ask.lease, false)?);
+        for (no, definition, holder) in found {
+            let no = run_no(no);
+            if (runs.len() as u64) < left
+                && self.serves.contains(self.definitions.key(self.conn, definition)?)
+                && care.lets_pass(self.conn, no, holder)?
+            {
+                runs.extend(take(self.conn, no, self.ask.lease, holder.has_died(&care.dead))?);
             } else {
                 complete = false;
             }

@@ -14,7 +14,7 @@ use super::lease;
 use super::row::{get, input, run_no, select_runs, stored, summary};
 use super::state::{Cursor, State};
 use crate::journal::RunState;
-use crate::{ClaimAsk, Claimed, DefinitionKey, History, RunNo, RunStatus};
+use crate::{ClaimAsk, Claimed, DefinitionKey, History, RunNo, RunStatus, Suspects};
 
 const OP: &str = "claim runs";
 
@@ -32,18 +32,23 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
     let (claimed, after) = transact(conn, OP, |conn| {
         lease::check(conn, state, OP, ask.lease)?;
         let mut scan = Scan { serves: &serves, token: ask.lease, after: start };
-        let dead = deaths::dead_leases(conn)?;
-        let mut claimed = Vec::new();
+        let mut care = Care { dead: deaths::dead_leases(conn)?, suspects: ask.suspects };
+        let (mut claimed, mut left) = (Vec::new(), None);
         while claimed.len() < limit {
             let free = scan.page(conn, &mut state.definitions, limit - claimed.len())?;
             if free.is_empty() {
                 break;
             }
             for (no, holder) in free {
-                claimed.extend(take(conn, no, ask.lease, dead.contains(&holder))?);
+                if care.lets_pass(conn, no, holder)? {
+                    claimed.extend(take(conn, no, ask.lease, holder.has_died(&care.dead))?);
+                } else {
+                    left.get_or_insert(stored(no.0));
+                }
             }
         }
-        Ok((claimed, scan.after))
+        // Those that were left are looked at again.
+        Ok((claimed, left.map_or(scan.after, |first| scan.after.min(first.saturating_sub(1)))))
     })?;
 
     state.cursor = Cursor { serves, after };
@@ -56,6 +61,36 @@ pub(super) fn claim(conn: &Connection, state: &mut State, ask: ClaimAsk) -> Resu
     Ok(claimed)
 }
 
+/// Who held a run, and whether the run waits.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) token: i64,
+    pub(super) waits: bool,
+}
+
+impl Holder {
+    /// Whether whoever held the run has died over it.
+    pub(super) fn has_died(self, dead: &HashSet<i64>) -> bool {
+        !self.waits && dead.contains(&self.token)
+    }
+}
+
+/// Which runs are begun one by one.
+pub(super) struct Care {
+    pub(super) dead: HashSet<i64>,
+    pub(super) suspects: Suspects,
+}
+
+impl Care {
+    /// Whether a run may be given to the lease just now.
+    pub(super) fn lets_pass(&mut self, conn: &Connection, no: RunNo, holder: Holder) -> Result<bool> {
+        if self.suspects.deaths == 0 || !holder.has_died(&self.dead) {
+            return Ok(true);
+        }
+        Ok(self.suspects.let_pass(deaths::with_one_more(conn, no)?))
+    }
+}
+
 /// A walk over the unfinished runs.
 struct Scan<'a> {
     serves: &'a HashSet<DefinitionKey>,
@@ -65,10 +100,10 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Walks on until it has found so many that can be claimed, and who held them.
-    fn page(&mut self, conn: &Connection, definitions: &mut Definitions, limit: usize) -> Result<Vec<(RunNo, i64)>> {
+    fn page(&mut self, conn: &Connection, definitions: &mut Definitions, limit: usize) -> Result<Vec<(RunNo, Holder)>> {
         let mut select = conn
             .prepare_cached(
-                "SELECT run_no, def_no, holder FROM flow_executions INDEXED BY flow_executions_unfinished
+                "SELECT run_no, def_no, holder, status FROM flow_executions INDEXED BY flow_executions_unfinished
                  WHERE finished_at IS NULL AND run_no > ?1 AND queued = 0 ORDER BY run_no",
             )
             .map_err(fault(OP))?;
@@ -77,8 +112,8 @@ impl Scan<'_> {
         while free.len() < limit {
             let Some(row) = rows.next().map_err(fault(OP))? else { break };
             self.after = get(row, 0)?;
-            let holder: i64 = get(row, 2)?;
-            if holder != stored(self.token) && self.serves.contains(definitions.key(conn, get(row, 1)?)?) {
+            let holder = Holder { token: get(row, 2)?, waits: get::<u8>(row, 3)? == RunStatus::Waiting.code() };
+            if holder.token != stored(self.token) && self.serves.contains(definitions.key(conn, get(row, 1)?)?) {
                 free.push((run_no(self.after), holder));
             }
         }
@@ -86,7 +121,7 @@ impl Scan<'_> {
     }
 }
 
-/// Gives a run to the lease; `None` if its records cannot be read. `died` says whether whoever held it did.
+/// Gives a run to the lease; `None` if its records cannot be read. `died` says whether whoever held it died over it.
 pub(super) fn take(conn: &Connection, no: RunNo, token: u64, died: bool) -> Result<Option<Claimed>> {
     let mut history = match read(conn, no) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -99,7 +134,7 @@ pub(super) fn take(conn: &Connection, no: RunNo, token: u64, died: bool) -> Resu
         .and_then(|mut update| update.execute([stored(no.0), stored(token)]))
         .map_err(fault(OP))?;
     history.run.holder = Some(token);
-    let deaths = if died && history.run.status != RunStatus::Waiting {
+    let deaths = if died {
         deaths::count(conn, no, history.records.len())?
     } else {
         deaths::forget(conn, no)?;

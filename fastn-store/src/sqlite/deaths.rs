@@ -36,6 +36,16 @@ pub(super) fn dead_leases(conn: &Connection) -> Result<HashSet<i64>> {
     Ok(tokens)
 }
 
+/// How many will have died over a run with the one who has just died.
+pub(super) fn with_one_more(conn: &Connection, run: RunNo) -> Result<u32> {
+    conn.prepare_cached(
+        "SELECT coalesce((SELECT min(d.deaths + 1, 4294967295) FROM flow_deaths d WHERE d.run_no = ?1 AND d.records = coalesce(
+             (SELECT h.first_seq + h.count FROM flow_history h WHERE h.run_no = ?1 ORDER BY h.first_seq DESC LIMIT 1), 0)), 1)",
+    )
+    .and_then(|mut select| select.query_row([stored(run.0)], |row| row.get(0)))
+    .map_err(fault(OP))
+}
+
 /// Counts one more that died over a run that has so many records.
 pub(super) fn count(conn: &Connection, run: RunNo, records: usize) -> Result<u32> {
     let records = i64::try_from(records).unwrap_or(i64::MAX);

@@ -8,6 +8,8 @@
     reason = "a test says that something is wrong by panicking, and a child process says what it did by printing"
 )]
 
+#[cfg(feature = "redis")]
+mod cache;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]

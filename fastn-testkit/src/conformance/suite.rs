@@ -21,7 +21,7 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 19] = [
+const ALL: [&[Case]; 20] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
@@ -36,6 +36,7 @@ const ALL: [&[Case]; 19] = [
     queues::order::CASES,
     queues::once::CASES,
     queues::race::CASES,
+    queues::deaths::CASES,
     list::CASES,
     retention::CASES,
     repository::CASES,
@@ -114,9 +115,18 @@ impl Suite {
         self
     }
 
-    /// Runs the cases as a test program does, by the arguments of this process, and prints what came out.
+    /// Runs the cases as a test program does, by the arguments of this process, and prints what came out. In a `#[test]`
+    /// these are not for the suite: there it does as [`Suite::assert`].
+    ///
+    /// # Panics
+    /// In a `#[test]`, if a case fails.
     #[must_use = "this is what a test's `main` returns"]
     pub fn run(self) -> ExitCode {
+        // The tests of a harness have threads that are named after them.
+        if std::thread::current().name() != Some("main") {
+            self.assert();
+            return ExitCode::SUCCESS;
+        }
         let trials = self.each(|backend, case| {
             let backend = backend.clone();
             libtest_mimic::Trial::ignorable_test(format!("{}::{}", backend.name, case.name), move || {
@@ -137,6 +147,17 @@ impl Suite {
             CaseReport { backend: backend.name.clone(), case: case.name, verdict }
         };
         Report { cases: self.each(report) }
+    }
+
+    /// Runs every case, in a `#[test]`.
+    ///
+    /// # Panics
+    /// If a case fails, with all of those that did; or if there was nothing to run.
+    #[track_caller]
+    pub fn assert(&self) {
+        let report = self.check();
+        assert!(!report.cases.is_empty(), "there is no store to try, or no case of that name");
+        assert!(report.failed().is_empty(), "{report}");
     }
 
     fn each<T>(&self, make: impl Fn(&Backend, Case) -> T) -> Vec<T> {
@@ -165,7 +186,8 @@ impl Backend {
     }
 
     fn in_a_runtime(&self, case: Case) -> Verdict {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        // Two threads: those who race must be able to meet in the middle of a call.
+        let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return Verdict::Failed(format!("there is no runtime: {error}")),
         };

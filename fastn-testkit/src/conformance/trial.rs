@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{
-    Batch, ClaimAsk, Claimed, History, Lease, NewRun, RunNo, RunQuery, Store, Then, Turn, Write, Written,
+    Batch, ClaimAsk, Claimed, History, Lease, NewRun, RunNo, RunQuery, Store, Suspects, Then, Turn, Write, Written,
 };
 
 use super::capability::Capability;
@@ -63,8 +63,20 @@ impl Trial {
 
     /// Claims runs of these workflows.
     pub(super) async fn claim(&self, lease: &Lease, now: i64, serves: &[&str], limit: u32) -> Result<Vec<Claimed>> {
+        self.claim_with(lease, now, serves, limit, Suspects::default()).await
+    }
+
+    /// Claims runs of these workflows, and so many of those that are begun one by one.
+    pub(super) async fn claim_with(
+        &self,
+        lease: &Lease,
+        now: i64,
+        serves: &[&str],
+        limit: u32,
+        suspects: Suspects,
+    ) -> Result<Vec<Claimed>> {
         let serves = serves.iter().map(|workflow| definition(workflow)).collect::<Result<_>>()?;
-        self.store.claim(ClaimAsk { lease: lease.token, now: at(now), serves, limit }).await
+        self.store.claim(ClaimAsk { lease: lease.token, now: at(now), serves, limit, suspects }).await
     }
 
     /// The numbers of the runs that are claimed.

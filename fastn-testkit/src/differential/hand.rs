@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fastn_core::{Result, TenantId, WorkflowName};
-use fastn_store::{Batch, ClaimAsk, History, Lease, NewRun, RunNo, RunQuery, RunSummary, Store, Write, Written};
+use fastn_store::{
+    Batch, ClaimAsk, History, Lease, NewRun, RunNo, RunQuery, RunSummary, Store, Suspects, Write, Written,
+};
 
 use super::deed::{By, Deed};
 use super::entries::Versions;
@@ -56,7 +58,9 @@ impl Hand {
             Deed::Claim { by, workflows, limit } => {
                 let serves = workflows.iter().map(|workflow| definition(workflow)).collect::<Result<_>>()?;
                 let lease = self.token(*by).unwrap_or(0);
-                let claimed = store.claim(ClaimAsk { lease, now: at(now), serves, limit: *limit }).await?;
+                let claimed = store
+                    .claim(ClaimAsk { lease, now: at(now), serves, limit: *limit, suspects: Suspects::default() })
+                    .await?;
                 Ok(claimed
                     .iter()
                     .map(|claim| {

@@ -8,32 +8,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::command::program;
-
 /// A folder that only the server's user, and root, can look into.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Whose the folder becomes when it is root's: PostgreSQL refuses to run as root.
+    /// Whose the folder becomes when it is root's and the server refuses to run as root, as PostgreSQL does.
     other: Option<(u32, u32)>,
 }
 
 impl Folder {
-    /// Makes a new one inside `base`, and `base` if it is not there.
-    pub(super) fn create(base: &Path) -> io::Result<Self> {
+    /// Makes a new one inside `base`, and `base` if it is not there, for a server of this name that runs as root or does not.
+    pub(super) fn create(base: &Path, server: &str, as_root: bool) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         fs::create_dir_all(base)?;
         let base = fs::canonicalize(base)?;
         let path = loop {
             let number = COUNT.fetch_add(1, Relaxed);
-            let path = base.join(format!("fastn-postgres-{}-{number}", std::process::id()));
+            let path = base.join(format!("fastn-{server}-{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
                 made => break made.map(|()| path)?,
             }
         };
         // Whoever made it is this process's user.
-        let other = if fs::metadata(&path)?.uid() == 0 { Some(somebody()?) } else { None };
+        let other = if !as_root && fs::metadata(&path)?.uid() == 0 { Some(somebody()?) } else { None };
         let folder = Self { path, other };
         folder.hand_over(&folder.path)?;
         Ok(folder)
@@ -43,14 +41,20 @@ impl Folder {
         &self.path
     }
 
-    /// Whether this process is root's.
+    /// Whether this process is root's, and the server is not.
+    #[cfg(feature = "postgres-server")]
     pub(super) fn is_of_root(&self) -> bool {
         self.other.is_some()
     }
 
     /// A program that runs as the server's user, and is not interrupted together with this process.
+    #[cfg(feature = "postgres-server")]
     pub(super) fn program(&self, path: &Path) -> Command {
-        let mut command = program(path);
+        self.dressed(super::command::program(path))
+    }
+
+    /// The same of a command.
+    pub(super) fn dressed(&self, mut command: Command) -> Command {
         if let Some((user, group)) = self.other {
             command.uid(user).gid(group);
         }

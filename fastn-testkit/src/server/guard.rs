@@ -5,17 +5,17 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Reads the server's process id, and on until its input ends, which it does in whatever way this process ends. `QUIT` is
-/// PostgreSQL's immediate shutdown: nothing of the data is kept. The server's last deed is to remove its file; a process
-/// whose parent is gone may be there longer, since not every container has somebody who reaps it.
+/// Reads the server's process id, and on until its input ends, which it does in whatever way this process ends. Then the
+/// server gets a signal that ends it: nothing of its data is kept. A server that keeps a file until its last deed is waited
+/// for by that file; a process whose parent is gone may be there longer, since not every container has somebody who reaps it.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 server=
 while read -r line; do server=$line; done
 if [ -n "$server" ]; then
-    kill -QUIT "$server"
+    kill -"$2" "$server"
     left=100
-    while [ $left -gt 0 ] && kill -0 "$server" && [ -e "$1/data/postmaster.pid" ]; do
+    while [ $left -gt 0 ] && kill -0 "$server" && [ -e "$1/$3" ]; do
         left=$((left - 1))
         sleep 0.05
     done
@@ -29,10 +29,12 @@ rm -rf -- "$1"
 pub(super) struct Guard(Child);
 
 impl Guard {
-    /// Watches over this folder, which is removed in the end.
-    pub(super) fn over(folder: &Path) -> io::Result<Self> {
+    /// Watches over this folder, which is removed in the end, and over a server that this signal stops, with a file in the
+    /// folder that is there until it has.
+    pub(super) fn over(folder: &Path, signal: &str, file: &str) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", SCRIPT, "fastn-postgres-guard"]).arg(folder).current_dir("/").process_group(0);
+        shell.args(["-c", SCRIPT, "fastn-server-guard"]).arg(folder).args([signal, file]);
+        shell.current_dir("/").process_group(0);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Self)
     }
 

@@ -1,24 +1,21 @@
 //! From an empty folder to a server that accepts connections.
 
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastn_core::BoxError;
 
 use super::command::output;
 use super::folder::Folder;
 use super::guard::Guard;
+use super::patience::{comes_about, ends, secret};
 use super::settings::PostgresSettings;
 
 /// How long a server may take to accept connections.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often is looked whether something has come about.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Makes the server's data, and gives the password of its user `postgres`.
 pub(super) fn initialise(folder: &Folder, programs: &Path) -> Result<String, BoxError> {
@@ -84,28 +81,4 @@ fn is_ready(server: &mut Child, folder: &Folder) -> bool {
         (is_own && status.trim() == "ready").then_some(true)
     })
     .unwrap_or(false)
-}
-
-/// Whether a process ends in this time.
-pub(super) fn ends(process: &mut Child, most: Duration) -> bool {
-    comes_about(most, || process.try_wait().ok().flatten()).is_some()
-}
-
-/// Asks again and again, at least once, until there is an answer or time is up.
-fn comes_about<T>(most: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        let answer = ask();
-        if answer.is_some() || began.elapsed() >= most {
-            return answer;
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-/// A word that nobody guesses.
-fn secret() -> Result<String, BoxError> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

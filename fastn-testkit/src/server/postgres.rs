@@ -11,7 +11,8 @@ use super::binaries;
 use super::command::{output, program};
 use super::folder::Folder;
 use super::guard::Guard;
-use super::launch::{ends, initialise, launch};
+use super::launch::{initialise, launch};
+use super::patience::ends;
 use super::settings::PostgresSettings;
 
 /// A PostgreSQL server of one's own, on a loopback port and behind a password that nobody else has.
@@ -87,9 +88,9 @@ impl PrivatePostgres {
     pub fn start_with(settings: &PostgresSettings) -> Result<Self> {
         let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "start a private PostgreSQL").caused_by(why);
         let base = settings.folder.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = Folder::create(&base).map_err(|why| failed(why.into()))?;
+        let folder = Folder::create(&base, "postgres", false).map_err(|why| failed(why.into()))?;
         // From here on the folder is removed, whatever happens.
-        let mut guard = Guard::over(folder.path()).map_err(|why| failed(why.into()))?;
+        let mut guard = Guard::over(folder.path(), "QUIT", "data/postmaster.pid").map_err(|why| failed(why.into()))?;
         let programs = binaries::find(folder.is_of_root())?;
         let password = initialise(&folder, &programs).map_err(failed)?;
         let settings = settings.clone().with_files(&folder).map_err(|why| failed(why.into()))?;

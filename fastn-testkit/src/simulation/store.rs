@@ -283,6 +283,10 @@ impl Store for Wire {
         self.world.weather().lanes
     }
 
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        self.store.introduce(tenant, definition).await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         let at = self.clone();
         let call = async move {

@@ -138,6 +138,10 @@ impl Store for MortalStore {
         self.inner.commits_at_once()
     }
 
+    async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
+        self.inner.introduce(tenant, definition).await
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.pass(self.inner.acquire(ask)).await
     }

@@ -11,8 +11,8 @@ use fastn_core::{
 use fastn_store::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk,
     Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
-    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Then, Turn, Withdraw,
-    Write, Written,
+    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Suspects, Then, Turn,
+    Withdraw, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -50,6 +50,10 @@ pub(crate) enum Flaw {
     CountsEveryClaim,
     CountsDeathsOverWhatWaits,
     CountsDeathsWhateverWasDone,
+    CountsNoDeathsOverQueues,
+    GivesEverySuspect,
+    AdmitsEverySuspect,
+    AdmitsWhatIsNotServed,
     ListsOldestFirst,
     ListsTheFirstPageForEver,
     ListsBeyondTheTenant,
@@ -158,6 +162,9 @@ impl BrokenStore {
                     self.memory().freed += 1;
                 }
                 self.turn(turn);
+            }
+            Write::Enqueue(new) if self.is(Flaw::AdmitsWhatIsNotServed) => {
+                self.memory().definitions.push(new.new.definition.clone());
             }
             Write::Enqueue(new) if self.is(Flaw::CreatesWhereAPlaceIsTaken) => {
                 std::sync::Arc::make_mut(new).once = None;
@@ -428,8 +435,14 @@ impl Queues for BrokenStore {
         if self.is(Flaw::AdmitsWithoutFencing) {
             ask.lease = self.memory().newest_lease;
         }
+        match self.flaw {
+            Flaw::AdmitsEverySuspect => ask.suspects = Suspects::default(),
+            Flaw::AdmitsWhatIsNotServed => ask.serves = self.memory().definitions.clone(),
+            _ => {}
+        }
         let mut admitted = self.admit_by_other_rules(ask.clone()).await?;
         match self.flaw {
+            Flaw::CountsNoDeathsOverQueues => admitted.runs.iter_mut().for_each(|run| run.deaths = 0),
             Flaw::AdmitsToTwo => {
                 let mut memory = self.memory();
                 admitted
@@ -601,6 +614,7 @@ impl Store for BrokenStore {
                 ask.serves.iter_mut().for_each(|definition| definition.shape = PlanHash([7; 32]));
             }
             Flaw::ClaimsNewestFirst if limit > 0 => ask.limit = u32::MAX,
+            Flaw::GivesEverySuspect => ask.suspects = Suspects::default(),
             _ => {}
         }
         let mut claimed = self.inner.claim(ask.clone()).await?;

@@ -4,6 +4,8 @@
 mod broken;
 mod differential;
 #[cfg(unix)]
+mod redis;
+#[cfg(unix)]
 mod server;
 mod simulation;
 mod suite;

@@ -77,6 +77,11 @@ teeth! {
     deaths_over_sleepers: CountsDeathsOverWhatWaits => nobody_dies_over_a_run_that_waits;
     deaths_that_progress_does_not_end: CountsDeathsWhateverWasDone =>
         who_got_further_with_a_run_is_the_first_to_die_over_it, who_dies_over_one_run_does_not_die_over_others;
+    deaths_over_queues_that_are_not_counted: CountsNoDeathsOverQueues => who_dies_over_runs_of_queues_is_counted;
+    suspects_that_are_given_together: GivesEverySuspect => runs_that_may_kill_are_given_one_by_one;
+    suspects_that_are_admitted_together: AdmitsEverySuspect => runs_of_queues_that_may_kill_are_given_one_by_one;
+    admissions_of_what_is_not_served: AdmitsWhatIsNotServed =>
+        only_served_runs_are_admitted, runs_of_queues_that_were_left_go_to_those_who_serve_them;
     lists_the_wrong_way_round: ListsOldestFirst => runs_are_listed_newest_first;
     a_list_without_end: ListsTheFirstPageForEver => pages_follow_each_other;
     a_list_of_everybodys_runs: ListsBeyondTheTenant => lists_are_filtered;

@@ -16,7 +16,11 @@ impl fmt::Display for Plan {
     /// -> charge
     /// ```
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {}", self.name(), self.version())?;
+        write!(f, "{} {}", self.name(), self.version())?;
+        for (place, tag) in self.requires().iter().enumerate() {
+            write!(f, "{} {}", if place == 0 { " requires" } else { "," }, one_line(tag.as_str()))?;
+        }
+        writeln!(f)?;
         write_scope(f, self, ScopeIx(0), "")?;
         write!(f, "-> {}", source(self, &self.root().output))
     }

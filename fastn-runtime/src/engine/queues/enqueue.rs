@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, QueueName, Result};
-use fastn_store::{Batch, Enqueue, NewRun, RunKey, Write, Written};
+use fastn_store::{Batch, Enqueue, HostTransaction, NewRun, RunKey, Write, Written};
 use tokio::sync::oneshot;
 
 use super::place::{Place, Singleton};
@@ -28,18 +28,7 @@ pub(in crate::engine) async fn enqueue(
     new: NewRun,
     place: &Place,
 ) -> Result<RunKey> {
-    let rules = shelf::known(core, queue).await?;
-    let key = place.key.clone().unwrap_or_else(|| rules.key_of(&new.key.tenant, &new.input));
-    let enqueue = Arc::new(Enqueue {
-        once: place.once(&key),
-        queue: queue.clone(),
-        key,
-        priority: place.priority,
-        ageing: rules.ageing,
-        delay: place.delay(),
-        cost: place.cost.unwrap_or(1),
-        new,
-    });
+    let enqueue = Arc::new(waiting(core, queue, new, place).await?);
     loop {
         let taken = match create(core, &enqueue).await? {
             Written::Created(_) => return Ok(enqueue.new.key.clone()),
@@ -48,16 +37,11 @@ pub(in crate::engine) async fn enqueue(
                 return Ok(enqueue.new.key.clone());
             }
             Written::Taken(taken) => taken.key,
-            _ => return Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a run that is to wait")),
+            _ => return Err(mistaken()),
         };
         match place.when_taken() {
             Singleton::Attach => return Ok(taken),
-            Singleton::CancelNewest => {
-                return Err(Error::new(ErrorKind::AlreadyExists, OP)
-                    .with("queue", queue)
-                    .with("key", &enqueue.key)
-                    .with("run", taken.run));
-            }
+            Singleton::CancelNewest => return Err(is_there(&enqueue, &taken)),
             Singleton::CancelInProgress => {
                 tracing::debug!(%queue, run = %taken.run, "a run is cancelled for one that was started since");
                 let other = RunHandle::<()>::new(core.clone(), taken.clone(), core.watch(&taken));
@@ -70,6 +54,56 @@ pub(in crate::engine) async fn enqueue(
             }
         }
     }
+}
+
+/// Creates a run that waits in a transaction of the host's own, and gives its key, or that of the run which is attached to
+/// instead.
+///
+/// # Errors
+/// As [`enqueue`], and `Unsupported` for what cannot be rolled back.
+pub(in crate::engine) async fn enqueue_within<T: HostTransaction>(
+    core: &Core,
+    queue: &QueueName,
+    new: NewRun,
+    place: &Place,
+    transaction: T,
+) -> Result<RunKey> {
+    if place.when_taken() == Singleton::CancelInProgress {
+        let why = "a run in progress cannot be cancelled together with a transaction of the host's";
+        return Err(Error::new(ErrorKind::Unsupported, OP).with("queue", queue).caused_by(why));
+    }
+    let enqueue = waiting(core, queue, new, place).await?;
+    match transaction.enqueue(&enqueue).await? {
+        Written::Created(_) => Ok(enqueue.new.key),
+        Written::Exists(existing) => check_existing(&enqueue.new, &existing).map(|()| enqueue.new.key),
+        Written::Taken(taken) if place.when_taken() == Singleton::Attach => Ok(taken.key),
+        Written::Taken(taken) => Err(is_there(&enqueue, &taken.key)),
+        _ => Err(mistaken()),
+    }
+}
+
+/// What is to be created.
+async fn waiting(core: &Core, queue: &QueueName, new: NewRun, place: &Place) -> Result<Enqueue> {
+    let rules = shelf::known(core, queue).await?;
+    let key = place.key.clone().unwrap_or_else(|| rules.key_of(&new.key.tenant, &new.input));
+    Ok(Enqueue {
+        once: place.once(&key),
+        queue: queue.clone(),
+        key,
+        priority: place.priority,
+        ageing: rules.ageing,
+        delay: place.delay(),
+        cost: place.cost.unwrap_or(1),
+        new,
+    })
+}
+
+fn is_there(new: &Enqueue, taken: &RunKey) -> Error {
+    Error::new(ErrorKind::AlreadyExists, OP).with("queue", &new.queue).with("key", &new.key).with("run", taken.run)
+}
+
+fn mistaken() -> Error {
+    Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a run that is to wait")
 }
 
 async fn create(core: &Arc<Core>, new: &Arc<Enqueue>) -> Result<Written> {

@@ -78,11 +78,11 @@ pub(in crate::engine) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
 /// Admits what a queue allows, page by page. Tells after which span there may be more.
 async fn admit(core: &Arc<Core>, tenure: &Arc<Tenure>, lease: u64, queue: &QueueName) -> Result<Option<Duration>> {
     let store = core.services.store()?;
-    let serves: Vec<_> = core.definitions.keys().cloned().collect();
+    let serves = core.runnable();
     loop {
-        let now = core.services.clock.now();
-        let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE };
         let claiming = core.claiming.write().await;
+        let (now, suspects) = (core.services.clock.now(), tenure.suspicion.suspects(core.services.limits.poison_after));
+        let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE, suspects };
         let admitted = store.admit(ask).await?;
         let count = admitted.runs.len();
         for run in admitted.runs {

@@ -24,7 +24,7 @@ mod queues;
 pub(super) mod shelf;
 pub(super) mod withdraw;
 
-pub(super) use enqueue::enqueue;
+pub(super) use enqueue::{enqueue, enqueue_within};
 pub use place::Singleton;
 pub(super) use place::{Only, Place};
 pub use queue::Queue;

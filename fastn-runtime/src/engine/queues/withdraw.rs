@@ -15,7 +15,7 @@ use crate::patience::patiently;
 pub(in crate::engine) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
     let (Some(durable), Some(tenure)) = (core.services.durable(), core.services.tenure()) else { return Ok(false) };
     let Some(lease) = tenure.token() else { return Ok(false) };
-    let serves: Vec<_> = core.definitions.keys().cloned().collect();
+    let serves = core.runnable();
     let clock = &*core.services.clock;
     // Until it is in memory, nobody else must bring it there.
     let claiming = core.claiming.write().await;

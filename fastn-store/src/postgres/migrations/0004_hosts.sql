@@ -5,6 +5,7 @@ CREATE TABLE {schema}.flow_served (
     workflow text COLLATE "C" NOT NULL,
     version  bigint NOT NULL,
     shape    bytea NOT NULL,
+    seen_at  timestamptz NOT NULL DEFAULT now(), -- an executor that serves it says so each minute
     PRIMARY KEY (workflow, version, shape)
 );
 
@@ -20,6 +21,27 @@ CREATE TABLE {schema}.flow_effects (
 );
 CREATE INDEX flow_effects_of ON {schema}.flow_effects (run, tenant);
 
+-- The numbers of a tenant and a definition, new ones if there are none. It is looked first: an insert that finds its row there
+-- takes a number of the sequence all the same, and these are not endless.
+CREATE FUNCTION {schema}.number_1(
+    p_tenant text, p_workflow text, p_version bigint, p_shape bytea, p_plan text, OUT tenant_no integer, OUT def_no integer
+) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT t.tenant_no INTO number_1.tenant_no FROM {schema}.flow_tenants t WHERE t.tenant = p_tenant;
+    IF NOT FOUND THEN
+        INSERT INTO {schema}.flow_tenants (tenant) VALUES (p_tenant) ON CONFLICT DO NOTHING;
+        SELECT t.tenant_no INTO number_1.tenant_no FROM {schema}.flow_tenants t WHERE t.tenant = p_tenant;
+    END IF;
+    SELECT d.def_no INTO number_1.def_no FROM {schema}.flow_definitions d
+    WHERE d.tenant_no = number_1.tenant_no AND d.workflow = p_workflow AND d.version = p_version AND d.shape = p_shape;
+    IF NOT FOUND THEN
+        INSERT INTO {schema}.flow_definitions (tenant_no, workflow, version, shape, plan)
+        VALUES (number_1.tenant_no, p_workflow, p_version, p_shape, p_plan) ON CONFLICT DO NOTHING;
+        SELECT d.def_no INTO number_1.def_no FROM {schema}.flow_definitions d
+        WHERE d.tenant_no = number_1.tenant_no AND d.workflow = p_workflow AND d.version = p_version AND d.shape = p_shape;
+    END IF;
+END $$;
+
 -- Creates a run that nobody holds, unless there is one of its id: its number, and whether it was created.
 CREATE FUNCTION {schema}.create_run_1(
     p_tenant text, p_run uuid, p_from bigint, p_to bigint, p_workflow text, p_version bigint, p_shape bytea, p_plan text,
@@ -30,12 +52,8 @@ DECLARE
     v_def integer;
     v_second bigint;
 BEGIN
-    INSERT INTO {schema}.flow_tenants (tenant) VALUES (p_tenant) ON CONFLICT DO NOTHING;
-    SELECT t.tenant_no INTO v_tenant FROM {schema}.flow_tenants t WHERE t.tenant = p_tenant;
-    INSERT INTO {schema}.flow_definitions (tenant_no, workflow, version, shape, plan)
-    VALUES (v_tenant, p_workflow, p_version, p_shape, p_plan) ON CONFLICT DO NOTHING;
-    SELECT d.def_no INTO v_def FROM {schema}.flow_definitions d
-    WHERE d.tenant_no = v_tenant AND d.workflow = p_workflow AND d.version = p_version AND d.shape = p_shape;
+    SELECT n.tenant_no, n.def_no INTO v_tenant, v_def
+    FROM {schema}.number_1(p_tenant, p_workflow, p_version, p_shape, p_plan) n;
 
     SELECT e.run_no INTO create_run_1.run_no FROM {schema}.flow_executions e
     WHERE e.tenant_no = v_tenant AND e.run_id = p_run AND e.run_no >= p_from AND e.run_no < p_to;
@@ -76,13 +94,13 @@ DECLARE
 BEGIN
     SELECT s.* INTO v_served FROM {schema}.flow_served s
     WHERE s.workflow = start_run.workflow AND (start_run.version IS NULL OR s.version = start_run.version)
-    ORDER BY s.version DESC LIMIT 1;
+    ORDER BY s.seen_at > now() - interval '5 minutes' DESC, s.version DESC, s.seen_at DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no executor has served workflow % (version %)', workflow, coalesce(version::text, 'any')
             USING ERRCODE = 'FN003', HINT = 'Executors make known what they serve when they are opened.';
     END IF;
     -- An id that was drawn (RFC 9562, version 7) says which day its run is in.
-    IF v_version <> 7 OR v_millis >= 4294881296000 THEN
+    IF v_version <> 7 OR v_millis >= 4294880895000 THEN
         v_day := NULL;
     END IF;
     SELECT * INTO v_run FROM {schema}.create_run_1(

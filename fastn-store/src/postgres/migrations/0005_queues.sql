@@ -61,12 +61,8 @@ CREATE FUNCTION {schema}.make_run_1(
 DECLARE
     v_second bigint;
 BEGIN
-    INSERT INTO {schema}.flow_tenants (tenant) VALUES (p_tenant) ON CONFLICT DO NOTHING;
-    SELECT t.tenant_no INTO make_run_1.tenant_no FROM {schema}.flow_tenants t WHERE t.tenant = p_tenant;
-    INSERT INTO {schema}.flow_definitions (tenant_no, workflow, version, shape, plan)
-    VALUES (make_run_1.tenant_no, p_workflow, p_version, p_shape, p_plan) ON CONFLICT DO NOTHING;
-    SELECT d.def_no INTO make_run_1.def_no FROM {schema}.flow_definitions d
-    WHERE d.tenant_no = make_run_1.tenant_no AND d.workflow = p_workflow AND d.version = p_version AND d.shape = p_shape;
+    SELECT n.tenant_no, n.def_no INTO make_run_1.tenant_no, make_run_1.def_no
+    FROM {schema}.number_1(p_tenant, p_workflow, p_version, p_shape, p_plan) n;
 
     SELECT e.run_no INTO make_run_1.run_no FROM {schema}.flow_executions e
     WHERE e.tenant_no = make_run_1.tenant_no AND e.run_id = p_run AND e.run_no >= p_from AND e.run_no < p_to;

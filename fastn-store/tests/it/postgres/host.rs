@@ -1,11 +1,14 @@
 //! Runs that are started in transactions of the host's own.
 
 use fastn_core::{ErrorKind, Payload, RunId, TenantId};
-use fastn_store::{DefinitionKey, HostTransaction, InSchema, NewRun, PostgresStore, RunKey, RunStatus, Store, Written};
+use fastn_store::{
+    DefinitionKey, HostTransaction, InSchema, NewRun, Once, PostgresStore, Queues, RunKey, RunStatus, Store, WhenTaken,
+    Written,
+};
 use fastn_testkit::sample::definition;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{acquire, claim, fails, key, new_run};
+use crate::support::{acquire, admit, claim, fails, key, new_run, open_queue, waiting};
 
 async fn connect() -> Client {
     let (client, connection) = tokio_postgres::connect(&super::url(), NoTls).await.unwrap();
@@ -90,6 +93,85 @@ async fn any_language_starts_runs_by_sql() {
     assert!(said.contains("no executor has served workflow nobody"), "{said}");
 }
 
+const STAY: Once = Once { id: [7; 16], taken: WhenTaken::Stay };
+
+#[tokio::test]
+async fn a_run_of_a_queue_waits_with_the_hosts_transaction_or_not_at_all() {
+    let (schema, store, lease) = served("queued").await;
+    let queue = open_queue(&store).await;
+    let mut client = connect().await;
+    for (name, commits) in [("dropped", false), ("kept", true)] {
+        let transaction = client.transaction().await.unwrap();
+        let within = || InSchema { schema: &schema, transaction: &transaction };
+        let new = waiting(name, Some(STAY));
+        let created = within().enqueue(&new).await.unwrap();
+        assert!(matches!(created, Written::Created(_)), "{created:?}");
+        let again = within().enqueue(&new).await.unwrap();
+        let Written::Exists(existing) = again else { panic!("{again:?}") };
+        assert_eq!((existing.input, existing.status), (new.new.input.clone(), RunStatus::Pending));
+        let other = within().enqueue(&waiting("other", Some(STAY))).await.unwrap();
+        let Written::Taken(taken) = other else { panic!("{other:?}") };
+        assert_eq!((taken.key, taken.run.no), (key("t", name), existing.no));
+        // What cannot be done is refused, and the transaction is as good as before.
+        let pushed = Once { taken: WhenTaken::PushBack(std::time::Duration::from_secs(60)), ..STAY };
+        fails(within().enqueue(&waiting("pushed", Some(pushed))).await, ErrorKind::Unsupported);
+        // Nobody sees it, and nobody waits.
+        assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, 0);
+        assert_eq!(admit(&store, &lease, 1).await, []);
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
+        }
+        assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, u64::from(commits));
+    }
+    assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap(), [], "it waits for its turn");
+    assert_eq!(admit(&store, &lease, 2).await, [key("t", "kept")]);
+}
+
+#[tokio::test]
+async fn any_language_enqueues_runs_by_sql() {
+    let (schema, store, lease) = served("sql_queued").await;
+    let server = fastn_testkit::server::PrivatePostgres::shared().unwrap();
+    let start = |with: &str| format!("SELECT {schema}.start_run('w', '{{\"n\": 1}}', {with})");
+    let refuse = |with: &str, why: &str| {
+        let said = fails(server.sql("postgres", &start(with)), ErrorKind::Invalid);
+        assert!(said.contains(why), "{said}");
+    };
+    refuse("queue => 'jobs'", "there is no queue jobs");
+    open_queue(&store).await;
+    refuse("priority => 3", "what is said about a queue needs one");
+    refuse("queue => 'jobs', key => E'a\\nb'", "a key is at most 256 bytes");
+    refuse("queue => 'jobs', key => ' '", "a key is at most 256 bytes");
+    refuse("queue => 'jobs', priority => 32768", "a priority has 16 bits");
+    refuse("queue => 'jobs', delay => '-1s'", "no delay is negative");
+    let said = |with: &str| RunKey { tenant: TenantId::default(), run: super::sql(&start(with)).parse().unwrap() };
+    let mut runs = vec![
+        said("queue => 'jobs', key => 'acme'"),
+        said("queue => 'jobs', priority => 2, cost => 7"),
+        said("queue => 'jobs', delay => '1 hour'"),
+    ];
+    let rows = "SELECT string_agg(concat_ws('/', key, cost, state, round((ready_at - enqueued_at) / 1000000.0),
+                    round((ready_at - rank) / 1000000.0)), ' ' ORDER BY run_no)";
+    let found = super::sql(&format!("{rows} FROM {schema}.flow_queued"));
+    assert_eq!(found, "acme/1/1/0/0 default/7/1/0/120 default/1/0/3600/0");
+    let id = RunId::named("order 8");
+    let once = |input: &str| format!("SELECT {schema}.start_run('w', '{input}', '{id}', queue => 'jobs')");
+    assert_eq!(super::sql(&once("[1, 2]")), super::sql(&once("[1,2]")), "the same once more is the same run");
+    let said = fails(server.sql("postgres", &once("[2]")), ErrorKind::Invalid);
+    assert!(said.contains("was started with something else"), "{said}");
+    runs.truncate(2);
+    runs.reverse();
+    runs.push(RunKey { tenant: TenantId::default(), run: id });
+    assert_eq!(admit(&store, &lease, 0).await, runs, "by priority, then by age, and not before their time");
+
+    // Where the queue finds the key in the input, nothing is made up.
+    super::sql(&format!(
+        "UPDATE {schema}.entries SET value = convert_to('{{\"v\":1,\"key\":\"/n\"}}', 'UTF8') WHERE kind = 'queue'"
+    ));
+    refuse("queue => 'jobs'", "finds the key of a run in its input, at /n");
+}
+
 /// Drawn ids are looked for where their time says, whoever started the run.
 #[tokio::test]
 async fn a_drawn_id_is_found_from_both_sides() {
@@ -124,7 +206,7 @@ async fn sqlx_starts_runs_too() {
     use sqlx_core::connection::Connection;
     use sqlx_postgres::PgConnection;
 
-    let (schema, store, _) = served("sqlx").await;
+    let (schema, store, lease) = served("sqlx").await;
     let mut connection = PgConnection::connect(&super::url()).await.unwrap();
     for (name, commits) in [("kept", true), ("dropped", false)] {
         let mut transaction = connection.begin().await.unwrap();
@@ -140,4 +222,19 @@ async fn sqlx_starts_runs_too() {
         }
         assert_eq!(store.read(&key("t", name)).await.unwrap().is_some(), commits);
     }
+    open_queue(&store).await;
+    let mut transaction = connection.begin().await.unwrap();
+    let mut enqueue = async |new| InSchema { schema: &schema, transaction: &mut *transaction }.enqueue(&new).await;
+    let created = enqueue(waiting("queued", Some(STAY))).await.unwrap();
+    assert!(matches!(created, Written::Created(_)), "{created:?}");
+    let exists = enqueue(waiting("queued", None)).await.unwrap();
+    assert!(matches!(exists, Written::Exists(_)), "{exists:?}");
+    let taken = enqueue(waiting("other", Some(STAY))).await.unwrap();
+    let Written::Taken(taken) = taken else { panic!("{taken:?}") };
+    assert_eq!(taken.key, key("t", "queued"));
+    let pushed = Once { taken: WhenTaken::PushBack(std::time::Duration::from_secs(60)), ..STAY };
+    fails(enqueue(waiting("pushed", Some(pushed))).await, ErrorKind::Unsupported);
+    assert_eq!(admit(&store, &lease, 1).await, []);
+    transaction.commit().await.unwrap();
+    assert_eq!(admit(&store, &lease, 1).await, [key("t", "queued")]);
 }

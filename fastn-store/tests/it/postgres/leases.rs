@@ -202,7 +202,8 @@ async fn nobody_has_died_over_the_runs_of_an_executor_that_says_it_lost_its_leas
             store.release(&lease).await.unwrap();
         }
         let serves = vec![fastn_testkit::sample::definition("w").unwrap()];
-        let ask = ClaimAsk { lease: taker.token, now: at(50), serves, limit: 10 };
+        let ask =
+            ClaimAsk { lease: taker.token, now: at(50), serves, limit: 10, suspects: fastn_store::Suspects::default() };
         let claimed = other.claim(ask).await.unwrap();
         assert_eq!(claimed.iter().map(|claim| claim.deaths).collect::<Vec<_>>(), [u32::from(!lives)]);
     }

@@ -50,6 +50,26 @@ async fn programs_of_one_version_step_go_on_beside_each_other_and_of_two_do_not(
     fails(PostgresStore::open(&super::url(), options).await, ErrorKind::Corrupt);
 }
 
+/// A program of version 5 knows nothing of version 6, and goes on beside it by what it calls.
+#[tokio::test]
+async fn what_programs_of_the_version_before_call_is_still_there() {
+    let options = PostgresOptions::default().schema("calls");
+    let store = super::open(&options).await;
+    let lease = acquire(&store, "old", 0).await.unwrap();
+    create(&store, None, new_run("t", "1", "w")).await;
+    let survey = format!("SELECT string_agg(holder::text, ' ') FROM calls.survey_1({}, NULL)", lease.token);
+    assert_eq!(super::sql(&survey), "0");
+    let shape = "decode(repeat('07', 32), 'hex')";
+    let served = format!("ARRAY['w'], ARRAY[1::bigint], ARRAY[{shape}]");
+    let claim = format!(
+        "SELECT string_agg(concat_ws(' ', e.run_no = claimed, died), ', ')
+         FROM calls.claim_1({}, ARRAY[0::bigint], {served}, '{{}}', 10), calls.flow_executions e",
+        lease.token
+    );
+    assert_eq!(super::sql(&claim), "t 0");
+    assert_eq!(store.read(&key("t", "1")).await.unwrap().unwrap().run.holder, Some(lease.token));
+}
+
 #[tokio::test]
 async fn schemas_are_strangers_to_each_other() {
     let (one, two) = (super::open(&super::fresh("one")).await, super::open(&super::fresh("two")).await);

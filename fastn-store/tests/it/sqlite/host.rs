@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastn_core::{Attempt, ErrorKind, RunId, StepCx, StepError, StepInfo, TenantId, Version, WorkflowName};
-use fastn_store::{HostTransaction, RunStatus, SqliteOptions, SqliteStore, Store, Then, Written};
+use fastn_store::{
+    Enqueue, HostTransaction, Once, Queues, RunStatus, SqliteOptions, SqliteStore, Store, Then, WhenTaken, Written,
+};
 use fastn_testkit::sample::at;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::task::JoinSet;
 
-use crate::support::{acquire, claim, commit, create, fails, key, new_run, turn};
+use crate::support::{acquire, admit, claim, commit, create, fails, key, new_run, open_queue, turn, waiting};
 
 fn cx(node: &str) -> StepCx {
     let workflow = WorkflowName::new("w").unwrap();
@@ -44,6 +46,41 @@ async fn a_run_is_started_with_the_hosts_transaction_or_not_at_all() {
     let other = Connection::open(folder.path().join("other.db")).unwrap();
     let transaction = other.unchecked_transaction().unwrap();
     fails((&transaction).create(&new_run("t", "1", "w")).await, ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_run_of_a_queue_waits_with_the_hosts_transaction_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let queue = open_queue(&store).await;
+    let mut host = Connection::open(&path).unwrap();
+    let stay = Once { id: [7; 16], taken: WhenTaken::Stay };
+    for (name, commits) in [("dropped", false), ("kept", true)] {
+        let transaction = host.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        let new = waiting(name, Some(stay));
+        assert!(matches!((&transaction).enqueue(&new).await.unwrap(), Written::Created(_)));
+        assert!(matches!((&transaction).enqueue(&new).await.unwrap(), Written::Exists(_)));
+        let other = (&transaction).enqueue(&waiting("other", Some(stay))).await.unwrap();
+        let Written::Taken(taken) = other else { panic!("{other:?}") };
+        assert_eq!(taken.key, key("t", name));
+        // Here the transaction has all of the database, and a run can be pushed back as well.
+        let pushed = Once { taken: WhenTaken::PushBack(Duration::from_secs(60)), ..stay };
+        let late = Enqueue { delay: Duration::from_secs(10), ..waiting("late", Some(pushed)) };
+        assert!(matches!((&transaction).enqueue(&late).await.unwrap(), Written::Taken(_)));
+        assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, 0);
+        if commits {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
+        assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, u64::from(commits));
+    }
+    let created_at = waiting("kept", None).new.created_at;
+    let second = created_at.as_micros() / 1_000_000;
+    assert_eq!(admit(&store, &lease, second + 9).await, [], "it was pushed back");
+    assert_eq!(admit(&store, &lease, second + 10).await, [key("t", "kept")]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Claiming runs.
 
 use fastn_core::Result;
-use fastn_store::{Batch, ClaimAsk, RunNo, RunStatus, Then, Write};
+use fastn_store::{Batch, ClaimAsk, RunNo, RunStatus, Suspects, Then, Write};
 
 use crate::conformance::case::{Case, Flaw, Found, case, ensure, same};
 use crate::conformance::trial::Trial;
@@ -42,7 +42,8 @@ async fn only_served_runs_are_claimed(t: Trial) -> Found {
     other_shape.shape.0 = [8; 32];
     let mut other_version = definition("c")?;
     other_version.version.0 = 2;
-    let ask = ClaimAsk { lease: lease.token, now: at(0), serves: vec![other_shape, other_version], limit: 10 };
+    let (serves, suspects) = (vec![other_shape, other_version], Suspects::default());
+    let ask = ClaimAsk { lease: lease.token, now: at(0), serves, limit: 10, suspects };
     same(t.store.claim(ask).await?, vec![])?;
     same(t.claim_nos(&lease, 0, &["c", "a"], 10).await?, vec![a, c])
 }

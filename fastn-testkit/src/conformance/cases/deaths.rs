@@ -1,8 +1,8 @@
 //! Counting the executors that died over a run.
 
-use fastn_store::{RunNo, Then};
+use fastn_store::{Lease, RunNo, Suspects, Then};
 
-use crate::conformance::case::{Case, Found, case, same};
+use crate::conformance::case::{Case, Flaw, Found, case, same};
 use crate::conformance::trial::Trial;
 
 pub(in crate::conformance) const CASES: &[Case] = &[
@@ -11,6 +11,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(who_got_further_with_a_run_is_the_first_to_die_over_it),
     case!(nobody_dies_over_a_run_that_waits),
     case!(who_dies_over_one_run_does_not_die_over_others),
+    case!(runs_that_may_kill_are_given_one_by_one),
 ];
 
 /// One executor after the other, each of which dies in the end unless it releases its lease.
@@ -118,4 +119,32 @@ async fn who_dies_over_one_run_does_not_die_over_others(t: Trial) -> Found {
     }
     let late = t.free("t", "late", "w").await?;
     same(lives.next().await?.1, vec![(bad, 5), (good, 1), (late, 0)])
+}
+
+async fn runs_that_may_kill_are_given_one_by_one(t: Trial) -> Found {
+    let mut lives = Lives::new(t.clone());
+    let (first, _) = lives.next().await?;
+    let (mut runs, further) = (Vec::new(), t.held(&first, "further").await?);
+    for name in ["1", "2", "3"] {
+        runs.push(t.held(&first, name).await?);
+    }
+    let everything: Vec<_> = [further].iter().chain(&runs).map(|no| (*no, 1)).collect();
+    let (lease, claimed) = lives.next().await?;
+    same(claimed, everything)?;
+    t.turn(&lease, further, 0, 1, Then::Run).await?;
+    let ask = async |lease: &Lease, now, limit| {
+        let claimed = t.claim_with(lease, now, &["w"], 10, Suspects { deaths: 2, limit }).await?;
+        Ok::<_, fastn_core::Error>(claimed.iter().map(|claim| (claim.no, claim.deaths)).collect::<Vec<_>>())
+    };
+    let [one, two, three] = runs.as_slice() else { return Err(Flaw::new("there are three")) };
+    let careful = t.acquire("careful", 60).await?;
+    same(ask(&careful, 60, 1).await?, vec![(further, 1), (*one, 2)])?;
+    same(ask(&careful, 60, 0).await?, vec![])?;
+    t.turn(&careful, *one, 0, 1, Then::Run).await?;
+    same(ask(&careful, 60, 1).await?, vec![(*two, 2)])?;
+    // It dies over what it had; over the one that was left nobody does.
+    let next = t.acquire("next", 80).await?;
+    same(ask(&next, 80, 0).await?, vec![(*one, 1), (*two, 3)])?;
+    let last = t.acquire("last", 100).await?;
+    same(ask(&last, 100, 10).await?, vec![(further, 2), (*one, 2), (*two, 4), (*three, 2)])
 }

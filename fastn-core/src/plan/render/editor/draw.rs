@@ -16,6 +16,7 @@ impl Plan {
             workflow: self.name().to_string(),
             version: self.version(),
             deadline: self.deadline(),
+            requires: self.requires().iter().map(ToString::to_string).collect(),
             nodes: Vec::with_capacity(self.nodes().len() + 2),
             edges: Vec::new(),
         };

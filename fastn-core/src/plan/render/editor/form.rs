@@ -17,6 +17,8 @@ pub(super) struct Graph {
     pub(super) version: Version,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deadline: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) requires: Vec<String>,
     pub(super) nodes: Vec<GraphNode>,
     pub(super) edges: Vec<GraphEdge>,
 }

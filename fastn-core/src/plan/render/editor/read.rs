@@ -22,19 +22,22 @@ impl Draft {
     /// nothing, an edge from or to nothing, two nodes with one id. What is wrong with the workflow itself,
     /// [`Draft::check`] says.
     pub fn from_editor_json(text: &str) -> Result<Self> {
-        let graph: Graph =
+        let mut graph: Graph =
             serde_json::from_str(text).map_err(|e| Error::new(ErrorKind::Invalid, "read graph").caused_by(e))?;
         let mut reader = Reader::default();
-        for node in graph.nodes {
+        for node in std::mem::take(&mut graph.nodes) {
             reader.add_node(node)?;
         }
-        for edge in graph.edges {
+        for edge in std::mem::take(&mut graph.edges) {
             reader.add_edge(edge)?;
         }
         let root = reader.scope(&(None, None), 0)?;
         match reader.scopes.values().flatten().next() {
             Some(lost) => Err(invalid(&lost.id, "it stands inside of nothing")),
-            None => Ok(Self { name: graph.workflow, version: graph.version, deadline: graph.deadline, root }),
+            None => {
+                let Graph { workflow: name, version, deadline, requires, .. } = graph;
+                Ok(Self { name, version, deadline, requires, root })
+            }
         }
     }
 }

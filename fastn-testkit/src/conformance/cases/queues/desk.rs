@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, QueueKey, QueueName, Result, TenantId};
 use fastn_store::{
-    AdmitAsk, Admitted, Batch, Enqueue, EntryKey, Expect, Lease, Put, QUEUE, QueueRules, RunNo, RunStatus, Then, Write,
-    Written,
+    AdmitAsk, Admitted, Batch, Enqueue, EntryKey, Expect, Lease, Put, QUEUE, QueueRules, RunNo, RunStatus, Suspects,
+    Then, Write, Written,
 };
 
 use crate::conformance::trial::Trial;
@@ -65,8 +65,12 @@ impl Trial {
     }
 
     pub(super) async fn admit(&self, lease: &Lease, now: i64, limit: u32) -> Result<Admitted> {
-        let serves = vec![definition("w")?];
-        self.store.admit(AdmitAsk { lease: lease.token, now: at(now), queue: queue()?, serves, limit }).await
+        self.admit_with(lease, now, limit, Suspects::default()).await
+    }
+
+    pub(super) async fn admit_with(&self, lease: &Lease, now: i64, limit: u32, suspects: Suspects) -> Result<Admitted> {
+        let (lease, now, queue, serves) = (lease.token, at(now), queue()?, vec![definition("w")?]);
+        self.store.admit(AdmitAsk { lease, now, queue, serves, limit, suspects }).await
     }
 
     /// The numbers of the runs that are admitted.

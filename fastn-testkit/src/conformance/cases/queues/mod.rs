@@ -1,5 +1,6 @@
 //! Runs that wait for their turn.
 
+pub(in crate::conformance) mod deaths;
 mod desk;
 pub(in crate::conformance) mod limits;
 pub(in crate::conformance) mod once;
