@@ -18,7 +18,7 @@ pub(super) fn second_of(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(1_000_000).clamp(0, i64::from(u32::MAX))
 }
 
-/// The days for which there are partitions, in seconds since 1970: from the first to before the second.
+/// The days in which runs are created, in seconds since 1970: from the first to before the second. There is a partition of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Days {
     from: i64,
@@ -31,12 +31,7 @@ impl Days {
         Self { from: first * DAY, to: (last + 1) * DAY }
     }
 
-    /// The last day; `None` if there is none.
-    pub(super) const fn last(self) -> Option<i64> {
-        if self.to > self.from { Some(self.to.div_euclid(DAY) - 1) } else { None }
-    }
-
-    /// The second nearest to this one that has a partition.
+    /// The second nearest to this one in which a run may be created.
     pub(super) fn nearest(self, second: i64) -> i64 {
         second.min(self.to - 1).max(self.from)
     }

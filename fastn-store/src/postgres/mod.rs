@@ -3,6 +3,7 @@
 //! What is written when is told in `migrations/0001_runs.sql`.
 
 mod admit;
+mod beside;
 mod claim;
 mod commit;
 mod config;
@@ -16,6 +17,7 @@ mod fault;
 mod flight;
 mod fold;
 mod host;
+mod judge;
 mod lane;
 mod lease;
 mod listen;
@@ -36,6 +38,7 @@ mod sqlx;
 mod store;
 mod time;
 mod tls;
+mod upkeep;
 
 pub use self::options::{LeaseClock, PostgresOptions};
 pub use self::retire::Retired;

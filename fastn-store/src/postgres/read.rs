@@ -24,6 +24,12 @@ pub(super) async fn read(client: &mut Client, key: &RunKey) -> Result<Option<His
         .start()
         .await
         .map_err(fault(OP))?;
+    // Before the moment as of which it reads: a day that is retired is another table from one moment to the next, and what is
+    // in it was written later.
+    transaction
+        .batch_execute("LOCK TABLE ONLY flow_executions, ONLY flow_history IN ACCESS SHARE MODE")
+        .await
+        .map_err(fault(OP))?;
     let Some(row) = find(&transaction, key).await? else { return Ok(None) };
     let (run, input) = (summary(&row)?, input(&row)?);
     let mut pieces = pieces(&transaction, run.no).await?;

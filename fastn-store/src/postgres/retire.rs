@@ -1,13 +1,17 @@
 //! Old days are dropped, not emptied: a day in which nothing is to be kept is two tables less. One in which a little is to be
-//! kept is written anew with that. No row is deleted but keys and messages, which are few.
+//! kept is written anew with that, beside itself. What its runs have elsewhere is deleted a page at a time: their keys, if
+//! they have any, their messages, and what their transactional steps did.
+
+use std::collections::BTreeSet;
 
 use fastn_core::Result;
-use tokio_postgres::Transaction;
+use tokio_postgres::Client;
 
-use super::database::Database;
-use super::days::{DAY, range};
+use super::beside::{Day, Swapped, clear};
+use super::days::DAY;
 use super::fault::fault;
-use super::partitions::{TABLES, attach};
+use super::judge::Rules;
+use super::partitions::all;
 use super::row::get;
 use crate::Retention;
 
@@ -23,163 +27,103 @@ pub struct Retired {
     pub dropped: u64,
     /// So many were written anew with what is kept of them.
     pub thinned: u64,
+    /// So many are as they were, since somebody held them all the time. The next time they are tried again.
+    pub busy: u64,
     /// So many runs are gone.
     pub runs: u64,
 }
 
-/// Drops or thins every day that is over and has runs in it that are no longer kept, by the server's clock. One process does
-/// so at a time; another one's call does nothing.
-pub(super) async fn retire(
-    client: &mut deadpool_postgres::Client,
-    database: &Database,
-    retention: &Retention,
-) -> Result<Retired> {
+/// After how long a day is looked through again that was not worth it, by the same rules.
+const AGAIN: &str = "interval '1 day'";
+
+/// Drops or thins every day that is over and has enough runs in it that are no longer kept, by the server's clock. Nobody else
+/// may do so at the same time.
+///
+/// # Errors
+/// What the database says of the first day with which something is wrong; the others were done all the same, if the
+/// connection has not gone.
+///
+/// # Cancel safety
+/// Every day is as it was, or is done, but that runs which are to go may have lost what they have elsewhere.
+pub(super) async fn retire(client: &mut Client, schema: &str, retention: &Retention) -> Result<Retired> {
+    clear(client, schema).await?;
     let mut retired = Retired::default();
-    let Some(shortest) = retention.shortest() else { return Ok(retired) };
-    let shortest = i64::try_from(shortest.as_secs()).unwrap_or(i64::MAX / 2);
-    let rows = client
-        .query(
-            "SELECT substring(c.relname from '_([0-9]+)$')::bigint FROM pg_inherits i
-             JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'flow_executions'::regclass
-                 AND (substring(c.relname from '_([0-9]+)$')::bigint + 1) * $1 + $2
-                     <= floor(extract(epoch FROM clock_timestamp()))::bigint
-             ORDER BY 1",
-            &[&DAY, &shortest.clamp(0, i64::MAX / 4)],
-        )
-        .await
-        .map_err(fault(OP))?;
-    for row in rows {
-        let day: i64 = get(&row, 0)?;
-        let transaction = client.transaction().await.map_err(fault(OP))?;
-        let done = retire_day(&transaction, database, retention, day).await?;
-        transaction.commit().await.map_err(fault(OP))?;
-        if let Some((kept, gone)) = done {
-            tracing::info!(day, kept, gone, "an old day was retired");
-            retired.dropped += u64::from(kept == 0);
-            retired.thinned += u64::from(kept > 0);
-            retired.runs += u64::try_from(gone).unwrap_or_default();
+    let mut failed = Ok(());
+    for day in over(client, retention).await? {
+        match retire_day(Day { client, schema, day }, retention, &mut retired).await {
+            Ok(()) => {}
+            Err(error) if client.is_closed() => return Err(error),
+            Err(error) => {
+                tracing::warn!(day, error = error.chain().join(": "), "an old day could not be retired");
+                failed = failed.and(Err::<(), _>(error)).and(clear(client, schema).await);
+            }
         }
     }
-    Ok(retired)
+    failed.map(|()| retired)
 }
 
-/// Retires a day, if that is worth it: how many runs are kept, and how many are gone.
-async fn retire_day(
-    transaction: &Transaction<'_>,
-    database: &Database,
-    retention: &Retention,
-    day: i64,
-) -> Result<Option<(i64, i64)>> {
-    let schema = &*database.schema;
-    let (from, to) = range(day);
-    let row = transaction
-        .query_one("SELECT pg_try_advisory_xact_lock(hashtext('fastn.retire'), hashtext($1))", &[&schema])
+/// The days that may have runs in them that are no longer kept, the oldest first.
+async fn over(client: &Client, retention: &Retention) -> Result<Vec<i64>> {
+    let Some(shortest) = retention.shortest() else { return Ok(Vec::new()) };
+    let shortest = i64::try_from(shortest.as_secs()).unwrap_or(i64::MAX).min(i64::MAX / 4);
+    let row = client
+        .query_one("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint", &[])
         .await
         .map_err(fault(OP))?;
-    if !get::<bool>(&row, 0)? {
-        return Ok(None);
-    }
-    // Without waiting for long: whoever waits behind this waits as well.
-    transaction
-        .batch_execute("SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = 0")
-        .await
-        .map_err(fault(OP))?;
-    keep(transaction, retention, (from, to)).await?;
-    let row = transaction
-        .query_one(
-            "SELECT (SELECT count(*) FROM flow_executions WHERE run_no >= $1 AND run_no < $2), (SELECT count(*) FROM kept)",
-            &[&from, &to],
-        )
-        .await
-        .map_err(fault(OP))?;
-    let (all, kept): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
-    #[expect(clippy::cast_precision_loss, reason = "a part need not be exact")]
-    let worth_it = kept == 0 || (kept as f64) <= (all as f64) * WORTH_IT;
-    if !worth_it {
-        return Ok(None);
-    }
-    // From here on nobody writes to the day, and what has ended or begun since is looked at once more.
-    for table in TABLES {
-        transaction
-            .batch_execute(&format!("LOCK TABLE {schema}.{table}_{day} IN ACCESS EXCLUSIVE MODE"))
-            .await
-            .map_err(fault(OP))?;
-    }
-    transaction.batch_execute("DROP TABLE kept").await.map_err(fault(OP))?;
-    keep(transaction, retention, (from, to)).await?;
-    for sql in [
-        "DELETE FROM flow_keys k USING flow_executions e
-         WHERE e.run_no >= $1 AND e.run_no < $2 AND e.run_no NOT IN (SELECT run_no FROM kept)
-             AND k.tenant_no = e.tenant_no AND k.run_id = e.run_id",
-        "DELETE FROM flow_messages WHERE run_no >= $1 AND run_no < $2 AND run_no NOT IN (SELECT run_no FROM kept)",
-    ] {
-        transaction.execute(sql, &[&from, &to]).await.map_err(fault(OP))?;
-    }
-    let kept: i64 = get(&transaction.query_one("SELECT count(*) FROM kept", &[]).await.map_err(fault(OP))?, 0)?;
-    for table in TABLES {
-        let name = format!("{schema}.{table}_{day}");
-        if kept == 0 {
-            transaction.batch_execute(&format!("DROP TABLE {name}")).await.map_err(fault(OP))?;
-            continue;
-        }
-        transaction
-            .batch_execute(&format!(
-                "CREATE TEMPORARY TABLE staying ON COMMIT DROP AS SELECT * FROM {name} WHERE run_no IN (SELECT run_no FROM kept);
-                 DROP TABLE {name}"
-            ))
-            .await
-            .map_err(fault(OP))?;
-        attach(transaction.client(), schema, table, day).await?;
-        transaction
-            .batch_execute(&format!("INSERT INTO {name} SELECT * FROM staying; DROP TABLE staying"))
-            .await
-            .map_err(fault(OP))?;
-    }
-    Ok(Some((kept, all - kept)))
+    let now: i64 = get(&row, 0)?;
+    let days = all(client).await?.into_iter().filter(|day| (day + 1) * DAY + shortest <= now);
+    let sql = format!("SELECT day FROM flow_looked WHERE rules = $1 AND looked_at > now() - {AGAIN}");
+    let rows = client.query(&sql, &[&named(retention)]).await.map_err(fault(OP))?;
+    let looked: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+    Ok(days.filter(|day| !looked.contains(day)).collect())
 }
 
-/// Notes in a table of this transaction which runs of a day are kept: those that have not ended, and those that ended too
-/// short a time ago.
-async fn keep(transaction: &Transaction<'_>, retention: &Retention, (from, to): (i64, i64)) -> Result<()> {
-    let (mut tenant, mut workflow, mut status, mut keep) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let micros = |keep: std::time::Duration| i64::try_from(keep.as_micros()).unwrap_or(i64::MAX).min(1 << 60);
-    for rule in &retention.rules {
-        tenant.push(rule.tenant.as_ref().map(|tenant| tenant.as_str()));
-        workflow.push(rule.workflow.as_ref().map(|workflow| workflow.as_str()));
-        status.push(rule.status.map(|status| i16::from(status.code())));
-        keep.push(rule.keep.map(micros));
-    }
-    tenant.push(None);
-    workflow.push(None);
-    status.push(None);
-    keep.push(retention.otherwise.map(micros));
-    transaction
-        .batch_execute("CREATE TEMPORARY TABLE kept (run_no bigint PRIMARY KEY) ON COMMIT DROP")
-        .await
-        .map_err(fault(OP))?;
-    transaction
+/// By which the rules are known again.
+fn named(retention: &Retention) -> String {
+    format!("{retention:?}")
+}
+
+/// Notes that a day is not worth it.
+async fn leave(client: &Client, day: i64, retention: &Retention) -> Result<()> {
+    client
         .execute(
-            "INSERT INTO kept
-             SELECT e.run_no FROM flow_executions e
-             JOIN flow_definitions d ON d.def_no = e.def_no
-             JOIN flow_tenants t ON t.tenant_no = e.tenant_no
-             LEFT JOIN LATERAL (
-                 SELECT h.status, h.finished_at FROM flow_history h
-                 WHERE h.run_no = e.run_no AND h.status IS NOT NULL LIMIT 1
-             ) ended ON true
-             LEFT JOIN LATERAL (
-                 SELECT r.keep FROM unnest($3::text[], $4::text[], $5::smallint[], $6::bigint[])
-                     WITH ORDINALITY AS r (tenant, workflow, status, keep, place)
-                 WHERE (r.tenant IS NULL OR r.tenant = t.tenant) AND (r.workflow IS NULL OR r.workflow = d.workflow)
-                     AND (r.status IS NULL OR r.status = ended.status)
-                 ORDER BY r.place LIMIT 1
-             ) rule ON true
-             WHERE e.run_no >= $1 AND e.run_no < $2
-                 AND (ended.status IS NULL OR rule.keep IS NULL
-                     OR ended.finished_at + rule.keep > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)",
-            &[&from, &to, &tenant, &workflow, &status, &keep],
+            "INSERT INTO flow_looked (day, rules) VALUES ($1, $2)
+             ON CONFLICT (day) DO UPDATE SET rules = excluded.rules, looked_at = excluded.looked_at",
+            &[&day, &named(retention)],
         )
         .await
         .map_err(fault(OP))
         .map(drop)
+}
+
+/// Retires a day, if that is worth it.
+async fn retire_day(mut day: Day<'_>, retention: &Retention, retired: &mut Retired) -> Result<()> {
+    let rules = &Rules::of(retention);
+    let counted = day.count(rules).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a part need not be exact")]
+    let worth_it = counted.stay as f64 <= (counted.stay + counted.go) as f64 * WORTH_IT;
+    if !worth_it {
+        day.release().await?;
+        return leave(day.client, day.day, retention).await;
+    }
+    let mut gone = 0;
+    let swapped = match day.capture().await? {
+        true => {
+            gone = day.write(rules).await?.go;
+            day.swap().await?
+        }
+        false => Swapped::Busy,
+    };
+    match swapped {
+        Swapped::Dropped => retired.dropped += 1,
+        Swapped::Thinned => retired.thinned += 1,
+        Swapped::Busy => {
+            tracing::warn!(day = day.day, "an old day could not be locked; it is retired another time");
+            retired.busy += 1;
+            return clear(day.client, day.schema).await;
+        }
+    }
+    tracing::info!(day = day.day, gone, ?swapped, "an old day was retired");
+    retired.runs += u64::try_from(gone).unwrap_or_default();
+    Ok(())
 }

@@ -16,7 +16,6 @@ use super::config::{self, Place};
 use super::create::NewRows;
 use super::database::{Database, Fragile, check_server};
 use super::enqueue::EnqueueRows;
-use super::fault::fault;
 use super::lane::{Held, Lane};
 use super::lease;
 use super::listen::Listener;
@@ -24,9 +23,9 @@ use super::migrate::migrate;
 use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
-use super::retire::{Retired, retire};
+use super::retire::Retired;
 use super::time::time;
-use super::{enqueue, prune, read};
+use super::{enqueue, prune, read, upkeep};
 use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
@@ -127,8 +126,15 @@ impl PostgresStore {
     /// Does now what is done each hour: makes the days that come, and drops what is no longer kept, as
     /// [`PostgresOptions::retention`] says.
     ///
+    /// # Contract
+    /// Whoever else uses the store goes on meanwhile, also with runs of the days that are dropped or written anew. One process
+    /// drops at a time: while another does, nothing is dropped.
+    ///
     /// # Errors
     /// What the database says; the next hour it is tried again.
+    ///
+    /// # Cancel safety
+    /// What was begun is of no use and harms nobody, and is removed the next time.
     pub async fn keep_up(&self) -> Result<Retired> {
         self.shared.keep_up(&self.options.retention).await
     }
@@ -306,28 +312,7 @@ async fn keep_up(shared: Arc<Shared>, retention: Retention) {
 
 impl Shared {
     async fn keep_up(&self, retention: &Retention) -> Result<Retired> {
-        const OP: &str = "keep store up";
-        let mut client = self.database.connect(OP).await?;
-        self.partitions.ensure(&mut client, &self.database).await?;
-        let retired = retire(&mut client, &self.database, retention).await?;
-        self.partitions.ensure(&mut client, &self.database).await?;
-        let transaction = client.transaction().await.map_err(fault(OP))?;
-        // They take as long as the tables are large, and nobody waits for them.
-        transaction.batch_execute("SET LOCAL statement_timeout = 0").await.map_err(fault(OP))?;
-        for sql in [
-            // What nobody receives any more.
-            "UPDATE flow_messages m SET body = NULL WHERE m.body IS NOT NULL
-                 AND EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = m.run_no AND h.status IS NOT NULL)",
-            // What no attempt will ask for: of runs that have ended or are gone.
-            "DELETE FROM flow_effects f WHERE f.made_at < now() - interval '1 hour' AND NOT EXISTS (
-                 SELECT 1 FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
-                 WHERE t.tenant = f.tenant AND e.run_id = f.run
-                     AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = e.run_no AND h.status IS NOT NULL))",
-        ] {
-            transaction.execute(sql, &[]).await.map_err(fault(OP))?;
-        }
-        transaction.commit().await.map_err(fault(OP))?;
-        Ok(retired)
+        upkeep::keep_up(&self.database, &self.partitions, retention).await
     }
 }
 
@@ -452,7 +437,7 @@ impl Store for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
-        prune::prune(&mut self.connect("prune runs").await?, before, limit).await
+        prune::prune(&mut self.connect("prune runs").await?, self.schema(), before, limit).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -9,7 +9,9 @@
 -- ended is in the hands of the lease that created it, and is named in that lease's journal.
 --
 -- Numbers of runs begin with the second in which they were created, so a range of numbers is a range of time: flow_executions
--- and flow_history have a partition a day, and old days are dropped. Times are microseconds since 1970.
+-- and flow_history have a partition a day, and old days are dropped. What a run has elsewhere goes before its day does: its
+-- row of flow_keys, which every run has whose id does not say where it is, its messages, and what its transactional steps
+-- did. Times are microseconds since 1970.
 
 CREATE TABLE {schema}.flow_tenants (
     tenant_no integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -84,6 +86,34 @@ CREATE TABLE {schema}.flow_history (
 ) PARTITION BY RANGE (run_no);
 -- Those that did not succeed are what people look for.
 CREATE INDEX flow_history_failed ON {schema}.flow_history (run_no) WHERE status > 10;
+
+-- The days that have partitions, counted from 1970.
+CREATE FUNCTION {schema}.days_1() RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
+    SELECT substring(c.relname FROM '_([0-9]+)$')::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = '{schema}.flow_executions'::regclass;
+$$;
+
+-- The old days that were looked through and were not worth being retired, and by what rules.
+CREATE TABLE {schema}.flow_looked (
+    day       bigint PRIMARY KEY,
+    rules     text NOT NULL,
+    looked_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The runs in which something happens while their day is written anew beside itself: they are taken over once more. Only
+-- such a day's partitions have the trigger.
+CREATE TABLE {schema}.flow_late (
+    run_no bigint NOT NULL
+);
+CREATE FUNCTION {schema}.note_late_1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO {schema}.flow_late (run_no) VALUES (OLD.run_no);
+    ELSE
+        INSERT INTO {schema}.flow_late (run_no) VALUES (NEW.run_no);
+    END IF;
+    RETURN NULL;
+END $$;
 
 CREATE TABLE {schema}.flow_open (
     run_no  bigint PRIMARY KEY,

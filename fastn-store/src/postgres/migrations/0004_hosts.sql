@@ -9,14 +9,17 @@ CREATE TABLE {schema}.flow_served (
     PRIMARY KEY (workflow, version, shape)
 );
 
--- What transactional steps did. A row is part of the transaction of its step: if it is there, all of it is.
+-- What transactional steps did. A row is part of the transaction of its step: if it is there, all of it is. It is there for
+-- as long as its run is, since nobody knows when the last attempt that may ask for it is over, and then it goes, since
+-- another run may get the same id. A step of an engine whose runs are elsewhere is remembered for ever.
 CREATE TABLE {schema}.flow_effects (
     key     text COLLATE "C" PRIMARY KEY, -- the step's idempotency key
     tenant  text COLLATE "C" NOT NULL,
     run     uuid NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT now(),
+    made_at timestamptz NOT NULL DEFAULT now(), -- for people: nothing is decided by it
     output  bytea
 );
+CREATE INDEX flow_effects_of ON {schema}.flow_effects (run, tenant);
 
 -- The numbers of a tenant and a definition, new ones if there are none. It is looked first: an insert that finds its row there
 -- takes a number of the sequence all the same, and these are not endless.
@@ -59,10 +62,8 @@ BEGIN
         RETURN;
     END IF;
     -- The last day there is, should nobody have made today's.
-    SELECT least(floor(extract(epoch FROM clock_timestamp()))::bigint,
-                 (max(substring(c.relname FROM '_([0-9]+)$')::bigint) + 1) * 86400 - 1)
-    INTO v_second FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = '{schema}.flow_executions'::regclass;
+    SELECT least(floor(extract(epoch FROM clock_timestamp()))::bigint, (max(day) + 1) * 86400 - 1)
+    INTO v_second FROM {schema}.days_1() AS d (day);
     create_run_1.run_no := (v_second << 31) | (nextval('{schema}.flow_numbers') & 2147483647);
     -- Whoever creates the same at the same time is waited for.
     INSERT INTO {schema}.flow_keys (tenant_no, run_id, run_no) VALUES (v_tenant, p_run, create_run_1.run_no)

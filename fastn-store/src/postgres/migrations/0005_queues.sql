@@ -71,10 +71,8 @@ BEGIN
         RETURN;
     END IF;
     -- The last day there is, should nobody have made today's.
-    SELECT least(floor(extract(epoch FROM clock_timestamp()))::bigint,
-                 (max(substring(c.relname FROM '_([0-9]+)$')::bigint) + 1) * 86400 - 1)
-    INTO v_second FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = '{schema}.flow_executions'::regclass;
+    SELECT least(floor(extract(epoch FROM clock_timestamp()))::bigint, (max(day) + 1) * 86400 - 1)
+    INTO v_second FROM {schema}.days_1() AS d (day);
     make_run_1.run_no := (v_second << 31) | (nextval('{schema}.flow_numbers') & 2147483647);
     -- Whoever creates the same at the same time is waited for.
     INSERT INTO {schema}.flow_keys (tenant_no, run_id, run_no)

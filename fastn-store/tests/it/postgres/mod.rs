@@ -2,14 +2,17 @@
 
 mod answers;
 mod differential;
+mod durability;
 mod effects;
 mod flights;
 mod host;
 mod leases;
 mod retire;
+mod retiring;
 mod rival;
 mod schema;
 mod tls;
+mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

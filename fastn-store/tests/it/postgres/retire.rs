@@ -97,5 +97,5 @@ async fn yesterday_is_kept_by_default() {
 }
 
 fn retired(dropped: u64, thinned: u64) -> Retired {
-    Retired { dropped, thinned, runs: 0 }
+    Retired { dropped, thinned, ..Retired::default() }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use fastn_core::{Attempt, ErrorKind, RunId, StepCx, StepError, StepInfo, TenantId, Version, WorkflowName};
 use fastn_store::{
-    Enqueue, HostTransaction, Once, Queues, RunStatus, SqliteOptions, SqliteStore, Store, WhenTaken, Written,
+    Enqueue, HostTransaction, Once, Queues, RunStatus, SqliteOptions, SqliteStore, Store, Then, WhenTaken, Written,
 };
+use fastn_testkit::sample::at;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::task::JoinSet;
 
-use crate::support::{acquire, admit, claim, fails, key, new_run, open_queue, waiting};
+use crate::support::{acquire, admit, claim, commit, create, fails, key, new_run, open_queue, turn, waiting};
 
 fn cx(node: &str) -> StepCx {
     let workflow = WorkflowName::new("w").unwrap();
@@ -124,4 +125,30 @@ async fn a_transactional_step_is_done_once_whoever_does_it_and_whenever_it_is_dr
         .query_row("SELECT count(*), count(DISTINCT step) FROM charges", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
     assert_eq!((rows, steps), (21, 21));
+}
+
+/// A run that is deleted takes along what its steps did, and nothing of others: the same id may be started again.
+#[tokio::test]
+async fn a_run_that_is_started_again_after_it_was_pruned_does_its_steps_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("runs.db"), SqliteOptions::default()).await.unwrap();
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let step = |name: &'static str, result: i64| {
+        let (tenant, workflow) = (TenantId::new("t").unwrap(), WorkflowName::new("w").unwrap());
+        let info = StepInfo::new(tenant, RunId::named(name), workflow, Version(1), "a".to_owned(), Attempt(1));
+        let (store, cx) = (&store, StepCx::detached(info));
+        async move { store.once(&cx, move |_| Ok(result)).await.unwrap() }
+    };
+    for name in ["ended", "open"] {
+        create(&store, Some(&lease), new_run("t", name, "w")).await;
+        assert_eq!(step(name, 1).await, 1);
+        assert_eq!(step(name, 2).await, 1, "{name}: it is remembered");
+    }
+    let no = store.read(&key("t", "ended")).await.unwrap().unwrap().run.no;
+    commit(&store, &lease, vec![turn(no, 0, 1, Then::End(RunStatus::Succeeded))]).await.unwrap();
+    assert_eq!(step("ended", 2).await, 1, "as long as its run is there");
+    assert_eq!(store.prune(at(1_000), 10).await.unwrap(), 1);
+    create(&store, Some(&lease), new_run("t", "ended", "w")).await;
+    assert_eq!(step("ended", 2).await, 2);
+    assert_eq!(step("open", 2).await, 1);
 }
