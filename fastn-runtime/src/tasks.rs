@@ -240,10 +240,17 @@ impl<T> Future for Owned<T> {
     }
 }
 
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
+impl<T> Owned<T> {
+    /// Tells the task to end: it is dropped at once, or when it next yields.
+    pub(crate) fn stop(&self) {
         if let Some(stop) = &self.stop {
             stop.stop();
         }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

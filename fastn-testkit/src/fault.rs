@@ -1,7 +1,7 @@
 //! A store that fails as the test says.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -42,6 +42,7 @@ pub struct FaultStore {
     /// How many puts are still to be refused, and how many to lose their answers.
     refused_puts: Arc<AtomicU64>,
     lost_puts: Arc<AtomicU64>,
+    comes_back: Arc<AtomicBool>,
 }
 
 impl FaultStore {
@@ -58,6 +59,7 @@ impl FaultStore {
             refused_reads: Arc::default(),
             refused_puts: Arc::default(),
             lost_puts: Arc::default(),
+            comes_back: Arc::default(),
         }
     }
 
@@ -105,6 +107,13 @@ impl FaultStore {
     /// The answers of the next so many puts of entries are lost, although they took effect.
     pub fn lose_puts(&self, count: u64) {
         self.lost_puts.store(count, Ordering::SeqCst);
+    }
+
+    /// Says that it [comes back](Store::comes_back) after having been away, as a store on a server does.
+    #[must_use]
+    pub fn that_comes_back(self) -> Self {
+        self.comes_back.store(true, Ordering::SeqCst);
+        self
     }
 
     /// How many commits were asked for.
@@ -190,8 +199,16 @@ impl Store for FaultStore {
         format!("faulty {}", self.inner.name())
     }
 
+    fn comes_back(&self) -> bool {
+        self.comes_back.load(Ordering::SeqCst) || self.inner.comes_back()
+    }
+
     fn commits_at_once(&self) -> usize {
         self.inner.commits_at_once()
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {

@@ -145,8 +145,16 @@ impl Store for MeterStore {
         self.inner.name()
     }
 
+    fn comes_back(&self) -> bool {
+        self.inner.comes_back()
+    }
+
     fn commits_at_once(&self) -> usize {
         self.inner.commits_at_once()
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {

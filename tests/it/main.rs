@@ -16,6 +16,7 @@ mod hazards;
 mod house;
 mod killed;
 mod old_formats;
+mod outage;
 mod poison;
 mod postgres;
 mod queue_processes;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use fastn::core::BoxFuture;
 use fastn::prelude::*;
-use fastn::runtime::{CatchUp, Overlap, Schedule, ScheduleInfo};
+use fastn::runtime::{CatchUp, Clock, Overlap, Schedule, ScheduleInfo, SystemClock};
 use fastn::schedule::Calendar;
-use fastn::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
+use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::{FaultStore, ManualClock};
 use tokio::sync::{Semaphore, mpsc};
@@ -656,9 +658,12 @@ async fn each_due_time_has_one_run_on_postgres_whichever_executor_fires_it() {
     let scene = Scene::new();
     let (mut stores, mut engines) = (Vec::new(), Vec::new());
     for _ in 0..EXECUTORS {
-        let options = PostgresOptions::default().schema(schema);
+        // The test's time is its own.
+        let options = PostgresOptions::default().schema(schema).lease_clock(LeaseClock::Caller);
         let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await.unwrap()) as Arc<dyn Store>;
-        engines.push(scene.engine(&store).await);
+        let clock = Arc::new(scene.clock.clone());
+        let engine = builder().store(store.clone()).clock(clock).lease(hours(1)).serve(&scene.flow).open();
+        engines.push(engine.await.unwrap());
         stores.push(store);
     }
     let all = CatchUp::All { within: Duration::from_secs(86_400), most: 1_000 };
@@ -715,4 +720,78 @@ async fn a_pause_that_comes_while_a_run_is_started_is_not_lost() {
     assert_eq!(scene.runs(&inner).await, 1);
     engine.shutdown().await.unwrap();
     host.shutdown().await.unwrap();
+}
+
+/// A machine's clock whose calendar is wrong.
+#[derive(Debug, Default)]
+struct WrongClock {
+    /// By so many seconds.
+    by: AtomicI64,
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        let by = self.by.load(Ordering::SeqCst) * 1_000_000;
+        Timestamp::from_micros(SystemClock.now().as_micros() + by)
+    }
+
+    fn uptime(&self) -> Duration {
+        SystemClock.uptime()
+    }
+
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        SystemClock.sleep(span)
+    }
+}
+
+/// A schedule that is due each second, with two executors of which the calendar of one is wrong, from the beginning or from
+/// the middle on; and then with that one alone.
+async fn check_wrong_clock(name: &str, at_first: i64, later: i64) {
+    let server = PrivatePostgres::shared().unwrap();
+    let url = server.url("postgres");
+    let open = async || {
+        let options = PostgresOptions::default().schema(format!("wrong_clock_{name}_{}", env!("CARGO_CRATE_NAME")));
+        Arc::new(PostgresStore::open(&url, options).await.unwrap()) as Arc<dyn Store>
+    };
+    let mut scene = Scene::new();
+    let wrong = Arc::new(WrongClock { by: AtomicI64::new(at_first) });
+    let (right, other) = (open().await, open().await);
+    let engine = async |store: &Arc<dyn Store>, clock: Arc<dyn Clock>| {
+        builder().store(store.clone()).clock(clock).serve(&scene.flow).open().await.unwrap()
+    };
+    let good = engine(&right, Arc::new(SystemClock)).await;
+    let bad = engine(&other, wrong.clone()).await;
+    // It is put by the one whose calendar is wrong.
+    bad.schedules().put(&scene.schedule("* * * * * *").overlap(Overlap::Allow)).await.unwrap();
+    let mut fired = Vec::new();
+    for part in 0..3 {
+        match part {
+            0 => {}
+            1 => wrong.by.store(later, Ordering::SeqCst),
+            _ => good.shutdown().await.unwrap(),
+        }
+        for due in scene.next(3).await {
+            let now = SystemClock.now();
+            assert!(due <= now, "{due} was fired at {now}, {name}");
+            assert!(now.since(due) < Duration::from_secs(15), "{due} was fired at {now}, {name}");
+            fired.push(due);
+        }
+    }
+    fired.sort();
+    let whole: Vec<_> = (0..9).map(|n| fired[0].plus(Duration::from_secs(n))).collect();
+    assert_eq!(fired, whole, "each second has its run, {name}");
+    let info = bad.schedules().get(&scene.tenant, "s").await.unwrap().unwrap();
+    assert!(info.fired_up_to <= SystemClock.now(), "{name}");
+    bad.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_or_jumps_on_one_executor_neither_fires_early_nor_passes_anything_over() {
+    tokio::join!(
+        check_wrong_clock("ahead", 2 * 3_600, 2 * 3_600),
+        check_wrong_clock("behind", -2 * 3_600, -2 * 3_600),
+        check_wrong_clock("jumps_ahead", 0, 3_600),
+        check_wrong_clock("jumps_back", 40, -366 * 86_400),
+        check_wrong_clock("jumps_by_a_year", 0, 366 * 86_400),
+    );
 }

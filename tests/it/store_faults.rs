@@ -60,6 +60,34 @@ async fn a_store_that_fails_for_good_surfaces_and_the_run_goes_on_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_store_that_comes_back_is_waited_for_beyond_all_patience() {
+    let log = Log::default();
+    let flow = three(&log);
+    let back = Arc::new(AtomicBool::new(false));
+    let (is_back, note) = (back.clone(), log.clone());
+    // Away from the first result on.
+    let store = FaultStore::new(memory(), move |_, _| {
+        let away = note.count("a") > 0 && !is_back.load(Ordering::SeqCst);
+        away.then_some(Fault::Refused(ErrorKind::Unavailable))
+    });
+    let store = Arc::new(store.that_comes_back()) as Arc<dyn Store>;
+    let engine = builder().store(store).patience(millis(20)).lease(millis(300)).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    let output = run.output();
+    tokio::pin!(output);
+    for n in 8..11 {
+        let refused = tokio::select! {
+            told = &mut output => panic!("nothing can have ended: {told:?}"),
+            refused = engine.start(&flow, n) => refused.unwrap_err(),
+        };
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused:?}");
+    }
+    back.store(true, Ordering::SeqCst);
+    assert_eq!(output.await.unwrap(), 7);
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lease_that_is_lost_again_and_again_costs_nothing_but_time() {
     for times in [1, 3] {
         let log = Log::default();
@@ -80,6 +108,24 @@ async fn a_lease_that_is_lost_again_and_again_costs_nothing_but_time() {
         assert_eq!((log.count("b"), log.count("c")), (1, 1));
         engine.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_start_that_outlasts_the_loss_of_the_lease_gives_a_handle_that_tells_the_end() {
+    let log = Log::default();
+    let flow = three(&log);
+    // The lease is gone, and the store away for long enough that the run is looked for, and is not there.
+    let store = FaultStore::new(memory(), |n, _| match n {
+        0 => Some(Fault::Refused(ErrorKind::Fenced)),
+        1..8 => Some(Fault::Refused(ErrorKind::Unavailable)),
+        _ => None,
+    });
+    let store = Arc::new(store) as Arc<dyn Store>;
+    let engine = builder().store(store).lease(secs(60)).serve(&flow).open().await.unwrap();
+    let (run, mut events) = engine.start(&flow, 7).watched().await.unwrap();
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert!(events.next().await.is_some(), "and one that listens hears of it");
+    engine.shutdown().await.unwrap();
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::core::Core;
 use super::run::Run;
 use super::watch::RunEvent;
-use crate::clock::pause;
+use crate::clock::{pause, within};
 use crate::machine::Task;
 use crate::panics::Caught;
 
@@ -26,6 +26,9 @@ pub(super) struct Home {
     pub(super) core: Arc<Core>,
     pub(super) run: Arc<Run>,
 }
+
+/// How long an attempt that was cut off may take to be dropped before what follows begins all the same.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// Makes an attempt; takes the arguments out of the task.
 ///
@@ -167,16 +170,19 @@ async fn limit(
     left: Duration,
     future: impl Future<Output = Result<Payload, Failure>> + Send + 'static,
 ) -> Option<Result<Payload, Failure>> {
-    let attempt = home.run.tenure.tasks.spawn_owned(future.instrument(tracing::Span::current()));
-    tokio::select! {
+    let clock = &*home.core.services.clock;
+    let mut attempt = home.run.tenure.tasks.spawn_owned(future.instrument(tracing::Span::current()));
+    let failure = tokio::select! {
         biased;
         // A task that was dropped gave no result: everything is being dropped.
-        result = attempt => result,
-        () = pause(&*home.core.services.clock, left) => {
-            Some(Err(Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}"))))
-        }
-        () = cut_off(link) => Some(Err(cancelled())),
-    }
+        result = &mut attempt => return result,
+        () = pause(clock, left) => Failure::new(FailureKind::TIMEOUT, format!("took longer than {left:?}")),
+        () = cut_off(link) => cancelled(),
+    };
+    // What follows must not meet it, unless it blocks its thread.
+    attempt.stop();
+    let _ = within(clock, LET_GO, attempt).await;
+    Some(Err(failure))
 }
 
 /// Calls the function that the attempt is for.

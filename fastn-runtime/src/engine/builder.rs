@@ -192,7 +192,18 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a write is tried again while the store is unavailable, before the engine halts; by default 20 s.
+    /// How long a write is tried again while the store is unavailable; by default 20 s. What a store waits for by itself
+    /// should be a fraction of it.
+    ///
+    /// Then an engine whose store [comes back](Store::comes_back), as Postgres does, gives its lease up: its runs leave
+    /// memory, and it asks for the next lease, at first often and then every few seconds, for as long as it lives. When it
+    /// has one, it goes on with whatever was recorded, and so does every other engine. Until then starting a run, and
+    /// whatever else needs the store, is [`Unavailable`](ErrorKind::Unavailable); who waits for the end of a run goes on
+    /// waiting. The log says `the store is away; the lease is given up`, then `no lease could be had; trying again`, and at
+    /// last `the lease was won`.
+    ///
+    /// On another store, such as SQLite on a disk that is full, the engine halts: whoever waits is told why, and every later
+    /// call is [`Closed`](ErrorKind::Closed).
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self

@@ -311,7 +311,9 @@ impl Core {
             }
             stays
         });
-        awaited.iter().filter(|key| runs.get(key).is_some_and(|entry| entry.run.is_none())).cloned().collect()
+        // One that is about to be created need not be there yet.
+        let elsewhere = |entry: &Entry| entry.run.is_none() && !entry.watch.is_creating();
+        awaited.iter().filter(|key| runs.get(key).is_some_and(elsewhere)).cloned().collect()
     }
 
     /// The lease was lost: all runs leave memory at once, since others have them or will. Whoever waits for them goes on

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastn_core::{Error, ErrorKind, Failure, Result};
 use fastn_store::{Lease, LeaseAsk};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::core::Core;
 use super::queues::gate;
@@ -16,12 +16,22 @@ use super::{post, recovery};
 use crate::clock::{Clock, pause};
 use crate::journal::Journal;
 use crate::panics::caught;
+use crate::tasks::Owned;
 
 /// How often the lease is asked for that another has: a process that dies tells nobody.
 const POLL: Duration = Duration::from_millis(900);
 
 /// How long to wait at least before it is asked for again, however much there is to hear.
 const APART: Duration = Duration::from_millis(100);
+
+/// How long a store that is away is left alone at most before it is asked again.
+const FURTHEST: Duration = Duration::from_secs(5);
+
+/// How much later than that at most, in milliseconds, so that a server that is back is not asked by everybody at once.
+const SPREAD: u64 = 500;
+
+/// How many calls that renew a lease are under way at once at most.
+const MOST_CALLS: usize = 8;
 
 /// A lease that was won, and when it was asked for, by uptime.
 pub(super) struct Won {
@@ -70,15 +80,12 @@ pub(super) async fn run(core: Arc<Core>, first: Option<Arc<Tenure>>) {
             tenure.left().await;
             // Before anything is done again, what was under way must have ended.
             core.cleared(&tenure).await;
-            if let Some(lease) = tenure.lease()
-                && let Err(error) = durable.store.release(lease).await
-            {
-                // It was lost anyway.
-                tracing::debug!(error = ?error, "the lease that was lost could not be ended");
+            if let Some(lease) = tenure.lease() {
+                let_go(&core, durable, lease).await;
             }
             // Who loses one lease after the other must not wear the store out.
             let lasted = clock.uptime().saturating_sub(began) >= durable.lease;
-            wait = if lasted { Duration::ZERO } else { (wait * 2).clamp(APART, durable.lease.max(APART)) };
+            wait = if lasted { Duration::ZERO } else { longer(wait, durable.lease) };
             pause(clock, wait).await;
         }
         let Some(won) = win(&core).await else { return };
@@ -92,10 +99,44 @@ pub(super) async fn run(core: Arc<Core>, first: Option<Arc<Tenure>>) {
     }
 }
 
+/// How long to wait the next time.
+fn longer(wait: Duration, most: Duration) -> Duration {
+    (wait * 2).clamp(APART, most.max(APART))
+}
+
+/// Lets so much time pass, and a little more by chance. Not if the engine stops before.
+async fn rest(core: &Core, wait: Duration) {
+    let more = Duration::from_millis(core.services.chance.next() % SPREAD);
+    tokio::select! {
+        biased;
+        () = core.stopping() => {}
+        () = pause(&*core.services.clock, wait + more.min(wait)) => {}
+    }
+}
+
+/// Ends a lease that was lost or given up. If nobody has ended it yet, its runs can be claimed at once, and nobody has died
+/// over them: so a store that is away is waited for.
+async fn let_go(core: &Core, durable: &Durable, lease: &Lease) {
+    let mut wait = Duration::ZERO;
+    while !core.is_stopping() {
+        match durable.store.release(lease).await {
+            Ok(()) => return,
+            Err(error) if error.is_transient() && durable.store.comes_back() => {
+                tracing::warn!(error = ?error, "the store is away; standing by");
+                wait = longer(wait, FURTHEST);
+                rest(core, wait).await;
+            }
+            // It was lost anyway.
+            Err(error) => return tracing::debug!(error = ?error, "the lease that was lost could not be ended"),
+        }
+    }
+}
+
 /// Asks for the lease until it is had. `None` if the engine stops before.
 async fn win(core: &Arc<Core>) -> Option<Won> {
     let clock = &*core.services.clock;
-    let mut said = false;
+    // Whether it was said that another has it, and how long a store was left alone that is away.
+    let (mut said, mut wait) = (false, Duration::ZERO);
     while !core.is_stopping() {
         let (reply, answer) = oneshot::channel();
         let owner = core.clone();
@@ -109,12 +150,16 @@ async fn win(core: &Arc<Core>) -> Option<Won> {
         match answer.await {
             Ok(Ok(won)) => return Some(won),
             Ok(Err(error)) if error.kind() == ErrorKind::Locked => {
+                wait = Duration::ZERO;
                 if !std::mem::replace(&mut said, true) {
                     tracing::info!(holder = ?error, "another has the lease; standing by");
                 }
             }
             Ok(Err(error)) if error.is_transient() => {
                 tracing::warn!(error = ?error, "no lease could be had; trying again");
+                wait = longer(wait, FURTHEST);
+                rest(core, wait).await;
+                continue;
             }
             Ok(Err(error)) => {
                 core.halt(&Arc::new(error));
@@ -150,21 +195,42 @@ async fn write(core: Arc<Core>, tenure: Arc<Tenure>, lane: usize) {
     }
 }
 
-/// Renews the lease of a tenure.
+/// Renews the lease of a tenure. A call that is not answered is waited for, and soon another is made beside it: a connection
+/// may be dead without anybody having said so, for longer than the lease lasts.
 async fn keep(core: Arc<Core>, tenure: Arc<Tenure>, asked: Duration) {
-    let (Some(durable), Some(lease)) = (core.services.durable(), tenure.lease()) else { return };
+    let Some(durable) = core.services.durable() else { return };
     let clock = &*core.services.clock;
     let (third, soon) = (durable.lease / 3, (durable.lease / 10).min(Duration::from_secs(1)));
+    let (reply, mut answers) = mpsc::unbounded_channel();
+    let mut calls: Vec<(Duration, Owned<()>)> = Vec::new();
     let mut next = asked.saturating_add(third);
     loop {
-        pause(clock, next.saturating_sub(clock.uptime())).await;
-        let asked = clock.uptime();
-        match durable.store.renew(lease, clock.now().plus(durable.lease)).await {
+        let answered = tokio::select! {
+            biased;
+            answered = answers.recv() => answered,
+            () = pause(clock, next.saturating_sub(clock.uptime())) => None,
+        };
+        let Some((asked, answer)) = answered else {
+            let now = clock.uptime();
+            if !calls.is_empty() {
+                tracing::warn!(unanswered = calls.len(), "the lease is not renewed yet; asking once more");
+            }
+            if calls.len() < MOST_CALLS {
+                let call = renew(core.clone(), tenure.clone(), now, reply.clone());
+                calls.push((now, tenure.tasks.spawn_owned(call)));
+            }
+            next = now.saturating_add(soon);
+            continue;
+        };
+        match answer {
             Ok(()) => {
+                // Who was asked before and has not answered is asked in vain.
+                calls.retain(|(other, _)| *other > asked);
                 tenure.extend(asked.saturating_add(durable.lease));
                 next = asked.saturating_add(third);
             }
             Err(error) if error.is_transient() => {
+                calls.retain(|(other, _)| *other != asked);
                 tracing::warn!(error = ?error, "the lease could not be renewed; trying again");
                 next = clock.uptime().saturating_add(soon);
             }
@@ -172,6 +238,20 @@ async fn keep(core: Arc<Core>, tenure: Arc<Tenure>, asked: Duration) {
             Err(error) => return core.halt(&Arc::new(error)),
         }
     }
+}
+
+/// Renews the lease once, and tells what came of it.
+async fn renew(
+    core: Arc<Core>,
+    tenure: Arc<Tenure>,
+    asked: Duration,
+    reply: mpsc::UnboundedSender<(Duration, Result<()>)>,
+) {
+    let (Some(durable), Some(lease)) = (core.services.durable(), tenure.lease()) else { return };
+    let until = core.services.clock.now().plus(durable.lease);
+    let answer = caught(durable.store.renew(lease, until)).await;
+    // Who no longer waits is gone with the tenure.
+    let _ = reply.send((asked, answer.unwrap_or_else(|panic| Err(died("renew lease", panic)))));
 }
 
 /// Starts a task of a tenure without which there is none.

@@ -227,17 +227,36 @@ impl<O> Start<O> {
         // Made first, so that an end that comes quickly finds somebody waiting.
         let watch = core.watch(&new.key);
         let handle = RunHandle::new(core.clone(), new.key.clone(), watch.clone());
-        loop {
-            let done = match core.services.tenure().filter(|_| here) {
-                Some(tenure) => start_here(&core, &tenure, &served, &new, watch.clone()).await,
-                None => start_anywhere(&core, &new).await.map(Some),
-            };
-            match done {
-                Ok(Some(())) => return Ok(handle),
-                // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
-                Ok(None) => core.check_open(OP)?,
-                Err(error) => return Err(error),
-            }
+        let creating = watch.create();
+        let created = create_somehow(&core, &served, &new, &watch, here).await;
+        drop(creating);
+        if core.awaits_others() {
+            // Its end may be to be looked for, which was left until now.
+            core.bells.ends.notify_one();
+        }
+        created.map(|()| handle)
+    }
+}
+
+/// Creates a run: here if it may run here and there is a lease, or else in nobody's hands. Leases may be lost meanwhile.
+async fn create_somehow(
+    core: &Arc<Core>,
+    served: &Definition,
+    new: &Arc<NewRun>,
+    watch: &Arc<Watch>,
+    here: bool,
+) -> Result<()> {
+    let began = core.services.clock.uptime();
+    loop {
+        let done = match core.services.tenure().filter(|_| here) {
+            Some(tenure) => start_here(core, &tenure, served, new, watch.clone()).await,
+            None => start_anywhere(core, new, began).await.map(Some),
+        };
+        match done {
+            Ok(Some(())) => return Ok(()),
+            // The lease was lost. Whether the run was created is not known, and it does no harm to create it again.
+            Ok(None) => core.check_open(OP)?,
+            Err(error) => return Err(error),
         }
     }
 }
@@ -296,23 +315,25 @@ async fn start_here(
     }
 }
 
-/// Creates a run in nobody's hands, for whoever has the lease, or the tags.
-async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>) -> Result<()> {
+/// Creates a run in nobody's hands, for whoever has the lease, or the tags. Patience with the store began then, by uptime.
+async fn start_anywhere(core: &Arc<Core>, new: &Arc<NewRun>, began: Duration) -> Result<()> {
     let (reply, answer) = oneshot::channel();
     let (owner, new) = (core.clone(), new.clone());
     // In a task of its own: dropping the call does not take the start back.
     core.spawn(Box::pin(async move {
         // Who no longer waits need not know.
-        let _ = reply.send(create_unheld(&owner, &new).await);
+        let _ = reply.send(create_unheld(&owner, &new, began).await);
     }));
     answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
 }
 
-async fn create_unheld(core: &Core, new: &Arc<NewRun>) -> Result<()> {
+async fn create_unheld(core: &Core, new: &Arc<NewRun>, began: Duration) -> Result<()> {
     let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
     let clock = &*core.services.clock;
     let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Create(new.clone())] };
-    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    // What was waited under a lease that was lost meanwhile counts.
+    let patience = durable.patience.saturating_sub(clock.uptime().saturating_sub(began));
+    let written = patiently(clock, patience, || durable.store.commit(batch())).await?;
     match written.into_iter().next() {
         Some(Written::Created(_)) => Ok(()),
         Some(Written::Exists(existing)) => check_existing(new, &existing),

@@ -56,11 +56,33 @@ pub(super) struct Watch {
     ended: Notify,
     /// How often the run came into this engine's memory since somebody began to wait for it here.
     begun: AtomicU32,
+    /// How many are about to create the run: it may not be there yet.
+    creating: AtomicU32,
     /// There once somebody listens.
     events: OnceLock<broadcast::Sender<RunEvent>>,
 }
 
+/// Somebody is about to create a run.
+#[must_use = "it is over when this is dropped"]
+pub(super) struct Creating<'a>(&'a Watch);
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        self.0.creating.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Watch {
+    /// The run is about to be created: until that is over, nobody is to be told that there is none.
+    pub(super) fn create(&self) -> Creating<'_> {
+        self.creating.fetch_add(1, Ordering::AcqRel);
+        Creating(self)
+    }
+
+    pub(super) fn is_creating(&self) -> bool {
+        self.creating.load(Ordering::Acquire) > 0
+    }
+
     pub(super) fn begin(&self) {
         self.begun.fetch_add(1, Ordering::AcqRel);
     }

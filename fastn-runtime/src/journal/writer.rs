@@ -134,7 +134,7 @@ impl Journal {
             let fate = group.fate.clone();
             let results = match self.commit(group.into_writes()).await {
                 Ok(results) => Ok(results),
-                Err(error) => Err(self.halt(Arc::new(error))),
+                Err(error) => Err(self.halt(Arc::new(self.given_up(error)))),
             };
             let failed = results.as_ref().err().cloned();
             fate.decide(results);
@@ -143,6 +143,16 @@ impl Journal {
             }
         }
         Ok(())
+    }
+
+    /// What an error that ends the journal means to the engine. A store that comes back is waited for, but not under this
+    /// lease: it has run out while patience lasted, and what is in memory here may be out of date by then.
+    fn given_up(&self, error: Error) -> Error {
+        if !error.is_transient() || !self.store.comes_back() {
+            return error;
+        }
+        tracing::error!(token = self.lease.token, error = ?error, "the store is away; the lease is given up");
+        Error::new(ErrorKind::Fenced, "commit").caused_by(error)
     }
 
     /// Takes no more writes and fails those that are queued or were being committed.

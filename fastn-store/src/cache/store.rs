@@ -318,12 +318,20 @@ impl Store for CachedStore {
         self.inner.name()
     }
 
+    fn comes_back(&self) -> bool {
+        self.inner.comes_back()
+    }
+
     fn commits_at_once(&self) -> usize {
         self.inner.commits_at_once()
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
         self.inner.introduce(tenant, definition).await
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
     }
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {

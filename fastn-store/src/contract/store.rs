@@ -22,7 +22,7 @@ use super::{
 /// * The records of one run are read back in the order in which they were committed, without gaps; the first has
 ///   sequence number 0.
 /// * A run is in the hands of one lease at a time.
-/// * Time is an argument. A store never asks the clock.
+/// * Time is an argument. A store never asks the clock; a server's own may be [told](Store::time).
 ///
 /// # Errors
 /// Of every method: [`Unavailable`](fastn_core::ErrorKind::Unavailable) if trying again may help,
@@ -52,6 +52,12 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// Ends a lease; its runs can be claimed by others at once. Ending it twice is no error.
     async fn release(&self, lease: &Lease) -> Result<()>;
 
+    /// What the clock says that all users of the store go by; `None` if it has none, and each goes by the time that it tells
+    /// the store. So it is, unless a store says otherwise. It says so always alike.
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Makes a batch of writes true together. One result per write, in their order.
     ///
     /// # Errors
@@ -72,6 +78,13 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     /// runs. One, unless a store says otherwise. It says so always alike.
     fn commits_at_once(&self) -> usize {
         1
+    }
+
+    /// Whether a server keeps it, so that it may be away for longer than anybody's patience and come back with all it had.
+    /// Executors then give their leases up and wait for it, however long that takes; where it does not come back by itself,
+    /// as a disk that is full, they halt and say why. Not, unless a store says otherwise. It says so always alike.
+    fn comes_back(&self) -> bool {
+        false
     }
 
     /// Puts unfinished runs that nobody holds into the hands of a lease, oldest first, together with their records.

@@ -10,6 +10,7 @@ use super::config::Place;
 use super::fault::{fault, pool_fault};
 use super::options::PostgresOptions;
 use super::tls;
+use crate::standing::closed;
 
 /// The database, through a pool of connections.
 #[derive(Clone, Debug)]
@@ -67,6 +68,32 @@ impl Database {
 
     pub(super) fn is_closed(&self) -> bool {
         self.pool.is_closed()
+    }
+}
+
+/// A connection that is closed instead of being given back, unless it has answered.
+pub(super) struct Fragile(Option<Object>);
+
+impl Fragile {
+    pub(super) const fn new(client: Object) -> Self {
+        Self(Some(client))
+    }
+
+    pub(super) fn client(&self) -> Result<&Object> {
+        self.0.as_ref().ok_or_else(closed)
+    }
+
+    /// It has answered, and may be given back.
+    pub(super) fn answered(mut self) -> Option<Object> {
+        self.0.take()
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
     }
 }
 

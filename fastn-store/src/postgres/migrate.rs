@@ -38,6 +38,11 @@ pub(super) async fn migrate(client: &mut Client, database: &Database) -> Result<
         return Ok(());
     }
     let transaction = client.transaction().await.map_err(fault(OP))?;
+    // A step takes as long as the tables are large, and whoever comes first is waited for.
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '20s'")
+        .await
+        .map_err(fault(OP))?;
     // Held until the transaction ends, whatever becomes of this process.
     transaction
         .execute("SELECT pg_advisory_xact_lock(hashtext('fastn.migrate'), hashtext($1))", &[&schema])

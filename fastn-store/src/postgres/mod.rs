@@ -36,6 +36,7 @@ mod served;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod store;
+mod time;
 mod tls;
 mod upkeep;
 

@@ -7,7 +7,8 @@ use fastn_core::{Error, ErrorKind, Result};
 
 use crate::Retention;
 
-/// Which clock says when a lease ends.
+/// Which clock says when a lease ends, and when something is due that all executors have in common: what is scheduled, and
+/// what waits in queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeaseClock {
@@ -38,7 +39,7 @@ impl Default for PostgresOptions {
             connections: 8,
             journal_budget: 8 << 20,
             lease_clock: LeaseClock::Server,
-            patience: Duration::from_secs(20),
+            patience: Duration::from_secs(6),
             root_certificates: None,
             retention: Retention::default(),
         }
@@ -75,7 +76,8 @@ impl PostgresOptions {
     }
 
     /// How long a connection is waited for, and a statement, before it is [`Unavailable`](ErrorKind::Unavailable); by
-    /// default 20 s.
+    /// default 6 s. Engines make a call again that was, so that it should be a fraction of their patience, which is 20 s unless
+    /// said otherwise.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience.max(Duration::from_millis(1));
         self

@@ -14,7 +14,7 @@ use super::claim::{Unreadable, claim};
 use super::commit::{commit, commit_unheld, creations};
 use super::config::{self, Place};
 use super::create::NewRows;
-use super::database::{Database, check_server};
+use super::database::{Database, Fragile, check_server};
 use super::enqueue::EnqueueRows;
 use super::lane::{Held, Lane};
 use super::lease;
@@ -24,6 +24,7 @@ use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
 use super::retire::Retired;
+use super::time::time;
 use super::{enqueue, prune, read, upkeep};
 use crate::board::Board;
 use crate::journal::RunState;
@@ -321,6 +322,13 @@ impl Store for PostgresStore {
         self.name.clone()
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        match self.options.lease_clock {
+            LeaseClock::Server => time(&self.connect("tell time").await?).await.map(Some),
+            LeaseClock::Caller => Ok(None),
+        }
+    }
+
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         let client = self.connect("acquire lease").await?;
         let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
@@ -331,11 +339,15 @@ impl Store for PostgresStore {
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
-        let client = self.connect("renew lease").await?;
+        // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
+        let fragile = Fragile::new(self.connect("renew lease").await?);
         let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
         let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
-        let renewed = lease::renew(&client, self.options.lease_clock, lease, until, claimable).await;
-        if renewed.as_ref().is_err_and(Error::is_transient) {
+        let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
+        let client = fragile.answered();
+        if renewed.as_ref().is_err_and(Error::is_transient)
+            && let Some(client) = client
+        {
             Database::give_back(client).await;
         }
         if self.heed(lease.token, renewed)? {
@@ -375,6 +387,10 @@ impl Store for PostgresStore {
             }
         }
         written
+    }
+
+    fn comes_back(&self) -> bool {
+        true
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {

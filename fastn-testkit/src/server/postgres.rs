@@ -124,7 +124,17 @@ impl PrivatePostgres {
     ///
     /// It was not started here, or does not start again.
     pub fn restart(&mut self) -> Result<()> {
-        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "restart a private PostgreSQL").caused_by(why);
+        self.crash()?;
+        self.go_on()
+    }
+
+    /// Ends the server at once, as a crash does, until it [goes on](PrivatePostgres::go_on).
+    ///
+    /// # Errors
+    ///
+    /// It was not started here.
+    pub fn crash(&mut self) -> Result<()> {
+        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "end a private PostgreSQL").caused_by(why);
         let own = self.own.as_mut().ok_or_else(|| failed("it is not ours".into()))?;
         // PostgreSQL's immediate shutdown: nothing is written any more.
         let process = own.server.id().to_string();
@@ -132,7 +142,17 @@ impl PrivatePostgres {
         if !ends(&mut own.server, Duration::from_secs(10)) {
             own.server.kill().and_then(|()| own.server.wait()).map_err(|why| failed(why.into()))?;
         }
-        own.guard.forget().map_err(|why| failed(why.into()))?;
+        own.guard.forget().map_err(|why| failed(why.into()))
+    }
+
+    /// Starts a server that has [ended](PrivatePostgres::crash), at the same port and with the same data.
+    ///
+    /// # Errors
+    ///
+    /// It was not started here, or does not start again.
+    pub fn go_on(&mut self) -> Result<()> {
+        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "restart a private PostgreSQL").caused_by(why);
+        let own = self.own.as_mut().ok_or_else(|| failed("it is not ours".into()))?;
         let (server, _) =
             launch(&own.folder, &own.programs, &own.settings, Some(own.port), &mut own.guard).map_err(failed)?;
         own.server = server;

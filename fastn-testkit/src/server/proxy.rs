@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// Where a connection is cut.
@@ -37,6 +38,8 @@ struct State {
     long: AtomicU64,
     /// How often it was done.
     cuts: AtomicU64,
+    /// How often all connections were frozen.
+    freezes: watch::Sender<u64>,
 }
 
 impl Proxy {
@@ -74,6 +77,11 @@ impl Proxy {
         self.state.next.store(cut as u8, Ordering::SeqCst);
     }
 
+    /// Nothing gets through any more on the connections that there are, without anybody being told; new ones are as before.
+    pub fn freeze(&self) {
+        self.state.freezes.send_modify(|times| *times += 1);
+    }
+
     /// How many connections were cut.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -107,6 +115,7 @@ async fn connect(client: TcpStream, port: u16, state: &State) -> io::Result<()> 
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let deaf = AtomicU8::new(0);
+    let mut frozen = state.freezes.subscribe();
     let ask = async {
         let mut bytes = vec![0; 1 << 16];
         loop {
@@ -134,6 +143,8 @@ async fn connect(client: TcpStream, port: u16, state: &State) -> io::Result<()> 
         }
     };
     tokio::select! {
+        biased;
+        Ok(()) = frozen.changed() => std::future::pending().await,
         ended = ask => ended,
         ended = answer => ended,
     }

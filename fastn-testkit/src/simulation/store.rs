@@ -283,6 +283,11 @@ impl Store for Wire {
         self.world.weather().lanes
     }
 
+    /// Whatever the store would say: both have to keep every promise.
+    fn comes_back(&self) -> bool {
+        self.world.weather().comes_back
+    }
+
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
         self.store.introduce(tenant, definition).await
     }

@@ -35,6 +35,8 @@ pub(super) struct Weather {
     pub(super) preference: bool,
     /// How many commits of an engine are under way at once.
     pub(super) lanes: usize,
+    /// Whether engines wait for a store that is away for long, instead of halting.
+    pub(super) comes_back: bool,
 }
 
 impl Weather {
@@ -55,6 +57,7 @@ impl Weather {
             suspend: some(&[0, 0, 0, 1]) == 1,
             preference: some(&[0, 0, 0, 1]) == 1,
             lanes: some(&[1, 1, 2, 3]).try_into().unwrap_or(1),
+            comes_back: some(&[0, 1]) == 1,
         }
     }
 

@@ -7,6 +7,8 @@ use fastn_core::Timestamp;
 use fastn_store::EntryKey;
 use tokio::sync::Notify;
 
+use super::wall::Wall;
+
 /// How many schedules are tended at a time, at most.
 const HANDS: usize = 64;
 
@@ -16,6 +18,8 @@ pub(in crate::engine) struct Desk {
     table: Mutex<Table>,
     /// Something is to be looked at earlier than was known.
     news: Notify,
+    /// What time it is.
+    pub(super) wall: Wall,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +89,11 @@ impl Desk {
         table.set(key.clone(), earlier);
         drop(table);
         self.news.notify_one();
+    }
+
+    /// Whether nothing is to be looked at, ever.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().when.is_empty()
     }
 
     /// The version of the repository that all of this is from.

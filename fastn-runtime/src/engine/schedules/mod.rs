@@ -5,6 +5,7 @@
 //! | `spec` | what hosts say about a schedule |
 //! | `stored` | how it is kept in the store's repository |
 //! | `due` | which due time is next, and what becomes of those that were missed |
+//! | `wall` | the clock that all executors go by |
 //! | `desk` | when to look at which schedule |
 //! | `shelf` | reading and changing what is kept |
 //! | `fire` | one run for one due time, whoever else fires it |
@@ -14,7 +15,8 @@
 //!
 //! A due time has one run: its id is derived from the schedule and the due time, so that whoever starts it again attaches
 //! to it. That a due time was fired is written, by compare-and-swap, after its run is durable: whoever dies in between
-//! leaves a run that the next one finds.
+//! leaves a run that the next one finds. How far a schedule is all executors share, so that what is due is judged by the
+//! store's clock where it has one, and never by an executor's own.
 
 pub(super) mod desk;
 mod due;
@@ -26,6 +28,7 @@ mod shelf;
 mod spec;
 mod stored;
 mod tend;
+mod wall;
 pub(super) mod watchman;
 
 pub use info::{Backfilled, ScheduleInfo};

@@ -18,7 +18,8 @@ use crate::engine::start::Start;
 const MOST: usize = 10_000;
 
 /// The schedules of an engine's store: every engine that serves the workflow of a schedule fires it, and each due time is
-/// fired once, however many they are.
+/// fired once, however many they are. What is due is told by the clock of the store's server, where there is one, so that no
+/// executor's calendar matters, and by that of the engine otherwise.
 ///
 /// # Errors
 /// Of every method: [`Unsupported`](ErrorKind::Unsupported) if the engine is ephemeral, or the schedule was written by a
@@ -50,7 +51,7 @@ impl Schedules {
         let key = key(&schedule.tenant, schedule.name.clone())?;
         let store = self.core.services.store()?;
         loop {
-            let now = self.core.services.clock.now();
+            let now = self.now().await?;
             let (stored, expect) = match find(store, &key).await? {
                 Some(Found { version, stored: old }) => {
                     let new = old.replaced(schedule, now);
@@ -76,7 +77,8 @@ impl Schedules {
     pub async fn get(&self, tenant: &TenantId, name: &str) -> Result<Option<ScheduleInfo>> {
         let key = key(tenant, named(name)?)?;
         let found = find(self.core.services.store()?, &key).await?;
-        Ok(found.map(|found| self.info(&key, &found.stored)))
+        let now = self.now().await?;
+        Ok(found.map(|found| info(&key, &found.stored, now)))
     }
 
     /// Schedules in the order of their tenants and names: of one tenant or of all, behind the last of the page before, and
@@ -90,23 +92,14 @@ impl Schedules {
         let after = after.map(|info| (info.schedule.tenant.clone(), info.schedule.name.clone()));
         let scan = Scan { kind: kind()?, tenant: tenant.cloned(), after, limit };
         let entries = self.core.services.store()?.scan(scan).await?;
-        let read = |entry: &fastn_store::Entry| Some(self.info(&entry.key, &Stored::read(&entry.value).ok()?));
+        let now = self.now().await?;
+        let read = |entry: &fastn_store::Entry| Some(info(&entry.key, &Stored::read(&entry.value).ok()?, now));
         Ok(entries.iter().filter_map(read).collect())
     }
 
-    fn info(&self, key: &EntryKey, stored: &Stored) -> ScheduleInfo {
-        ScheduleInfo {
-            schedule: stored.said(key),
-            fired_up_to: stored.position,
-            next: match next(key, stored, self.core.services.clock.now()) {
-                Next::Due(due) => Some(due),
-                Next::At(time) => Some(time),
-                Next::Never => None,
-            },
-            buffered: stored.buffered,
-            skipped: stored.skipped,
-            open: stored.open.clone(),
-        }
+    /// The present time as all executors of the store see it.
+    async fn now(&self) -> Result<Timestamp> {
+        self.core.schedules.wall.now(&self.core.services).await
     }
 
     /// Fires nothing any more, until it is resumed. Runs that were started go on.
@@ -138,7 +131,7 @@ impl Schedules {
         loop {
             let found = self.found(&key).await?;
             let mut stored = found.stored.clone();
-            change(&mut stored, self.core.services.clock.now());
+            change(&mut stored, self.now().await?);
             if stored == found.stored {
                 return Ok(());
             }
@@ -176,7 +169,7 @@ impl Schedules {
     pub async fn upcoming(&self, tenant: &TenantId, name: &str, count: usize) -> Result<Vec<Timestamp>> {
         let stored = self.found(&key(tenant, named(name)?)?).await?.stored;
         let after = |time: &Timestamp| stored.calendar.next(*time, &stored.zone);
-        let from = stored.position.max(self.core.services.clock.now());
+        let from = stored.position.max(self.now().await?);
         Ok(std::iter::successors(after(&from), after).take(count.min(MOST)).collect())
     }
 
@@ -190,7 +183,7 @@ impl Schedules {
         let key = key(tenant, named(name)?)?;
         let stored = self.found(&key).await?.stored;
         let definition = self.served(&stored)?;
-        let payload = stored.payload(self.core.services.clock.now());
+        let payload = stored.payload(self.now().await?);
         let run = Start::<()>::given(self.core.clone(), &definition, payload).tenant(tenant.clone()).await?.id();
         let opened = |stored: &mut Stored, _| {
             if stored.overlap != Overlap::Allow && !stored.open.contains(&run) {
@@ -240,7 +233,7 @@ impl Schedules {
         let key = key(tenant, named(name)?)?;
         let stored = self.found(&key).await?.stored;
         let definition = self.served(&stored)?;
-        let present = Timestamp::from_micros(self.core.services.clock.now().as_micros().saturating_add(1));
+        let present = Timestamp::from_micros(self.now().await?.as_micros().saturating_add(1));
         let mut done = Backfilled::default();
         for due in due_between(&stored, from, to.min(present))? {
             if exists(&self.core, tenant, stored.run(&key, due)).await? {
@@ -250,6 +243,21 @@ impl Schedules {
             }
         }
         Ok(done)
+    }
+}
+
+fn info(key: &EntryKey, stored: &Stored, now: Timestamp) -> ScheduleInfo {
+    ScheduleInfo {
+        schedule: stored.said(key),
+        fired_up_to: stored.position,
+        next: match next(key, stored, now) {
+            Next::Due(due) => Some(due),
+            Next::At(time) => Some(time),
+            Next::Never => None,
+        },
+        buffered: stored.buffered,
+        skipped: stored.skipped,
+        open: stored.open.clone(),
     }
 }
 

@@ -19,11 +19,11 @@ use crate::engine::handle;
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// When a schedule is to be looked at, as far as its entry tells; `None` if not before it is changed.
-pub(super) fn look_at(core: &Core, key: &EntryKey, stored: &Stored) -> Option<Timestamp> {
+pub(super) fn look_at(core: &Core, key: &EntryKey, stored: &Stored, now: Timestamp) -> Option<Timestamp> {
     if stored.paused || served(core, stored).is_none() {
         return None;
     }
-    match next(key, stored, core.services.clock.now()) {
+    match next(key, stored, now) {
         _ if stored.buffered.is_some() => Some(Timestamp::EPOCH),
         Next::Due(_) => Some(Timestamp::EPOCH),
         Next::At(time) => Some(time),
@@ -56,7 +56,7 @@ enum What {
 }
 
 async fn what(core: &Arc<Core>, key: &EntryKey, stored: &Stored, definition: &Definition) -> Result<What> {
-    let now = core.services.clock.now();
+    let now = core.schedules.wall.now(&core.services).await?;
     let (due, later) = match next(key, stored, now) {
         Next::Due(due) => (Some(due), None),
         Next::At(time) => (None, Some(time)),

@@ -23,19 +23,19 @@ pub(in crate::engine) async fn run(core: Arc<Core>) {
     let mut look = Duration::ZERO;
     while !core.is_stopping() {
         if clock.uptime() >= look {
-            match look_for_changes(&core, store).await {
+            match look_around(&core, store).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Closed => return,
                 Err(error) => tracing::warn!(error = ?error, "schedules could not be looked for; trying again"),
             }
             look = clock.uptime().saturating_add(AGAIN);
         }
-        let (due, next) = desk.due(clock.now());
+        let (due, next) = desk.due(desk.wall.about(&**clock));
         for key in due {
             core.spawn(Box::pin(tend_one(core.clone(), key)));
         }
         let wait = look.saturating_sub(clock.uptime());
-        let wait = next.map_or(wait, |next| wait.min(next.since(clock.now())));
+        let wait = next.map_or(wait, |next| wait.min(next.since(desk.wall.about(&**clock))));
         tokio::select! {
             biased;
             () = core.stopping() => return,
@@ -43,6 +43,12 @@ pub(in crate::engine) async fn run(core: Arc<Core>) {
             () = clock.sleep(wait) => {}
         }
     }
+}
+
+/// Looks for changes, and at the clock if there is anything to wait for.
+async fn look_around(core: &Core, store: &Arc<dyn Store>) -> Result<()> {
+    look_for_changes(core, store).await?;
+    if core.schedules.is_empty() { Ok(()) } else { core.schedules.wall.look(&core.services).await }
 }
 
 /// Reads all schedules if any was changed since they were read.
@@ -54,13 +60,14 @@ async fn look_for_changes(core: &Core, store: &Arc<dyn Store>) -> Result<()> {
     }
     let mut scan = Scan { kind, tenant: None, after: None, limit: PAGE };
     let mut all = BTreeMap::new();
+    let now = core.schedules.wall.now(&core.services).await?;
     loop {
         let page = store.scan(scan.clone()).await?;
         scan.after = page.last().map(|entry| (entry.key.tenant.clone(), entry.key.name.clone()));
         let more = page.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
         for entry in page {
             match Stored::read(&entry.value) {
-                Ok(stored) => all.extend(look_at(core, &entry.key, &stored).map(|time| (entry.key, time))),
+                Ok(stored) => all.extend(look_at(core, &entry.key, &stored, now).map(|time| (entry.key, time))),
                 // One schedule that cannot be read must not keep the others from being fired.
                 Err(error) => tell(&entry.key, &error, "a schedule could not be read"),
             }
@@ -81,7 +88,7 @@ async fn tend_one(core: Arc<Core>, key: EntryKey) {
         if !core.is_stopping() {
             tell(&key, &error, "a schedule could not be tended; trying again");
         }
-        Some(core.services.clock.now().plus(AGAIN))
+        Some(core.schedules.wall.about(&*core.services.clock).plus(AGAIN))
     });
     core.schedules.done(&key, again);
 }
