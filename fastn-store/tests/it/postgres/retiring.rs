@@ -364,6 +364,9 @@ async fn a_run_that_is_said_to_be_old_is_created_in_no_old_day_and_once() {
     let schema = "retiring_late";
     let world = World::new(schema).await;
     let old = world.has_a_day(20, 100);
+    // It has seen that there is such a day.
+    let store = super::open(&PostgresOptions::default().schema(schema)).await;
+    let lease = acquire(&store, "b", 0).await.unwrap();
     let noon = Timestamp::from_millis((old * 86_400 + 43_200) * 1_000);
     let named = NewRun { created_at: noon, ..new_run("t", "named", "w") };
     let drawn = RunKey { run: RunId::at(noon, [7; 10]), ..key("t", "drawn") };
@@ -373,13 +376,12 @@ async fn a_run_that_is_said_to_be_old_is_created_in_no_old_day_and_once() {
     let between = NewRun { created_at: between, ..new_run("t", "between", "w") };
     for new in [named, drawn, between] {
         let key = new.key.clone();
-        let write =
-            || Batch { lease: Some(world.lease.token), now: noon, writes: vec![Write::Create(new.clone().into())] };
-        let made = world.store.commit(write()).await.unwrap();
+        let write = || Batch { lease: Some(lease.token), now: noon, writes: vec![Write::Create(new.clone().into())] };
+        let made = store.commit(write()).await.unwrap();
         let [Written::Created(no)] = made.as_slice() else { panic!("{made:?}") };
-        let again = world.store.commit(write()).await.unwrap();
+        let again = store.commit(write()).await.unwrap();
         assert!(matches!(again.as_slice(), [Written::Exists(run)] if run.no == *no), "{again:?}");
-        assert_eq!(world.store.read(&key).await.unwrap().unwrap().run.no, *no);
+        assert_eq!(store.read(&key).await.unwrap().unwrap().run.no, *no);
         let second = i64::try_from(no.0 >> 31).unwrap();
         assert!(second >= (today() - 1) * 86_400, "in a day that nobody retires");
     }
