@@ -101,3 +101,54 @@ impl Lane {
         self.queued.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fastn_store::{RunNo, Then, Turn};
+
+    use super::*;
+
+    fn append(lane: &Lane, bytes: usize) -> Ticket {
+        let turn = Turn { run: RunNo(1), first: 0, count: 1, records: bytes::Bytes::new(), then: Then::Run };
+        let entry = |group: &mut Group| {
+            group.bytes += bytes;
+            Ok(Entry::Turn { turn, end: 0 })
+        };
+        lane.append(entry).expect("it is taken").expect("it is open")
+    }
+
+    /// How many writes the groups have that gathered while nobody took any.
+    async fn groups(writes: usize, bytes: usize) -> Vec<usize> {
+        let lane = Lane::default();
+        let _tickets: Vec<_> = (0..writes).map(|_| append(&lane, bytes)).collect();
+        lane.close();
+        let mut groups = Vec::new();
+        while let Some(group) = lane.next().await {
+            groups.push(group.entries.len());
+        }
+        groups
+    }
+
+    #[tokio::test]
+    async fn a_group_is_bounded_by_its_writes_and_by_their_size() {
+        assert_eq!(groups(3, 10).await, [3]);
+        assert_eq!(groups(8_193, 10).await, [8_192, 1]);
+        assert_eq!(groups(5, 8 << 20).await, [2, 2, 1], "sixteen mebibytes are enough");
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_was_given_up_takes_nothing_and_says_why_to_all() {
+        let lane = Lane::default();
+        let queued = append(&lane, 1);
+        let taken = lane.next().await.expect("there is one");
+        let later = append(&lane, 1);
+        lane.abandon(&Arc::new(Error::new(ErrorKind::Fenced, "commit")));
+        for ticket in [queued, later] {
+            assert_eq!(ticket.failure().map(|error| error.kind()), Some(ErrorKind::Fenced));
+        }
+        drop(taken);
+        assert!(lane.next().await.is_none());
+        let closed = lane.append(|_| Err(Error::new(ErrorKind::Internal, "commit")));
+        assert!(matches!(closed, Ok(None)), "nothing is asked of it any more");
+    }
+}

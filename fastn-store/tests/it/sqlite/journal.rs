@@ -1,7 +1,8 @@
 //! The journal, and what is moved out of it.
 
 use fastn_core::ErrorKind;
-use fastn_store::{RunStatus, Store, Then};
+use fastn_store::{Batch, RunStatus, Store, Then, Write, Written};
+use fastn_testkit::sample::at;
 
 use super::{behind, open, open_tiny};
 use crate::support::{acquire, claim, commit, create, fails, key, new_run, record, turn};
@@ -132,4 +133,30 @@ async fn runs_that_wait_are_read_without_the_journal() {
     // What a journal holds, every reader of an unfinished run reads: it must not be asked for a run that waits.
     behind(&path).execute("UPDATE journal SET entries = x'ff'", []).unwrap();
     assert_eq!(store.read(&key("t", "7")).await.unwrap().unwrap().records.len(), 3);
+}
+
+/// What a transaction that failed has made known is not known.
+#[tokio::test]
+async fn a_workflow_whose_first_run_could_not_be_written_is_known_by_its_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = open(&path).await;
+    let beside = behind(&path);
+    beside
+        .execute_batch(
+            "CREATE TRIGGER refuses BEFORE INSERT ON flow_executions WHEN new.input = CAST('\"bad\"' AS BLOB)
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+        .unwrap();
+    let new =
+        |name: &str| Batch { lease: None, now: at(1), writes: vec![Write::Create(new_run("t", name, "w").into())] };
+    assert!(store.commit(new("bad")).await.is_err());
+    assert!(matches!(store.commit(new("good")).await.unwrap().as_slice(), [Written::Created(_)]));
+    let history = store.read(&key("t", "good")).await.unwrap().unwrap();
+    assert_eq!(history.run.definition, fastn_testkit::sample::definition("w").unwrap());
+    // For those who look with other programs as well.
+    let named: i64 = beside
+        .query_row("SELECT count(*) FROM flow_executions JOIN flow_definitions USING (def_no)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(named, 1);
 }
