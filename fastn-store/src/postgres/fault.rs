@@ -55,14 +55,16 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
         });
         return if ours { ErrorKind::Corrupt } else { ErrorKind::Unavailable };
     };
-    if is_stale_plan(error) {
-        return ErrorKind::Unavailable;
-    }
-    if let Some(kind) = raised(code.code()) {
+    if is_stale_plan(error) { ErrorKind::Unavailable } else { kind_of_state(code.code()) }
+}
+
+/// What an SQLSTATE means to callers, whichever library brought it.
+pub(super) fn kind_of_state(code: &str) -> ErrorKind {
+    if let Some(kind) = raised(code) {
         return kind;
     }
-    let (class, _) = code.code().split_at_checked(2).unwrap_or(("", ""));
-    match (class, code.code()) {
+    let (class, _) = code.split_at_checked(2).unwrap_or(("", ""));
+    match (class, code) {
         // Wrong password or user: waiting does not help.
         ("28", _) => ErrorKind::Invalid,
         // There is no such database.
@@ -81,7 +83,7 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
 }
 
 /// What our own functions raise.
-pub(super) fn raised(code: &str) -> Option<ErrorKind> {
+fn raised(code: &str) -> Option<ErrorKind> {
     match code {
         "FN001" => Some(ErrorKind::Fenced),
         "FN002" => Some(ErrorKind::Conflict),

@@ -49,10 +49,17 @@ pub(super) async fn migrate(client: &mut Client, database: &Database) -> Result<
         .await
         .map_err(fault(OP))?;
     if !is_there(transaction.client(), schema).await? {
+        // Whoever was given a schema need not be allowed to create one.
+        let given = transaction
+            .query_one("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)", &[&schema.trim_matches('"')])
+            .await
+            .map_err(fault(OP))?;
+        if !given.try_get::<_, bool>(0).map_err(fault(OP))? {
+            transaction.batch_execute(&format!("CREATE SCHEMA {schema}")).await.map_err(fault(OP))?;
+        }
         transaction
             .batch_execute(&format!(
-                "CREATE SCHEMA IF NOT EXISTS {schema};
-                 CREATE TABLE {schema}.migrations (
+                "CREATE TABLE {schema}.migrations (
                      version    integer PRIMARY KEY,
                      name       text NOT NULL,
                      serves     integer NOT NULL, -- the oldest version whose programs may go on

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::days::range_of;
 use super::enqueue::Place;
-use super::fault::raised;
+use super::fault::kind_of_state;
 use super::host::{Found, OP, content_of, create_sql, enqueue_sql, existing_sql, refuse_push_back};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
@@ -114,7 +114,7 @@ fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, column: usi
 
 fn fault(error: SqlxError) -> Error {
     let kind = match &error {
-        SqlxError::Database(said) => said.code().and_then(|code| raised(&code)).unwrap_or(ErrorKind::Internal),
+        SqlxError::Database(said) => said.code().map_or(ErrorKind::Internal, |code| kind_of_state(&code)),
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, OP).caused_by(error)

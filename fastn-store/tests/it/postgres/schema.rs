@@ -2,6 +2,7 @@
 
 use fastn_core::ErrorKind;
 use fastn_store::{PostgresOptions, PostgresStore, Store};
+use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
 
 use crate::support::{acquire, create, fails, key, new_run};
@@ -68,6 +69,24 @@ async fn what_programs_of_the_version_before_call_is_still_there() {
     );
     assert_eq!(super::sql(&claim), "t 0");
     assert_eq!(store.read(&key("t", "1")).await.unwrap().unwrap().run.holder, Some(lease.token));
+}
+
+/// A role that owns its schema, and may do nothing else in the database.
+#[tokio::test]
+async fn a_schema_that_was_given_is_enough() {
+    let server = PrivatePostgres::shared().unwrap();
+    let url = server.database("modest").unwrap();
+    let sql = "CREATE ROLE modest LOGIN PASSWORD 'modest'; REVOKE CREATE ON DATABASE modest FROM PUBLIC;
+               CREATE SCHEMA given AUTHORIZATION modest";
+    server.sql("modest", sql).unwrap();
+    let (_, place) = url.split_once('@').unwrap();
+    let url = format!("postgres://modest:modest@{place}");
+    let open = async |schema: &str| PostgresStore::open(&url, PostgresOptions::default().schema(schema)).await;
+    let store = open("given").await.unwrap();
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    create(&store, Some(&lease), new_run("t", "1", "w")).await;
+    store.keep_up().await.unwrap();
+    fails(open("taken").await.map(drop), ErrorKind::Invalid);
 }
 
 #[tokio::test]

@@ -57,6 +57,19 @@ async fn every_ssl_mode_asks_for_what_it_says() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_who_it_should_be_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let trusted = folder.path().join("ours.pem");
+    std::fs::write(&trusted, ours.cert.pem()).unwrap();
+    let settings = PostgresSettings::default().fsync(false).tls(ours.cert.pem(), ours.signing_key.serialize_pem());
+    let server = PrivatePostgres::start_with(&settings).unwrap();
+    let url = format!("{}?sslmode=verify-full&sslrootcert={}", server.url("postgres"), trusted.display());
+    let store = PostgresStore::open(&url, PostgresOptions::default()).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_encrypt_is_refused_where_encryption_is_asked_for() {
     let url = format!("{}?sslmode=require", super::url());
     fails(PostgresStore::open(&url, super::fresh("plain")).await, ErrorKind::Unavailable);
