@@ -65,6 +65,12 @@ impl Board {
         }
     }
 
+    /// Whether somebody waits for ends.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn hears_ends(&self) -> bool {
+        self.hear_ends.load(Ordering::SeqCst) > 0
+    }
+
     fn tell(&self, what: &AtomicU64) {
         what.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();

@@ -22,6 +22,9 @@ const OP: &str = "listen to Postgres";
 /// How long after a connection was lost the next one is tried, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long interest in ends lasts at least: who has waited for one often waits for another.
+const LINGERS: Duration = Duration::from_secs(10);
+
 /// Listens from the first time somebody wants news until it is dropped.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -161,16 +164,30 @@ where
     }
 }
 
-/// Lets executors know that ends are of interest, by a lock that they look at, as long as this connection lives.
+/// Lets executors know that ends are of interest, by a lock that they look at, for as long as they are or this connection
+/// lives: each word of an end costs whoever tells it.
 async fn tell_interest(client: &Client, schema: &str, board: &Board, wants: &Wants) -> Result<()> {
-    while !wants.ends.load(Ordering::SeqCst) {
-        wants.changed.notified().await;
+    let lock = async |function: &str| {
+        let statement = format!("SELECT {function}(hashtext($1 || '.ends'), 0)");
+        client.execute(&statement, &[&schema]).await.map(drop).map_err(fault(OP))
+    };
+    loop {
+        while !wants.ends.load(Ordering::SeqCst) {
+            wants.changed.notified().await;
+        }
+        lock("pg_advisory_lock_shared").await?;
+        // What ended before is told to nobody else.
+        board.tell_all();
+        while wants.ends.load(Ordering::SeqCst) {
+            tokio::time::sleep(LINGERS).await;
+            if !board.hears_ends() {
+                wants.ends.store(false, Ordering::SeqCst);
+                // Who has asked just now did so before, and has told nobody.
+                if board.hears_ends() {
+                    wants.ends.store(true, Ordering::SeqCst);
+                }
+            }
+        }
+        lock("pg_advisory_unlock_shared").await?;
     }
-    client
-        .execute("SELECT pg_advisory_lock_shared(hashtext($1 || '.ends'), 0)", &[&schema])
-        .await
-        .map_err(fault(OP))?;
-    // What ended before is told to nobody else.
-    board.tell_all();
-    std::future::pending().await
 }

@@ -282,3 +282,33 @@ async fn a_server_that_lets_nobody_in_any_more_is_unavailable() {
     server.sql("rotation", "ALTER ROLE app PASSWORD 'old'").unwrap();
     assert_eq!(once().await.unwrap(), [Written::Turned]);
 }
+
+/// Telling of ends costs whoever tells, so nobody does when nobody has waited for one for a while.
+#[tokio::test]
+async fn executors_are_told_when_nobody_waits_for_ends_any_more() {
+    let (schema, options) = super::named("ends");
+    let store = super::open(&options).await;
+    let told = || super::sql(&format!("SELECT pg_try_advisory_lock(hashtext('\"{schema}\".ends'), 0)")) == "f";
+    let waits = async || {
+        let mut since = News::default();
+        loop {
+            since = store.news(NewsAsk { since, ends: true }).await.unwrap();
+        }
+    };
+    let is_told = async || {
+        while !told() {
+            tokio::task::yield_now().await;
+        }
+    };
+    for _ in 0..2 {
+        tokio::select! {
+            () = waits() => {}
+            () = is_told() => {}
+        }
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while told() {
+            assert!(std::time::Instant::now() < deadline, "it is still said that somebody waits");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
