@@ -245,3 +245,60 @@ async fn the_runs_of_a_dead_executor_go_on_elsewhere_within_five_seconds() {
     assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
     engine.shutdown().await.unwrap();
 }
+
+/// Hundreds of runs of an executor that dies, by the settings as they come: those who can run them all do their part, and
+/// others who are there as well do not slow them down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_runs_of_a_dead_executor_go_on_with_all_others_within_five_seconds() {
+    const RUNS: u64 = 600;
+    let done = Effects::default();
+    let serving = |name: &'static str, workflow: &str| {
+        let done = done.clone();
+        let step = move |n: u64| {
+            done.note(name);
+            async move { Res::Ok(n * 2) }
+        };
+        fastn::prelude::workflow(workflow).define(move |flow, n| flow.step("double", step, n)).unwrap()
+    };
+    let url = PrivatePostgres::shared().unwrap().database("hundreds").unwrap();
+    let dead = PostgresStore::open(&url, PostgresOptions::default()).await.unwrap();
+    let mut engines = Vec::new();
+    for name in ["one", "two", "three"] {
+        engines.push(builder().store(url.as_str()).serve(&serving(name, "double")).open().await.unwrap());
+    }
+    for _ in 0..5 {
+        engines.push(builder().store(url.as_str()).serve(&serving("other", "something else")).open().await.unwrap());
+    }
+    let flow = serving("nobody", "double");
+    let plan = flow.plan();
+    let definition = DefinitionKey { workflow: plan.name().clone(), version: plan.version(), shape: plan.shape() };
+    let now = Timestamp::from(SystemTime::now());
+    let ask = LeaseAsk { executor: ExecutorId::new("dead").unwrap(), now, ttl: Duration::from_millis(3_500) };
+    let lease = dead.acquire(ask).await.unwrap();
+    let key = |n: u64| RunKey { tenant: TenantId::default(), run: RunId::named(&n.to_string()) };
+    let new = |n: u64| NewRun {
+        key: key(n),
+        definition: definition.clone(),
+        plan: None,
+        input: Payload::json(n.to_string()),
+        created_at: now,
+    };
+    let writes = (0..RUNS).map(|n| Write::Create(new(n).into())).collect();
+    dead.commit(Batch { lease: Some(lease.token), now, writes }).await.unwrap();
+    let died = Instant::now();
+    let parts = || ["one", "two", "three"].map(|name| done.count(name) as u64);
+    while parts().iter().sum::<u64>() < RUNS {
+        assert!(died.elapsed() < Duration::from_secs(5), "{:?} of {RUNS} after five seconds", parts());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for n in (0..RUNS).step_by(10) {
+        let run = engines[0].runs().handle::<u64>(&key(n).tenant, key(n).run);
+        assert_eq!(run.output().await.unwrap(), n * 2);
+    }
+    let parts = parts();
+    assert_eq!(parts.iter().sum::<u64>(), RUNS, "none is done again: {parts:?}");
+    assert!(parts.iter().all(|part| *part >= RUNS / 10), "each does its part: {parts:?}");
+    for engine in engines {
+        engine.shutdown().await.unwrap();
+    }
+}

@@ -177,6 +177,10 @@ pub(super) async fn fold(client: &impl GenericClient, token: u64) -> Result<()> 
     for sql in ["DELETE FROM flow_journal WHERE token = $1", "UPDATE flow_leases SET folded = true WHERE token = $1"] {
         client.execute(sql, &[&stored(token)]).await.map_err(fault(OP))?;
     }
+    if !left.is_empty() {
+        // Before this nobody else could claim them: now they are for all alike.
+        client.execute("SELECT tell_1('r')", &[]).await.map_err(fault(OP))?;
+    }
     Ok(())
 }
 

@@ -129,6 +129,11 @@ CREATE INDEX flow_open_of ON {schema}.flow_open (holder, run_no);
 -- The second half of a run's number. Taken in blocks: what a process leaves of its last one is lost.
 CREATE SEQUENCE {schema}.flow_numbers INCREMENT BY 1024 CYCLE MAXVALUE 9223372036854770000;
 
+-- Tells all processes what there is: r for runs to be claimed.
+CREATE FUNCTION {schema}.tell_1(p_what text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify('{channel}', p_what);
+$$;
+
 -- Whether the lease may write, and until the transaction ends nobody can end it.
 CREATE FUNCTION {schema}.hold_lease_1(p_token bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
