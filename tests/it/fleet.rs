@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastn::prelude::*;
-use fastn::store::{ClaimAsk, LeaseAsk, Message, Sent, Store, Suspects};
+use fastn::store::{ClaimAsk, LeaseAsk, Message, ReceiveAsk, RunKey, Sent, Store, Suspects};
 use fastn_testkit::{FaultStore, ManualClock, MeterStore};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::slow_store::SlowStore;
 use crate::world::{Log, Res, builder, memory, noted};
 
 /// Notes where it begins, and does not end before it is let.
@@ -82,6 +83,39 @@ async fn a_run_is_cancelled_and_awaited_by_an_engine_that_does_not_have_it() {
     assert!(!there.cancel("again").await.unwrap(), "there is nothing left to cancel");
     let nobody = second.runs().cancel(&TenantId::default(), RunId::named("nobody"), "no").await.unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
+}
+
+/// One that means nothing only because of another that is on its way to the disk.
+#[tokio::test]
+async fn a_cancellation_is_acknowledged_when_the_one_that_makes_it_mean_nothing_is_durable() {
+    let (store, log, open) = (memory(), Log::default(), shut());
+    let flow = gated(&log, "slow", &open);
+    let slow = SlowStore::new(store.clone(), 1_000, 1_000);
+    let first = engine(&(slow.clone() as Arc<dyn Store>), &flow).await;
+    let run = first.start(&flow, 7).await.unwrap();
+    until("the step", async || log.count("slow") == 1).await;
+    // From here on nothing is written.
+    slow.commits.forget_permits(1_000);
+    let here = tokio::spawn({
+        let run = first.runs().handle::<u64>(run.tenant(), run.id());
+        async move { run.cancel("one").await }
+    });
+    crate::hazards::settled().await;
+    let second = engine(&store, &flow).await;
+    assert!(second.runs().cancel(run.tenant(), run.id(), "two").await.unwrap());
+    let key = RunKey { tenant: run.tenant().clone(), run: run.id() };
+    let holder = store.read(&key).await.unwrap().unwrap().run.holder.unwrap();
+    let waiting = async || {
+        let ask = ReceiveAsk { lease: holder, after: None, limit: 10 };
+        store.receive(ask).await.unwrap().len()
+    };
+    // Time enough to hear of it, and to acknowledge it too early.
+    crate::hazards::settled().await;
+    tokio::time::sleep(millis(50)).await;
+    assert_eq!(waiting().await, 1);
+    slow.commits.add_permits(1_000);
+    assert!(here.await.unwrap().unwrap());
+    assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[tokio::test]
