@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![allow(dead_code, reason = "what only the others use")]
 
+#[path = "../it/ahead.rs"]
+mod ahead;
+#[path = "../it/connectors.rs"]
+mod connectors;
 #[path = "../it/crash_sweep.rs"]
 mod crash_sweep;
 #[path = "../it/dead_letters.rs"]
@@ -16,8 +20,14 @@ mod failures;
 mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
+#[path = "../it/killed.rs"]
+mod killed;
+#[path = "../it/outage.rs"]
+mod outage;
 #[path = "../it/poison.rs"]
 mod poison;
+#[path = "../it/postgres.rs"]
+mod postgres;
 #[path = "../it/queues.rs"]
 mod queues;
 #[path = "../it/recovery.rs"]
@@ -26,6 +36,8 @@ mod recovery;
 mod schedules;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
+#[path = "../it/standby.rs"]
+mod standby;
 #[path = "../it/starting.rs"]
 mod starting;
 #[path = "../it/store_faults.rs"]
