@@ -14,7 +14,7 @@ use crate::local::{self, Pattern};
 use crate::month::{Days, Month};
 use crate::zone::Zone;
 
-/// A cron expression, as crontab(5) has it.
+/// A cron expression, as POSIX has crontab, with what others have added.
 ///
 /// | field | values | also |
 /// |---|---|---|
@@ -28,7 +28,8 @@ use crate::zone::Zone;
 /// * `*` is every value, `a-b` a range, `*/n` and `a-b/n` every n-th of it, `a/n` every n-th from `a` on; items stand in a
 ///   list with commas. Ranges go round: `22-2`, `FRI-MON`. Names may be written large or small.
 /// * Where day of month and day of week both say something, either is enough: `0 0 13 * FRI` is every 13th and every
-///   Friday. A field says nothing if it is `*`, `?` or `*/1`; `*/2` says something.
+///   Friday (POSIX, crontab). A field says nothing if it is `*`, `?` or `*/1`; `*/2` says something. In Vixie's cron a field
+///   that begins with a star says nothing in this sense, and `*/2` and `FRI` must both match there: here either is enough.
 /// * `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight` and `@hourly` stand for the usual.
 /// * What happens when clocks are changed is told at [the crate](crate).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
