@@ -8,7 +8,7 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use crate::plan::NodeIx;
-use crate::{Attempt, Error, ErrorKind, Failure, Payload, Result, Timestamp};
+use crate::{Attempt, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
 
 /// Which instance of which node: the node in the plan, and the items of the `each` nodes around it, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
@@ -145,6 +145,49 @@ pub enum Event {
     /// The run's own deadline passed.
     #[n(6)]
     Expired,
+    /// A wait for a signal began.
+    #[n(8)]
+    Waiting {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which attempt at it.
+        #[n(1)]
+        attempt: Attempt,
+        /// Until when; without end, if absent.
+        #[n(2)]
+        until: Option<Timestamp>,
+    },
+    /// The run was told a signal. Whoever waits for it has it; otherwise it is kept for who will.
+    #[n(9)]
+    Signalled {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// The signal.
+        #[n(1)]
+        signal: String,
+        /// Its value.
+        #[n(2)]
+        value: Payload,
+    },
+    /// A run of another workflow was started, whose end is awaited.
+    #[n(10)]
+    Child {
+        /// By which node.
+        #[n(0)]
+        at: Address,
+        /// By which attempt of it.
+        #[n(1)]
+        attempt: Attempt,
+        /// The run, of the same tenant.
+        #[n(2)]
+        run: RunId,
+        /// When it is cancelled for taking too long; never, if absent.
+        #[n(3)]
+        until: Option<Timestamp>,
+    },
     /// The run ended. Nothing follows.
     #[n(7)]
     Finished {
@@ -207,6 +250,23 @@ impl<'b, C> Decode<'b, C> for Timestamp {
     }
 }
 
+impl<C> Encode<C> for RunId {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(self.as_bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for RunId {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let bytes = d.bytes()?.try_into();
+        bytes.map(Self::from_bytes).map_err(|_| minicbor::decode::Error::message("a run id has 16 bytes"))
+    }
+}
+
 macro_rules! as_number {
     ($name:ident) => {
         impl<C> Encode<C> for $name {
@@ -254,7 +314,7 @@ mod tests {
         let events = [
             Event::Started { at: at.clone(), attempt: Attempt(1) },
             Event::Succeeded {
-                at: inner,
+                at: inner.clone(),
                 part: Part::Undo,
                 attempt: Attempt(2),
                 output: Payload::json("9007199254740993"),
@@ -270,6 +330,10 @@ mod tests {
             Event::Woke { at },
             Event::CancelRequested { reason: "customer changed their mind".into() },
             Event::Expired,
+            Event::Waiting { at: inner.clone(), attempt: Attempt(1), until: None },
+            Event::Waiting { at: inner.clone(), attempt: Attempt(2), until: Some(Timestamp::MAX) },
+            Event::Signalled { id: [7; 16], signal: "paid".into(), value: Payload::json("1") },
+            Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Finished { outcome: Outcome::Stuck(failure) },
         ];
         let records: Vec<Record> =

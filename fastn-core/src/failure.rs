@@ -34,6 +34,8 @@ impl FailureKind {
     pub const OUTCOME_UNKNOWN: Self = Self(Cow::Borrowed("outcome_unknown"));
     /// The run's executors died over it, again and again: it was parked.
     pub const POISON: Self = Self(Cow::Borrowed("poison"));
+    /// It was repeated as often as it may be, and was not done.
+    pub const EXHAUSTED: Self = Self(Cow::Borrowed("exhausted"));
     /// An undo failed for good.
     pub const COMPENSATION: Self = Self(Cow::Borrowed("compensation"));
 

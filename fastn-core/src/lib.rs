@@ -10,6 +10,7 @@
 //!   [`StepError`];
 //! * whatever fails inside a run is recorded as a [`Failure`] (data), whatever fails around it is an [`Error`].
 
+mod child;
 mod definition;
 mod error;
 mod event;
@@ -19,9 +20,11 @@ mod op;
 mod payload;
 pub mod plan;
 mod policy;
+mod signal;
 mod step;
 mod time;
 
+pub use crate::child::{Bond, Child, ChildRef};
 pub use crate::definition::{Definition, Functions, Workflow};
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
 pub use crate::event::{Address, Event, Outcome, Part, Record};
@@ -34,5 +37,6 @@ pub use crate::op::{ActionRef, Op};
 pub use crate::payload::{ContentType, Payload};
 pub use crate::plan::{Draft, Plan, PlanFault, PlanFaults};
 pub use crate::policy::{Backoff, Durability, Jitter, Retry, StepPolicy};
+pub use crate::signal::{Signal, SignalRef, Take};
 pub use crate::step::{BoxFuture, NodePath, StepCx, StepFn, StepInfo, StepLink};
 pub use crate::time::Timestamp;

@@ -50,7 +50,7 @@ pub(crate) fn drive(
 pub(crate) fn take(turn: Turn, tasks: &mut Vec<Task>, records: &mut Vec<Record>) {
     tasks.extend(turn.actions.into_iter().filter_map(|action| match action {
         Action::Run(task) => Some(task),
-        Action::AbortAll => None,
+        Action::AbortAll | Action::Await(_) | Action::EndChild(..) => None,
     }));
     records.extend(turn.records);
 }

@@ -20,7 +20,7 @@ pub use crate::engine::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use crate::engine::{
-    Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, Singleton, Start,
-    StoreSource,
+    Delivery, Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, SendSignal,
+    Singleton, Start, StoreSource,
 };
 pub use crate::tasks::{EngineTask, Spawner};

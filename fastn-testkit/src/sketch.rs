@@ -13,12 +13,13 @@
 //! ```
 //!
 //! An input is `input`, a constant in single quotes, or the name of a node. Adverbs: `after a b`, `sleep SECONDS`,
-//! `retry N` (each after 1 s, without jitter), `undo` (tried twice), `on_error`, `at_most_once`, `relaxed`.
+//! `wait SIGNAL`, `first SIGNAL`, `run WORKFLOW`, `leave WORKFLOW`, `detach WORKFLOW`, `within SECONDS`, `retry N` (each after 1 s,
+//! without jitter), `undo` (tried twice), `on_error`, `at_most_once`, `relaxed`.
 
 use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource};
-use fastn_core::{Draft, Durability, Payload, Retry};
+use fastn_core::{Bond, ChildRef, Draft, Durability, Payload, Retry, SignalRef, Take};
 
 /// The draft of a workflow named `test`.
 pub fn draft(text: &str) -> Draft {
@@ -54,6 +55,21 @@ fn node(line: &str) -> DraftNode {
             "on_error" => node.policy.on_error = true,
             "at_most_once" => node.policy.durability = Durability::AtMostOnce,
             "relaxed" => node.policy.durability = Durability::Relaxed,
+            "within" => node.policy.within = Some(Duration::from_secs(number().unwrap_or(1).into())),
+            "wait" | "first" => {
+                let take = if word == "first" { Take::First } else { Take::Each };
+                let name = words.next().unwrap_or_default().to_owned().into();
+                node.kind = DraftKind::Wait(SignalRef { name, take });
+            }
+            "run" | "leave" | "detach" => {
+                let bond = match word {
+                    "leave" => Bond::Leave,
+                    "detach" => Bond::Detach,
+                    _ => Bond::Own,
+                };
+                let workflow = words.next().unwrap_or_default().to_owned().into();
+                node.kind = DraftKind::Run(ChildRef { workflow, version: None, bond });
+            }
             "after" => {}
             name => node.after.push(name.to_owned()),
         }
@@ -72,6 +88,13 @@ fn source(text: &str) -> DraftSource {
 /// A node that does `body` for every item of its input.
 pub fn each(name: &str, input: &str, concurrency: u32, body: &str) -> DraftNode {
     let mut node = DraftNode::new(name, DraftKind::Each { body: scope(body), concurrency });
+    node.inputs = vec![source(input)];
+    node
+}
+
+/// A node that does `body` again and again, at most so often.
+pub fn repeat(name: &str, input: &str, most: u32, body: &str) -> DraftNode {
+    let mut node = DraftNode::new(name, DraftKind::Repeat { body: scope(body), most });
     node.inputs = vec![source(input)];
     node
 }

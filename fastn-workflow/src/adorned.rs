@@ -4,7 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use fastn_core::{ActionRef, BoxFuture, Functions, Payload, StepCx, StepError, StepFn, StepPolicy};
+use fastn_core::{
+    ActionRef, BoxFuture, ChildRef, Functions, Payload, SignalRef, StepCx, StepError, StepFn, StepPolicy,
+};
 
 use crate::port::{Brand, Place};
 
@@ -15,6 +17,14 @@ pub struct Function(pub(crate) Arc<dyn StepFn>);
 /// Done by a connector's action.
 #[derive(Clone, Debug)]
 pub struct Action(pub(crate) ActionRef);
+
+/// Done by whoever sends a signal.
+#[derive(Clone, Debug)]
+pub struct Told(pub(crate) SignalRef);
+
+/// Done by a run of another workflow.
+#[derive(Clone, Debug)]
+pub struct Launched(pub(crate) ChildRef);
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,12 +83,12 @@ pub(crate) fn functions(
     if work.is_none() && undo.is_none() && on_error.is_none() {
         return None;
     }
-    Some(Functions { work: work.unwrap_or_else(|| Arc::new(done_by_connector)), undo, on_error })
+    Some(Functions { work: work.unwrap_or_else(|| Arc::new(done_elsewhere)), undo, on_error })
 }
 
-/// Stands where a node's function would, for a call that has an undo or an `on_error` and so needs [`Functions`]. No
-/// engine calls it: a call goes to its connector.
-fn done_by_connector(cx: StepCx, _: Vec<Payload>) -> BoxFuture<'static, Result<Payload, StepError>> {
-    let message = format!("`{}` is done by its connector and has no function", cx.info().node);
+/// Stands where a node's function would, for a call, a wait or a run that has an undo or an `on_error` and so needs
+/// [`Functions`]. No engine calls it: a call goes to its connector.
+fn done_elsewhere(cx: StepCx, _: Vec<Payload>) -> BoxFuture<'static, Result<Payload, StepError>> {
+    let message = format!("`{}` has no function of its own", cx.info().node);
     Box::pin(std::future::ready(Err(StepError::permanent(message))))
 }

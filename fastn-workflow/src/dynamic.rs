@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, WorkIx};
 use fastn_core::{
-    ActionRef, BoxFuture, Definition, Draft, Durability, Payload, PlanFaults, Retry, StepCx, StepError, StepFn,
-    StepPolicy, Version, Workflow,
+    ActionRef, BoxFuture, ChildRef, Definition, Draft, Durability, Payload, PlanFaults, Retry, SignalRef, StepCx,
+    StepError, StepFn, StepPolicy, Version, Workflow,
 };
 
 use crate::adorned::functions;
@@ -82,6 +82,16 @@ impl Graph {
     /// Adds a call of a connector's action. It takes exactly one input.
     pub fn call(&mut self, name: impl Into<String>, action: ActionRef) -> &mut GraphNode {
         self.add(DraftNode::new(name, DraftKind::Call(action)))
+    }
+
+    /// Adds a wait for a signal. It begins when its inputs are there.
+    pub fn wait(&mut self, name: impl Into<String>, signal: SignalRef) -> &mut GraphNode {
+        self.add(DraftNode::new(name, DraftKind::Wait(signal)))
+    }
+
+    /// Adds a run of another workflow. It takes exactly one input.
+    pub fn run(&mut self, name: impl Into<String>, child: ChildRef) -> &mut GraphNode {
+        self.add(DraftNode::new(name, DraftKind::Run(child)))
     }
 
     /// Says which node's output is the run's output.

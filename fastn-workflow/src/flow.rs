@@ -10,7 +10,7 @@ use fastn_core::plan::{DraftKind, DraftNode, DraftScope, WorkIx};
 use fastn_core::{Functions, Payload, PlanFault, StepFn};
 use serde::Serialize;
 
-use crate::adorned::{Action, Parts, functions};
+use crate::adorned::{Action, Launched, Parts, Told, functions};
 use crate::builtin;
 use crate::list::List;
 use crate::passing::{StepFuture, Value};
@@ -109,6 +109,98 @@ impl<'f> Flow<'f> {
     /// Waits for this long once the value is there, then passes it on.
     pub fn sleep<T: Value>(self, name: &str, time: Duration, value: Out<'f, T>) -> Out<'f, T> {
         self.add(scope::node::<T>(name, DraftKind::Sleep(time)), value.wires())
+    }
+
+    /// Waits for a signal, once the values of these ports are there, and gives what it brings. Hosts send it with the same
+    /// constant: `run.signal(PAID, &payment)`.
+    ///
+    /// It may be sent before the wait begins: it is kept. While it waits, the run needs neither a task nor memory. How long it
+    /// waits is said with [`within`](Work::within) or [`deadline`](Work::deadline); after that it has failed with the kind
+    /// [`TIMEOUT`](fastn_core::FailureKind::TIMEOUT), and [`on_error`](Work::on_error) may take over. A
+    /// [`retry`](Work::retry) waits once more.
+    ///
+    /// ```
+    /// # use fastn_core::{Failure, Signal, StepError};
+    /// # use fastn_workflow::{Work as _, days, workflow};
+    /// const PAID: Signal<u64> = Signal::new("paid");
+    /// # async fn ship(cents: u64) -> Result<u64, StepError> { Ok(cents) }
+    /// async fn unpaid(_: Failure, order: u64) -> Result<u64, StepError> { Ok(0) }
+    ///
+    /// let order = workflow("order").define(|flow, order| {
+    ///     let cents = flow.wait("payment", PAID.deadline(days(3)).on_error(unpaid), order);
+    ///     flow.step("ship", ship, cents)
+    /// })?;
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn wait<W, In, T, K>(self, name: &str, signal: W, after: In) -> Out<'f, T>
+    where
+        In: Inputs<'f>,
+        W: Work<'f, In::Values, K, By = Told>,
+        W::Returns: StepFuture<Value = T>,
+    {
+        let parts = signal.parts();
+        let kind = DraftKind::Wait(parts.by.0.clone());
+        self.add_work(name, kind, None, parts, after.wires())
+    }
+
+    /// Runs another workflow, and gives what its run gives. That is a run of its own: any executor may have it, and it is listed
+    /// and steered like others. There is one for each attempt, whoever dies meanwhile.
+    ///
+    /// If this run is cancelled or fails, the other is cancelled first, and what it did is undone before anything else is;
+    /// unless it is to be [left](fastn_core::Child::leave). One that is [detached](fastn_core::Child::detach) is only
+    /// started. A [`retry`](Work::retry) starts another run; [`within`](Work::within) and
+    /// [`deadline`](Work::deadline) cancel one that takes too long.
+    ///
+    /// ```
+    /// # use fastn_core::Child;
+    /// # use fastn_workflow::{Work as _, workflow};
+    /// const SHIPPING: Child<u64, String> = Child::new("shipping");
+    ///
+    /// let order = workflow("order").define(|flow, order| flow.run("ship", SHIPPING.retry(2), order))?;
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn run<W, I, T, K>(self, name: &str, child: W, input: Out<'f, I>) -> Out<'f, T>
+    where
+        I: Value,
+        W: Work<'f, (I,), K, By = Launched>,
+        W::Returns: StepFuture<Value = T>,
+    {
+        let parts = child.parts();
+        let kind = DraftKind::Run(parts.by.0.clone());
+        self.add_work(name, kind, None, parts, input.wires())
+    }
+
+    /// The body again and again, as long as the predicate says so of the value: it takes the value and gives the next one. Gives
+    /// the last; the value itself, if the predicate says no at once.
+    ///
+    /// If the body was done `most` times and the predicate still says yes, the run fails with the kind
+    /// [`EXHAUSTED`](fastn_core::FailureKind::EXHAUSTED); 0 is a fault of the plan. The body is a function or closure of a flow
+    /// of its own, as an arm of [`when`](Flow::when) is.
+    ///
+    /// ```
+    /// # use fastn_core::StepError;
+    /// # use fastn_workflow::{secs, workflow};
+    /// # async fn ask(job: u64) -> Result<u64, StepError> { Ok(job - 1) }
+    /// let poll = workflow("poll").define(|flow, job| {
+    ///     flow.repeat("until done", 1_000, |left: &u64| *left > 0, job, |flow, job| {
+    ///         let later = flow.sleep("pause", secs(10), job);
+    ///         flow.step("ask", ask, later)
+    ///     })
+    /// })?;
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn repeat<T: Value>(
+        self,
+        name: &str,
+        most: u32,
+        predicate: impl Fn(&T) -> bool + Send + Sync + 'static,
+        value: Out<'f, T>,
+        body: impl for<'b> FnOnce(Flow<'b>, Out<'b, T>) -> Out<'b, T>,
+    ) -> Out<'f, T> {
+        let body = write(self.shared, body);
+        let mut node = scope::node::<T>(name, DraftKind::Repeat { body, most });
+        node.work = self.keep(functions(Some(builtin::decide(predicate)), None, None));
+        self.add(node, value.wires())
     }
 
     /// Several ports as one value, a tuple, for verbs that take one.

@@ -33,10 +33,10 @@
 //! ```
 //!
 //! * The **verbs** are methods of [`Flow`]: [`step`](Flow::step), [`call`](Flow::call), [`when`](Flow::when),
-//!   [`each`](Flow::each), [`sleep`](Flow::sleep), and [`join`](Flow::join) and [`constant`](Flow::constant) for
-//!   values. A part of a flow that deserves a name is a function that takes a [`Flow`] and ports and gives a port.
+//!   [`each`](Flow::each), [`repeat`](Flow::repeat), [`sleep`](Flow::sleep), [`wait`](Flow::wait), [`run`](Flow::run), and
+//!   [`join`](Flow::join) and [`constant`](Flow::constant) for values. A part of a flow that deserves a name is a function that takes a [`Flow`] and ports and gives a port.
 //! * The **adverbs** are methods of the work itself ([`Work`]): `charge.retry(5)`, `reserve.undo(release)`.
-//! * The macros [`workflow!`], [`step!`] and [`call!`] write the same as calls: `step!(flow, "price", price(order))`.
+//! * The macros [`workflow!`], [`step!`], [`call!`], [`wait!`] and [`run!`] write the same as calls: `step!(flow, "price", price(order))`.
 //! * A port exists only after its step, so no cycle can be written; it belongs to its flow, so no port of another flow
 //!   and none from outside an arm or a body can be used. What is left to check at run time are names.
 //! * A graph that is known only at run time is built with [`Graph`], by names and without types.
@@ -57,7 +57,7 @@ mod wiring;
 mod work;
 mod workflow;
 
-pub use crate::adorned::{Action, Adorned, Function};
+pub use crate::adorned::{Action, Adorned, Function, Launched, Told};
 pub use crate::dynamic::{Graph, GraphNode};
 pub use crate::flow::Flow;
 pub use crate::handler::{Handler, OnError, Undo};

@@ -56,6 +56,31 @@ macro_rules! call {
     };
 }
 
+/// A wait for a signal, written as a call: `wait!(flow, "payment", PAID(order), deadline = days(3))`.
+///
+/// The signal is the path of a [`Signal`](fastn_core::Signal), its arguments are the ports after which it begins. The adverbs are
+/// those of [`step!`]. Expands to [`Flow::wait`](crate::Flow::wait).
+#[macro_export]
+macro_rules! wait {
+    ($flow:expr, $name:expr, $($signal:ident)::+ ($port:expr $(,)?) $(, $adverb:ident = $value:expr)* $(,)?) => {
+        $flow.wait($name, $crate::__adorned!($($signal)::+ $(, $adverb = $value)*), $port)
+    };
+    ($flow:expr, $name:expr, $($signal:ident)::+ ($($port:expr),* $(,)?) $(, $adverb:ident = $value:expr)* $(,)?) => {
+        $flow.wait($name, $crate::__adorned!($($signal)::+ $(, $adverb = $value)*), ($($port),*))
+    };
+}
+
+/// A run of another workflow, written as a call: `run!(flow, "ship", SHIPPING(order), retry = 2)`.
+///
+/// The workflow is the path of a [`Child`](fastn_core::Child), its argument is a port. The adverbs are those of [`step!`].
+/// Expands to [`Flow::run`](crate::Flow::run).
+#[macro_export]
+macro_rules! run {
+    ($flow:expr, $name:expr, $($child:ident)::+ ($port:expr $(,)?) $(, $adverb:ident = $value:expr)* $(,)?) => {
+        $flow.run($name, $crate::__adorned!($($child)::+ $(, $adverb = $value)*), $port)
+    };
+}
+
 /// Work with adverbs, from their names.
 #[doc(hidden)]
 #[macro_export]

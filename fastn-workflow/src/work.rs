@@ -3,9 +3,9 @@
 use std::future::Ready;
 use std::time::Duration;
 
-use fastn_core::{Durability, Op, Retry, StepError, StepPolicy};
+use fastn_core::{Child, Durability, Op, Retry, Signal, StepError, StepPolicy};
 
-use crate::adorned::{Action, Adorned, Function, Parts};
+use crate::adorned::{Action, Adorned, Function, Launched, Parts, Told};
 use crate::handler::{self, Handler, OnError, Role, Undo};
 use crate::passing::{StepFuture, Value};
 use crate::port::Inputs;
@@ -20,6 +20,12 @@ pub(crate) mod kind {
     /// An action of a connector, without adverbs.
     #[derive(Debug)]
     pub struct Constant(());
+    /// A signal, without adverbs.
+    #[derive(Debug)]
+    pub struct Signalled(());
+    /// A workflow to run, without adverbs.
+    #[derive(Debug)]
+    pub struct Child(());
     /// With adverbs.
     #[derive(Debug)]
     pub struct Adorned(());
@@ -28,7 +34,8 @@ pub(crate) mod kind {
 /// The value that a step gives whose call gives an `R`.
 type Given<R> = <R as StepFuture>::Value;
 
-/// What a node does: an `async fn`, an [`Op`] of a connector, or either with adverbs, which are the methods here.
+/// What a node does: an `async fn`, an [`Op`] of a connector, a [`Signal`] to wait for, a [`Child`] to run, or one of these with
+/// adverbs, which are the methods here.
 ///
 /// ```
 /// # use fastn_workflow::{Work, secs};
@@ -45,7 +52,7 @@ type Given<R> = <R as StepFuture>::Value;
 pub trait Work<'f, Args, Kind>: Sized {
     /// What doing it once gives.
     type Returns;
-    /// Who does it: a [`Function`] or an [`Action`].
+    /// Who does it: a [`Function`], an [`Action`], whoever sends a signal ([`Told`]), or another workflow ([`Launched`]).
     type By;
 
     /// What is done and how, without types.
@@ -167,6 +174,27 @@ impl<'f, I: Value, O: Value> Work<'f, (I,), kind::Constant> for Op<I, O> {
 
     fn parts(self) -> Parts<'f, Action> {
         Parts::plain(Action(self.action()))
+    }
+}
+
+// Whatever a wait follows from, it gives what the signal brings.
+#[diagnostic::do_not_recommend]
+impl<'f, Args, T: Value> Work<'f, Args, kind::Signalled> for Signal<T> {
+    type Returns = Ready<Result<T, StepError>>;
+    type By = Told;
+
+    fn parts(self) -> Parts<'f, Told> {
+        Parts::plain(Told(self.to_wait_for()))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'f, I: Value, O: Value> Work<'f, (I,), kind::Child> for Child<I, O> {
+    type Returns = Ready<Result<O, StepError>>;
+    type By = Launched;
+
+    fn parts(self) -> Parts<'f, Launched> {
+        Parts::plain(Launched(self.to_run()))
     }
 }
 

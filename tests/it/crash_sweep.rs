@@ -192,3 +192,127 @@ fn steps_that_do_not_wait_for_the_disk() {
         .unwrap();
     check(&effects, &flow);
 }
+
+/// Sweeps over a workflow that starts others, or is told something by whoever starts it.
+fn check_outside(
+    effects: &Effects,
+    flow: &Workflow<u64, u64>,
+    others: &[&Workflow<u64, u64>],
+    signals: &'static [u64],
+    twice: bool,
+) {
+    let suspends = env!("CARGO_CRATE_NAME") == "suspended";
+    let sweep = || {
+        let start = |engine: &Engine| {
+            let engine = engine.clone();
+            async move {
+                let run = engine.start(flow, 7).key("the run").await?;
+                for (n, value) in signals.iter().enumerate() {
+                    run.signal(TOLD, value).id(&n.to_string()).await?;
+                }
+                Ok(run)
+            }
+        };
+        let serve = |engine: fastn::runtime::EngineBuilder| {
+            others.iter().fold(engine.serve(flow), |engine, other| engine.serve(other))
+        };
+        CrashSweep::new(effects, move |engine| serve(engine).always_suspend(suspends), start)
+    };
+    let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(once.deaths >= 10, "{once:?}");
+    if twice && !suspends {
+        let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
+        assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
+    }
+}
+
+const TOLD: Signal<u64> = Signal::new("told");
+const CHILD: Child<u64, u64> = Child::new("child");
+
+#[test]
+fn a_run_that_is_told_something_twice_over() {
+    let effects = Effects::default();
+    let flow = workflow("told")
+        .define(|flow, n| {
+            let before = flow.step("before", step(&effects, "before"), n);
+            let one = flow.wait("one", TOLD, before);
+            // Without an end: the sweep's time passes whether or not anybody is about to tell it something.
+            let other = flow.wait("other", TOLD, one);
+            flow.step("after", step(&effects, "after"), other)
+        })
+        .unwrap();
+    check_outside(&effects, &flow, &[], &[1, 2], true);
+}
+
+#[test]
+fn a_wait_in_vain_that_is_undone() {
+    let effects = Effects::default();
+    let flow = workflow("in vain")
+        .define(|flow, n| {
+            let held = flow.step("held", step(&effects, "held").undo(undo(&effects, "undo held")), n);
+            let one = flow.wait("one", TOLD, held);
+            let wait = TOLD.within(hours(1)).retry(Retry::fixed(millis(0)).attempts(2));
+            let other = flow.wait("other", wait, one);
+            flow.step("after", step(&effects, "after"), other)
+        })
+        .unwrap();
+    check_outside(&effects, &flow, &[], &[1], false);
+}
+
+#[test]
+fn a_run_that_starts_others() {
+    let (effects, within) = (Effects::default(), Effects::default());
+    let child = workflow("child")
+        .define(|flow, n| {
+            let rested = flow.sleep("rest", hours(1), n);
+            flow.step("one", step(&within, "one"), rested)
+        })
+        .unwrap();
+    let flow = workflow("parent")
+        .define(|flow, n| {
+            let before = flow.step("before", step(&effects, "before"), n);
+            let given = flow.run("child", CHILD, before);
+            flow.step("after", step(&effects, "after"), given)
+        })
+        .unwrap();
+    check_outside(&effects, &flow, &[&child], &[], true);
+}
+
+#[test]
+fn a_run_that_fails_beside_one_that_it_started() {
+    let (effects, within) = (Effects::default(), Effects::default());
+    let child = workflow("child")
+        .define(|flow, n| {
+            let one = flow.step("one", step(&within, "one").undo(undo(&within, "undo one")), n);
+            flow.wait("for ever", TOLD, one)
+        })
+        .unwrap();
+    let flow = workflow("parent")
+        .define(|flow, n| {
+            let held = flow.step("held", step(&effects, "held").undo(undo(&effects, "undo held")), n);
+            let child = flow.run("child", CHILD.within(hours(1)), held);
+            flow.step("after", step(&effects, "after"), child)
+        })
+        .unwrap();
+    check_outside(&effects, &flow, &[&child], &[], false);
+}
+
+#[test]
+fn a_loop() {
+    let effects = Effects::default();
+    let flow = workflow("loop")
+        .define(|flow, n| {
+            flow.repeat(
+                "up to nine",
+                9,
+                |n: &u64| *n < 9,
+                n,
+                |flow, n| {
+                    let one = flow.step("one", step(&effects, "up to nine/one"), n);
+                    flow.sleep("rest", hours(1), one)
+                },
+            )
+        })
+        .unwrap();
+    check_outside(&effects, &flow, &[], &[], false);
+}

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod chaos;
+mod children;
 mod connectors;
 mod cost;
 mod crash_sweep;
@@ -24,6 +25,7 @@ mod queues;
 mod read_cache;
 mod recovery;
 mod schedules;
+mod signals;
 mod slow_store;
 mod spans;
 mod standby;

@@ -12,7 +12,7 @@ use super::fault::{PlanFault, PlanFaults};
 use super::graph::{Arm, Node, NodeKind, Plan, Scope, Source};
 use super::hash;
 use super::ids::{NodeIx, PlanHash, ScopeIx};
-use crate::{NodeName, Tag, WorkflowName};
+use crate::{Bond, Durability, NodeName, Tag, Take, WorkflowName};
 
 /// How large a plan may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,12 @@ fn check(draft: Draft, limits: Limits) -> Result<Plan, PlanFaults> {
     check_scope(&draft.root, "", &mut faults);
 
     match name {
-        Some(name) if faults.is_empty() => Ok(number(name, requires, draft)),
+        Some(name) if faults.is_empty() => {
+            let shown = draft.name.clone();
+            let mut plan = number(name, requires, draft);
+            plan.signals = signals(&plan.nodes, |node| plan.path(node), &mut faults);
+            if faults.is_empty() { Ok(plan) } else { Err(PlanFaults { workflow: shown, faults }) }
+        }
         _ => Err(PlanFaults { workflow: draft.name, faults }),
     }
 }
@@ -115,8 +120,8 @@ fn dismantle(root: DraftScope) {
         for node in scope.nodes {
             match node.kind {
                 DraftKind::When(arms) => open.extend(arms.into_iter().map(|(_, arm)| arm)),
-                DraftKind::Each { body, .. } => open.push(body),
-                DraftKind::Step | DraftKind::Call(_) | DraftKind::Sleep(_) => {}
+                DraftKind::Each { body, .. } | DraftKind::Repeat { body, .. } => open.push(body),
+                _ => {}
             }
         }
     }
@@ -128,8 +133,8 @@ fn inner(kind: &DraftKind) -> Vec<(Cow<'_, str>, &DraftScope)> {
         DraftKind::When(arms) => {
             arms.iter().map(|(label, arm)| (Cow::Owned(format!(".{}", beginning(label))), arm)).collect()
         }
-        DraftKind::Each { body, .. } => vec![(Cow::Borrowed(""), body)],
-        DraftKind::Step | DraftKind::Call(_) | DraftKind::Sleep(_) => Vec::new(),
+        DraftKind::Each { body, .. } | DraftKind::Repeat { body, .. } => vec![(Cow::Borrowed(""), body)],
+        _ => Vec::new(),
     }
 }
 
@@ -202,7 +207,34 @@ fn check_scope(scope: &DraftScope, prefix: &str, faults: &mut Vec<PlanFault>) {
 fn check_kind(node: &DraftNode, path: &str, faults: &mut Vec<PlanFault>) {
     let one_input = match &node.kind {
         DraftKind::Step => false,
+        DraftKind::Wait(signal) => {
+            if let Err(why) = NodeName::new(&signal.name) {
+                let signal = beginning(&signal.name).to_owned();
+                faults.push(PlanFault::SignalName { node: path.to_owned(), signal, why });
+            }
+            no_durability(node, path, "a wait is durable by itself", faults);
+            false
+        }
+        DraftKind::Run(child) => {
+            if let Err(why) = WorkflowName::new(&child.workflow) {
+                let workflow = beginning(&child.workflow).to_owned();
+                faults.push(PlanFault::ChildName { node: path.to_owned(), workflow, why });
+            }
+            no_durability(node, path, "a run is started exactly once by itself", faults);
+            let limited = node.policy.within.is_some() || node.policy.deadline.is_some();
+            if limited && child.bond != Bond::Own {
+                let what = "a time limit means nothing to a run that nobody ends: it is left or detached";
+                faults.push(PlanFault::Meaningless { node: path.to_owned(), what });
+            }
+            true
+        }
         DraftKind::Call(_) | DraftKind::Sleep(_) => true,
+        DraftKind::Repeat { most, .. } => {
+            if *most == 0 {
+                faults.push(PlanFault::Endless { node: path.to_owned(), why: "it may repeat nothing" });
+            }
+            true
+        }
         DraftKind::When(arms) => {
             if arms.is_empty() {
                 faults.push(PlanFault::Endless { node: path.to_owned(), why: "it has no arms" });
@@ -221,6 +253,25 @@ fn check_kind(node: &DraftNode, path: &str, faults: &mut Vec<PlanFault>) {
     if let Some(takes) = takes.filter(|takes| *takes != node.inputs.len()) {
         faults.push(PlanFault::InputCount { node: path.to_owned(), takes, given: node.inputs.len() });
     }
+}
+
+fn no_durability(node: &DraftNode, path: &str, what: &'static str, faults: &mut Vec<PlanFault>) {
+    if node.policy.durability != Durability::Strict {
+        faults.push(PlanFault::Meaningless { node: path.to_owned(), what });
+    }
+}
+
+/// The signals that are waited for, of all scopes: those who wait for one must agree on what they take of it.
+fn signals(nodes: &[Node], path: impl Fn(NodeIx) -> String, faults: &mut Vec<PlanFault>) -> BTreeMap<String, Take> {
+    let mut signals = BTreeMap::new();
+    for (i, node) in nodes.iter().enumerate() {
+        let NodeKind::Wait(signal) = &node.kind else { continue };
+        let take = *signals.entry(signal.name.to_string()).or_insert(signal.take);
+        if take != signal.take {
+            faults.push(PlanFault::SignalTake { node: path(NodeIx(ix(i))), signal: signal.name.to_string() });
+        }
+    }
+    signals
 }
 
 /// Labels are a part of paths, so they must be fit to be read and say which arm is meant.
@@ -397,6 +448,9 @@ fn number(name: WorkflowName, requires: BTreeSet<Tag>, draft: Draft) -> Plan {
                 DraftKind::Step => NodeKind::Step,
                 DraftKind::Call(action) => NodeKind::Call(action),
                 DraftKind::Sleep(span) => NodeKind::Sleep(span),
+                DraftKind::Wait(signal) => NodeKind::Wait(signal),
+                DraftKind::Run(child) => NodeKind::Run(child),
+                DraftKind::Repeat { body, most } => NodeKind::Repeat { body: enclose(0, body), most },
                 DraftKind::Each { body, concurrency } => NodeKind::Each { body: enclose(0, body), concurrency },
                 DraftKind::When(arms) => NodeKind::When(
                     arms.into_iter()
@@ -442,6 +496,7 @@ fn number(name: WorkflowName, requires: BTreeSet<Tag>, draft: Draft) -> Plan {
         version: draft.version,
         deadline: draft.deadline,
         requires,
+        signals: BTreeMap::new(),
         edges: adjacency(nodes.len(), edges),
         scopes,
         nodes,

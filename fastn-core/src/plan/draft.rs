@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ids::WorkIx;
-use crate::{ActionRef, Payload, StepPolicy, Version};
+use crate::{ActionRef, ChildRef, Payload, SignalRef, StepPolicy, Version};
 
 /// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`](super::Plan).
 #[derive(Clone, Debug, Default)]
@@ -93,8 +93,20 @@ pub enum DraftKind {
         /// How many items are worked on at a time; 0 is a fault.
         concurrency: u32,
     },
+    /// Runs its body again and again, as long as its function says so of the value: the body takes the value and gives the
+    /// next one, the first is the node's input, the last its output.
+    Repeat {
+        /// What is done each time.
+        body: DraftScope,
+        /// How often at most: to go on beyond that is a failure; 0 is a fault.
+        most: u32,
+    },
     /// Passes its input on after this time.
     Sleep(Duration),
+    /// Waits for a signal once its inputs are there, and gives its value.
+    Wait(SignalRef),
+    /// Runs another workflow with its input.
+    Run(ChildRef),
 }
 
 /// Where a value of a draft comes from.

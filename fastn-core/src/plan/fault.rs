@@ -102,7 +102,8 @@ pub enum PlanFault {
         /// The type that gives.
         gives: String,
     },
-    /// An `each` that may work on no item at a time, or a `when` without arms: it could never end.
+    /// An `each` that may work on no item at a time, a `when` without arms, a `repeat` that may repeat nothing: it could never
+    /// end.
     Endless {
         /// The node.
         node: String,
@@ -124,6 +125,38 @@ pub enum PlanFault {
         node: String,
         /// The label.
         label: String,
+    },
+    /// The name of a signal that is none.
+    SignalName {
+        /// The node that waits for it.
+        node: String,
+        /// What was given.
+        signal: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// Nodes that wait for one signal disagree on which of its values they take.
+    SignalTake {
+        /// A node that says something else than another one.
+        node: String,
+        /// The signal.
+        signal: String,
+    },
+    /// The name of a workflow to run that is none.
+    ChildName {
+        /// The node that runs it.
+        node: String,
+        /// What was given.
+        workflow: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// Something was said of a node that means nothing for its kind.
+    Meaningless {
+        /// The node.
+        node: String,
+        /// What was said, and of what.
+        what: &'static str,
     },
     /// A constant that cannot be written down.
     Constant {
@@ -182,6 +215,16 @@ impl fmt::Display for PlanFault {
                 write!(f, "the label {} of an arm of `{node}` is not valid: {why}", Quoted(label))
             }
             Self::DuplicateArm { node, label } => write!(f, "`{node}` has several arms {}", Quoted(label)),
+            Self::SignalName { node, signal, why } => {
+                write!(f, "the signal {} that `{node}` waits for is not valid: {why}", Quoted(signal))
+            }
+            Self::SignalTake { node, signal } => {
+                write!(f, "`{node}` and another node disagree on which values of {} they take", Quoted(signal))
+            }
+            Self::ChildName { node, workflow, why } => {
+                write!(f, "the workflow {} that `{node}` runs is not valid: {why}", Quoted(workflow))
+            }
+            Self::Meaningless { node, what } => write!(f, "`{node}`: {what}"),
             Self::Constant { of, why } => write!(f, "a constant `{of}` cannot be written as JSON: {why}"),
             Self::TooManyNodes { count, most } => write!(f, "{count} nodes are more than the {most} that are allowed"),
             Self::TooDeep { node, most } => {

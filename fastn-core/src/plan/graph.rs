@@ -1,6 +1,6 @@
 //! A checked workflow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use petgraph::csr::Csr;
 
 use super::draft::Position;
 use super::ids::{NodeIx, PlanHash, ScopeIx, WorkIx};
-use crate::{ActionRef, Address, NodeName, Payload, StepPolicy, Tag, Version, WorkflowName};
+use crate::{ActionRef, Address, ChildRef, NodeName, Payload, SignalRef, StepPolicy, Tag, Take, Version, WorkflowName};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,20 @@ pub enum NodeKind {
         /// How many items are worked on at a time.
         concurrency: u32,
     },
+    /// As long as its function says so of the value, runs its body, which takes the value and gives the next one. The first
+    /// is the node's input, the last its output.
+    Repeat {
+        /// What is done each time.
+        body: ScopeIx,
+        /// How often at most.
+        most: u32,
+    },
     /// Passes its input on after this time.
     Sleep(Duration),
+    /// Waits for a signal and gives its value.
+    Wait(SignalRef),
+    /// Runs another workflow with its input; gives what that gave, or its id if it is detached.
+    Run(ChildRef),
 }
 
 impl NodeKind {
@@ -60,7 +72,10 @@ impl NodeKind {
             Self::Call(_) => "call",
             Self::When(_) => "when",
             Self::Each { .. } => "each",
+            Self::Repeat { .. } => "repeat",
             Self::Sleep(_) => "sleep",
+            Self::Wait(_) => "wait",
+            Self::Run(_) => "run",
         }
     }
 
@@ -68,8 +83,8 @@ impl NodeKind {
     pub fn scopes(&self) -> Vec<ScopeIx> {
         match self {
             Self::When(arms) => arms.iter().map(|arm| arm.scope).collect(),
-            Self::Each { body, .. } => vec![*body],
-            Self::Step | Self::Call(_) | Self::Sleep(_) => Vec::new(),
+            Self::Each { body, .. } | Self::Repeat { body, .. } => vec![*body],
+            Self::Step | Self::Call(_) | Self::Sleep(_) | Self::Wait(_) | Self::Run(_) => Vec::new(),
         }
     }
 }
@@ -157,6 +172,8 @@ pub struct Plan {
     pub(super) version: Version,
     pub(super) deadline: Option<Duration>,
     pub(super) requires: BTreeSet<Tag>,
+    /// What its nodes wait for.
+    pub(super) signals: BTreeMap<String, Take>,
     pub(super) scopes: Vec<Scope>,
     pub(super) nodes: Vec<Node>,
     /// An edge from each node to those that wait for it, each pair once.
@@ -184,6 +201,11 @@ impl Plan {
     /// The tags without which no executor takes its runs.
     pub const fn requires(&self) -> &BTreeSet<Tag> {
         &self.requires
+    }
+
+    /// The signals that nodes wait for, and which of their values they take.
+    pub const fn signals(&self) -> &BTreeMap<String, Take> {
+        &self.signals
     }
 
     /// The identity of everything the plan says; layout and order of declaration do not matter.

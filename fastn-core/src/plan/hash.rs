@@ -105,7 +105,20 @@ impl Canonical {
             }
             NodeKind::Each { concurrency, .. } if depth == Depth::Whole => self.number(u64::from(*concurrency)),
             NodeKind::Sleep(span) if depth == Depth::Whole => self.number(micros(*span)),
-            NodeKind::Each { .. } | NodeKind::Sleep(_) => {}
+            NodeKind::Repeat { most, .. } if depth == Depth::Whole => self.number(u64::from(*most)),
+            NodeKind::Each { .. } | NodeKind::Sleep(_) | NodeKind::Repeat { .. } => {}
+            NodeKind::Wait(signal) => {
+                self.text(&signal.name);
+                self.text(signal.take.as_str());
+            }
+            NodeKind::Run(child) => {
+                self.text(&child.workflow);
+                self.text(child.bond.as_str());
+                // Which version a run that is started later has is nothing that runs in flight depend on.
+                if depth == Depth::Whole {
+                    self.number(child.version.map_or(0, |version| u64::from(version.0) + 1));
+                }
+            }
         }
         self.number(node.inputs.len() as u64);
         node.inputs.iter().for_each(|source| self.source(source));

@@ -25,7 +25,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let (machine, turn) = Machine::start(plan, input, Timestamp::EPOCH).expect("a plan can be started");
     let args = |action: &Action| match action {
         Action::Run(task) => task.args.first().cloned(),
-        Action::AbortAll => None,
+        _ => None,
     };
     let items: Vec<Payload> = turn.actions.iter().filter_map(args).collect();
     if let Ok(values) = serde_json::from_slice::<Vec<Value>>(bytes) {

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{
-    Address, Attempt, BoxFuture, Failure, FailureKind, NodePath, Part, Payload, StepCx, StepError, StepInfo, StepLink,
-    Timestamp,
+    Address, Attempt, Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId,
+    StepCx, StepError, StepInfo, StepLink, Timestamp,
 };
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::core::Core;
+use super::families::{Birth, Want};
 use super::run::Run;
 use super::watch::RunEvent;
 use crate::clock::{pause, within};
@@ -94,6 +96,9 @@ async fn make(
     let Some(node) = plan.get(task.at.node) else {
         return Some(Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent()));
     };
+    if let (NodeKind::Run(child), Part::Work) = (&node.kind, task.part) {
+        return start_child(home, task, child, args).await;
+    }
     let policy = &node.policy;
     let limited = policy.within.is_some() || policy.deadline.is_some();
     let time_left = limited.then(|| match task.part {
@@ -183,6 +188,55 @@ async fn limit(
     attempt.stop();
     let _ = within(clock, LET_GO, attempt).await;
     Some(Err(failure))
+}
+
+/// Starts the run that the attempt is for, and gives its id. Neither a cancellation nor a time limit cuts that off: whether it
+/// was started must be known, so that it can be ended.
+async fn start_child(
+    home: &Home,
+    task: &Task,
+    child: &ChildRef,
+    args: Vec<Payload>,
+) -> Option<Result<Payload, Failure>> {
+    let Home { core, run } = home;
+    let served = core.definitions.keys().filter(|key| child.is_of(&key.workflow, key.version));
+    let Some(definition) = served.max_by_key(|key| key.version).cloned() else {
+        let what = format!("this engine does not serve {child}");
+        return Some(Err(Failure::new(FailureKind::INVALID, what).permanent()));
+    };
+    // One for all times that this attempt is made. No name has a NUL, so no two look alike.
+    let path = run.definition.plan().path_at(&task.at);
+    let id = RunId::named(&format!("child\0{}\0{path}\0{}", run.key.run, task.attempt));
+    let key = run.relative(id);
+    let watch = core.watch(&key);
+    let awaited = child.bond != Bond::Detach;
+    if awaited {
+        // It may have ended before it is known to be awaited.
+        core.families.hold(&key, &watch);
+    }
+    let input = args.into_iter().next().unwrap_or_else(Payload::null);
+    let (reply, answer) = oneshot::channel();
+    core.families.want(Want::Start(Birth { key: key.clone(), definition, input, reply }));
+    let started = answer.await;
+    if awaited && !matches!(started, Ok(Ok(()))) {
+        core.families.release(&key);
+    }
+    drop(watch);
+    core.unwatch(&key);
+    match started {
+        Ok(Ok(())) => {
+            let written = Payload::encode(&id);
+            Some(written.map_err(|e| Failure::new(FailureKind::INVALID, e.to_string()).permanent()))
+        }
+        // The engine ends, or has lost its lease: whoever has the run next starts it.
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Fenced) => None,
+        Err(_) => None,
+        Ok(Err(error)) => {
+            let mut failure = Failure::new(FailureKind::ERROR, format!("{child} could not be started")).permanent();
+            failure.chain = error.chain();
+            Some(Err(failure))
+        }
+    }
 }
 
 /// Calls the function that the attempt is for.

@@ -19,7 +19,7 @@ use super::queues::shelf;
 use super::services::{Durable, Keeper, Limits, Services};
 use super::start::key_of;
 use super::tenure::Tenure;
-use super::{listen, lookout, reign, timers};
+use super::{children, listen, lookout, reign, timers};
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::tasks::{Spawner, TokioSpawner};
@@ -262,7 +262,7 @@ impl EngineBuilder {
     ///
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if two workflows have one name and version;
-    /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing;
+    /// [`NotFound`](ErrorKind::NotFound) if a connector's action is missing, or a workflow that another one runs;
     /// [`Locked`](ErrorKind::Locked) if another process runs this store's runs and the engine is not to
     /// [stand by](EngineBuilder::stand_by); [`Invalid`](ErrorKind::Invalid) if there can be no such queue or tag; or if the store
     /// cannot be opened.
@@ -281,6 +281,7 @@ impl EngineBuilder {
         let tags = tags(&self.tags)?;
         let definitions = unique(self.definitions, &tags)?;
         check_actions(&definitions, &self.registry)?;
+        check_children(&definitions)?;
 
         let (store, close_store) = match self.store {
             None => (None, false),
@@ -347,6 +348,7 @@ impl EngineBuilder {
         let services = Services { keeper, clock, chance, alarms: Alarms::default(), limits };
         let core = Arc::new(Core::new(services, self.registry, definitions, spawner));
         reign::vital(&core, timers::run(core.clone()));
+        reign::vital(&core, children::run(core.clone()));
         if core.services.durable().is_some() {
             let first = first.and_then(|won| reign::begin(&core, won));
             reign::vital(&core, reign::run(core.clone(), first));
@@ -395,6 +397,24 @@ fn unique(definitions: Vec<Definition>, tags: &BTreeSet<Tag>) -> Result<HashMap<
         served.insert(key, Served { definition, plan, lacks });
     }
     Ok(served)
+}
+
+/// Every workflow that another one runs must be served.
+fn check_children(definitions: &HashMap<fastn_store::DefinitionKey, Served>) -> Result<()> {
+    for (key, served) in definitions {
+        for node in served.definition.plan().nodes() {
+            let NodeKind::Run(child) = &node.kind else { continue };
+            let serves = |key: &fastn_store::DefinitionKey| child.is_of(&key.workflow, key.version);
+            if !definitions.keys().any(serves) {
+                return Err(Error::new(ErrorKind::NotFound, "serve workflow")
+                    .with("workflow", &key.workflow)
+                    .with("node", &node.name)
+                    .with("runs", child)
+                    .caused_by("this engine does not serve it"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every action of every plan must have a connector.

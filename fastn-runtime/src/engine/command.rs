@@ -4,14 +4,17 @@
 //! programs than engines may want to write it: `{"v":1,"kind":"cancel","reason":"out of stock"}`.
 
 use bytes::Bytes;
-use fastn_core::{Error, ErrorKind, Result};
+use fastn_core::{Error, ErrorKind, Payload, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// What a message tells a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// To stop what runs and undo what was done.
     Cancel { reason: String },
+    /// Something that nodes wait for. The message's id is that of the signal. The value is JSON.
+    Signal { name: String, value: Payload },
 }
 
 /// What every version of every kind has.
@@ -28,14 +31,29 @@ struct Cancel {
     reason: String,
 }
 
+#[derive(Deserialize, Serialize)]
+struct Signal {
+    v: u32,
+    kind: String,
+    name: String,
+    value: Box<RawValue>,
+}
+
 const VERSION: u32 = 1;
 const CANCEL: &str = "cancel";
+const SIGNAL: &str = "signal";
 
 impl Command {
     pub(super) fn encode(self) -> Result<Bytes> {
-        let Self::Cancel { reason } = self;
-        let bytes = serde_json::to_vec(&Cancel { v: VERSION, kind: CANCEL.to_owned(), reason });
-        bytes.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "encode message").caused_by(e))
+        let internal = |e| Error::new(ErrorKind::Internal, "encode message").caused_by(e);
+        let bytes = match self {
+            Self::Cancel { reason } => serde_json::to_vec(&Cancel { v: VERSION, kind: CANCEL.to_owned(), reason }),
+            Self::Signal { name, value } => {
+                let value = value.decode()?;
+                serde_json::to_vec(&Signal { v: VERSION, kind: SIGNAL.to_owned(), name, value })
+            }
+        };
+        bytes.map(Bytes::from).map_err(internal)
     }
 
     /// # Errors
@@ -49,6 +67,10 @@ impl Command {
             CANCEL if head.v == VERSION => {
                 let Cancel { reason, .. } = serde_json::from_slice(body).map_err(corrupt)?;
                 Ok(Self::Cancel { reason })
+            }
+            SIGNAL if head.v == VERSION => {
+                let Signal { name, value, .. } = serde_json::from_slice(body).map_err(corrupt)?;
+                Ok(Self::Signal { name, value: Payload::json(String::from(Box::<str>::from(value))) })
             }
             kind => Err(Error::new(ErrorKind::Unsupported, OP).with("kind", kind).with("version", head.v)),
         }
@@ -90,7 +112,10 @@ mod tests {
     #[test]
     fn what_a_later_build_wrote_is_told_from_what_no_build_wrote() {
         check(r#"{"kind":"cancel","v":1,"reason":"no","later":7}"#, Ok(Command::Cancel { reason: "no".to_owned() }));
-        check(r#"{"v":1,"kind":"signal","name":"paid"}"#, Err(ErrorKind::Unsupported));
+        check(r#"{"v":1,"kind":"ask","name":"paid"}"#, Err(ErrorKind::Unsupported));
+        check(r#"{"v":1,"kind":"signal","name":"paid"}"#, Err(ErrorKind::Corrupt));
+        let paid = Command::Signal { name: "paid".to_owned(), value: Payload::json("[1, 2]") };
+        check(r#"{"v":1,"kind":"signal","name":"paid","value":[1, 2],"from":"shop"}"#, Ok(paid));
         check(r#"{"v":2,"kind":"cancel","why":7}"#, Err(ErrorKind::Unsupported));
         for broken in ["", "7", "null", "[]", "{}", r#"{"v":1,"kind":"cancel"}"#, r#"{"v":-1,"kind":"x"}"#, "{\"v\":1"]
         {

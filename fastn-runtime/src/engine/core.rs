@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fastn_connectors::Registry;
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, Tag, Timestamp};
+use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Outcome, Result, RunId, Tag, Timestamp};
 use fastn_store::{DefinitionKey, RunKey};
 use foldhash::HashMap;
 
 use super::bells::Bells;
+use super::families::Families;
 use super::pending::Pending;
 use super::queues::known::Known;
 use super::run::Run;
@@ -44,6 +45,8 @@ pub(super) struct Core {
     /// Held for writing from a claim until the claimed runs are in memory, and for reading while one run is loaded: a
     /// run that was claimed could otherwise be loaded, end, and then be taken over as it was when it was claimed.
     pub(super) claiming: tokio::sync::RwLock<()>,
+    /// Runs that wait for other runs.
+    pub(super) families: Families,
     /// The rules of queues.
     pub(super) queues: Known,
     #[cfg(feature = "schedules")]
@@ -103,6 +106,7 @@ impl Core {
             bells: Arc::default(),
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
+            families: Families::default(),
             queues: Known::default(),
             #[cfg(feature = "schedules")]
             schedules: Desk::default(),
@@ -263,6 +267,7 @@ impl Core {
         if let Some(entry) = &entry {
             entry.watch.end(end);
             self.awaits().remove(&run.key);
+            self.families.ended(&run.key);
         }
         drop(runs);
     }
@@ -279,6 +284,7 @@ impl Core {
         if let Some(entry) = &entry {
             entry.watch.end(end);
             self.awaits().remove(key);
+            self.families.ended(key);
         }
         drop(runs);
     }
@@ -292,6 +298,14 @@ impl Core {
         if new {
             self.bells.awaited.notify_one();
         }
+    }
+
+    /// A run waits for the end of another from now on.
+    pub(super) fn await_child(&self, child: &RunKey, parent: RunId) {
+        let watch = self.watch(child);
+        self.families.add(child, &watch, parent);
+        drop(watch);
+        self.unwatch(child);
     }
 
     /// Whether anybody waits for runs that others have.
@@ -328,6 +342,8 @@ impl Core {
         }
         tenure.tasks.kill();
         let mut runs = self.runs();
+        // Whoever has the runs now looks for the ends of their children.
+        self.families.clear();
         let mut awaited = self.awaits();
         for (key, mut entry) in with_keys(std::mem::take(&mut *runs)) {
             let run = entry.run.take();

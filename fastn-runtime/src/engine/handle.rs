@@ -4,8 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, Outcome, Result, RunId, TenantId};
-use fastn_store::{RunKey, RunStatus, Then};
+use fastn_core::{Error, ErrorKind, Outcome, Payload, Result, RunId, Signal, TenantId};
+use fastn_store::{RunKey, RunStatus, Sent, Then};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
@@ -14,6 +15,7 @@ use super::core::Core;
 use super::queues::withdraw;
 use super::recovery::{self, Found};
 use super::run::Told;
+use super::signals::SendSignal;
 use super::watch::{RunEvent, Watch};
 use super::{post, strand};
 use crate::machine::status_of;
@@ -65,7 +67,7 @@ impl<O> RunHandle<O> {
                 return end.clone().map_err(lost);
             }
             if !tells {
-                match self.recorded().await? {
+                match recorded(&self.core, &self.key).await? {
                     Recorded::Over(outcome) => return Ok(outcome),
                     // It waits, or was lost to this engine: it comes back, or the reason is told.
                     Recorded::Here => match recovery::load(&self.core, &self.key).await? {
@@ -81,26 +83,6 @@ impl<O> RunHandle<O> {
             }
             return watch.ended().await.map_err(lost);
         }
-    }
-
-    /// How a run that is not in memory stands.
-    async fn recorded(&self) -> Result<Recorded> {
-        let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", self.key.run);
-        let Some(durable) = self.core.services.durable() else {
-            self.core.check_open("await run")?;
-            return Err(missing());
-        };
-        let tenure = self.core.services.tenure();
-        let summary = durable.store.summaries(std::slice::from_ref(&self.key)).await?;
-        let summary = summary.into_iter().next().flatten().ok_or_else(missing)?;
-        if !summary.status.is_final() {
-            let ours = summary.holder.is_some() && summary.holder == tenure.and_then(|tenure| tenure.token());
-            return Ok(if ours { Recorded::Here } else { Recorded::Elsewhere });
-        }
-        let history = durable.store.read(&self.key).await?.ok_or_else(missing)?;
-        let unsaid =
-            || Error::new(ErrorKind::Corrupt, "await run").with("run", self.key.run).caused_by("no end is recorded");
-        history.outcome().cloned().map(Recorded::Over).ok_or_else(unsaid)
     }
 
     /// Where the run stands.
@@ -142,6 +124,11 @@ impl<O> RunHandle<O> {
         cancel(&self.core, &self.key, reason).await
     }
 
+    /// Tells the run something, for nodes that [wait](fastn_core::plan::NodeKind::Wait) for it. Await what this gives.
+    pub fn signal<T: Serialize>(&self, signal: Signal<T>, value: &T) -> SendSignal {
+        SendSignal::new(self.core.clone(), self.key.clone(), signal.name(), Payload::encode(value))
+    }
+
     /// What happens in the run from now on, as it happens.
     pub fn events(&self) -> RunEvents {
         RunEvents::new(RunHandle::new(self.core.clone(), self.key.clone(), self.watch()))
@@ -149,7 +136,26 @@ impl<O> RunHandle<O> {
 }
 
 /// How a run that is not in memory stands.
-enum Recorded {
+pub(super) async fn recorded(core: &Core, key: &RunKey) -> Result<Recorded> {
+    let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", key.run);
+    let Some(durable) = core.services.durable() else {
+        core.check_open("await run")?;
+        return Err(missing());
+    };
+    let tenure = core.services.tenure();
+    let summary = durable.store.summaries(std::slice::from_ref(key)).await?;
+    let summary = summary.into_iter().next().flatten().ok_or_else(missing)?;
+    if !summary.status.is_final() {
+        let ours = summary.holder.is_some() && summary.holder == tenure.and_then(|tenure| tenure.token());
+        return Ok(if ours { Recorded::Here } else { Recorded::Elsewhere });
+    }
+    let history = durable.store.read(key).await?.ok_or_else(missing)?;
+    let unsaid = || Error::new(ErrorKind::Corrupt, "await run").with("run", key.run).caused_by("no end is recorded");
+    history.outcome().cloned().map(Recorded::Over).ok_or_else(unsaid)
+}
+
+/// How a run that is not in memory stands.
+pub(super) enum Recorded {
     /// It has ended.
     Over(Outcome),
     /// It is this engine's, which will tell of its end.
@@ -205,7 +211,10 @@ pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Resu
             Found::Here(run) => run,
             Found::Over => return Ok(false),
             Found::Elsewhere if withdraw::cancel(core, key, reason).await? => return Ok(true),
-            Found::Elsewhere => return post::send(core, key, Command::Cancel { reason: reason.to_owned() }).await,
+            Found::Elsewhere => {
+                let sent = post::send(core, key, Command::Cancel { reason: reason.to_owned() }, None).await?;
+                return Ok(!matches!(sent, Sent::Ended(_)));
+            }
         };
         match run.tell(&core.services, |machine| machine.cancel(reason))? {
             Told::Turn(pending) => match strand::carry_out(core, &run, pending).await {

@@ -17,6 +17,8 @@
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
 //! | `recovery` | runs that were under way when a process died |
+//! | `families`, `children` | runs that are started by other runs, and who waits for them |
+//! | `signals` | what hosts tell runs |
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
@@ -29,8 +31,10 @@ mod alarms;
 mod attempt;
 mod bells;
 mod builder;
+mod children;
 mod command;
 mod core;
+mod families;
 mod handle;
 mod letters;
 mod listen;
@@ -47,6 +51,7 @@ mod same;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod services;
+mod signals;
 mod start;
 mod strand;
 mod suspicion;
@@ -64,5 +69,6 @@ pub use queues::{Queue, Queues, Singleton};
 pub use runs::{Inspection, Runs};
 #[cfg(feature = "schedules")]
 pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
+pub use signals::{Delivery, SendSignal};
 pub use start::Start;
 pub use watch::RunEvent;

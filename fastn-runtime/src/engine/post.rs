@@ -15,6 +15,7 @@ use super::strand::{self, is_of_lease};
 use super::tenure::Tenure;
 use crate::clock::pause;
 use crate::journal::Ticket;
+use crate::machine::Machine;
 use crate::patience::patiently;
 
 /// How many messages are received at a time.
@@ -26,22 +27,22 @@ const POLL: Duration = Duration::from_secs(5);
 /// How long after the store was unavailable it is asked again.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Sends a command to whoever has the run, now or later. Comes back when it is durable; false if the run has ended.
+/// Sends a command to whoever has the run, now or later. Comes back when it is durable, or means nothing since the run has
+/// ended. With an id it is there once however often it is sent.
 ///
 /// # Errors
 /// `NotFound` if there is no such run.
-pub(super) async fn send(core: &Core, run: &RunKey, command: Command) -> Result<bool> {
+pub(super) async fn send(core: &Core, run: &RunKey, command: Command, id: Option<[u8; 16]>) -> Result<Sent> {
     const OP: &str = "send message";
     let durable = core.services.durable().ok_or_else(|| Error::new(ErrorKind::Unsupported, OP))?;
     let clock = &*core.services.clock;
     let (body, sent_at) = (command.encode()?, clock.now());
     // One for all times it is sent, so that it is there once.
-    let id = *core.services.chance.run_id(sent_at).as_bytes();
+    let id = id.unwrap_or_else(|| *core.services.chance.run_id(sent_at).as_bytes());
     let message = Message { id, run: run.clone(), body, sent_at };
     let sent = patiently(clock, durable.patience, || durable.store.send(vec![message.clone()])).await?;
     match sent.first() {
-        Some(Sent::Accepted | Sent::Known) => Ok(true),
-        Some(Sent::Ended(_)) => Ok(false),
+        Some(sent @ (Sent::Accepted | Sent::Known | Sent::Ended(_))) => Ok(*sent),
         Some(Sent::NotFound) => Err(Error::new(ErrorKind::NotFound, OP).with("run", run.run)),
         _ => Err(Error::new(ErrorKind::Internal, OP).caused_by("the store mistook a message")),
     }
@@ -120,7 +121,7 @@ enum Handed {
 
 async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<Handed> {
     let run = &message.run.run;
-    let Command::Cancel { reason } = match Command::decode(&message.body) {
+    let command = match Command::decode(&message.body) {
         Ok(command) => command,
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             if !known {
@@ -139,7 +140,11 @@ async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<H
             Found::Over => return Ok(Handed::Over),
             Found::Elsewhere => return Ok(Handed::Elsewhere),
         };
-        return Ok(match run.tell(&core.services, |machine| machine.cancel(reason.as_str()))? {
+        let event = |machine: &Machine| match &command {
+            Command::Cancel { reason } => machine.cancel(reason.as_str()),
+            Command::Signal { name, value } => machine.signal(message.id, name, value),
+        };
+        return Ok(match run.tell(&core.services, event)? {
             Told::Turn(pending) => {
                 let ticket = pending.ticket().cloned();
                 strand::carry_on(core, &run, pending);

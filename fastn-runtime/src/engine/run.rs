@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fastn_core::{
-    Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Result, Timestamp, WorkflowName,
+    Definition, Durability, Error, ErrorKind, Event, Failure, Outcome, Part, Payload, Result, RunId, Timestamp,
+    WorkflowName,
 };
 use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn};
 use tokio::sync::Notify;
@@ -316,6 +317,16 @@ impl Run {
         self.idle.notify_waiters();
     }
 
+    /// Another run of the same tenant.
+    pub(super) fn relative(&self, run: RunId) -> RunKey {
+        RunKey { tenant: self.key.tenant.clone(), run }
+    }
+
+    /// Whether it has neither ended nor begun to.
+    pub(super) fn goes(&self) -> bool {
+        self.state().machine.expire().is_some()
+    }
+
     /// Whether it is a run of this workflow.
     pub(super) fn is_of(&self, workflow: &WorkflowName) -> bool {
         self.definition.plan().name() == workflow
@@ -359,7 +370,7 @@ mod tests {
     use std::time::Duration;
 
     use fastn_connectors::Registry;
-    use fastn_core::{ExecutorId, RunId, TenantId};
+    use fastn_core::{ExecutorId, TenantId};
     use fastn_store::{LeaseAsk, MemoryStore, Store};
     use fastn_testkit::sketch;
 

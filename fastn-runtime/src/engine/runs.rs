@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, Tag, TenantId};
+use fastn_core::{Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
+use serde::Serialize;
 
 use super::core::Core;
 use super::handle::{self, RunHandle};
+use super::signals::SendSignal;
 
-/// The runs of an engine's store: to list, inspect and cancel.
+/// The runs of an engine's store: to list, inspect, tell something and cancel.
 #[derive(Clone, Debug)]
 pub struct Runs {
     core: Arc<Core>,
@@ -96,6 +98,22 @@ impl Runs {
         let key = RunKey { tenant: tenant.clone(), run };
         let watch = self.core.watch(&key);
         RunHandle::new(self.core.clone(), key, watch)
+    }
+
+    /// Tells a run something: see [`RunHandle::signal`]. Await what this gives.
+    pub fn signal<T: Serialize>(&self, tenant: &TenantId, run: RunId, signal: Signal<T>, value: &T) -> SendSignal {
+        self.signal_named(tenant, run, signal.name(), Payload::encode(value))
+    }
+
+    /// As [`Runs::signal`], with a name and a value that are known only at run time. The value is JSON.
+    pub fn signal_named(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        signal: impl Into<String>,
+        value: Result<Payload>,
+    ) -> SendSignal {
+        SendSignal::new(self.core.clone(), RunKey { tenant: tenant.clone(), run }, signal, value)
     }
 
     /// Cancels a run: see [`RunHandle::cancel`].

@@ -239,7 +239,7 @@ impl<O> Start<O> {
 }
 
 /// Creates a run: here if it may run here and there is a lease, or else in nobody's hands. Leases may be lost meanwhile.
-async fn create_somehow(
+pub(super) async fn create_somehow(
     core: &Arc<Core>,
     served: &Definition,
     new: &Arc<NewRun>,

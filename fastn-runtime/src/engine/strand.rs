@@ -12,6 +12,7 @@ use fastn_store::{Then, Written};
 
 use super::attempt::{Home, attempt};
 use super::core::Core;
+use super::families::Want;
 use super::pending::Pending;
 use super::run::Run;
 use crate::journal::Ticket;
@@ -122,6 +123,8 @@ fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
             Action::AbortAll => run.abort.raise(),
             Action::Run(task) if own.is_none() => own = Some(task),
             Action::Run(task) => begin(core, run, task),
+            Action::Await(child) => core.await_child(&run.relative(child), run.key.run),
+            Action::EndChild(child, reason) => core.families.want(Want::End(run.relative(child), reason)),
         }
     }
     match (then, outcome) {

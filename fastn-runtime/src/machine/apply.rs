@@ -31,7 +31,7 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    fn of(first: Todo) -> Self {
+    pub(super) fn of(first: Todo) -> Self {
         Self { next: vec![first], items: VecDeque::new() }
     }
 
@@ -115,6 +115,13 @@ impl Machine {
                         let arm = arms.get(arm).ok_or_else(|| corrupt("there is no such arm", at.node))?.scope;
                         self.open_arm(slot, arm, turn)
                     }
+                    NodeKind::Repeat { .. } if *part == Part::Work => match output.decode()? {
+                        true => self.next_round(slot, turn),
+                        false => {
+                            let value = self.round(slot)?.value.clone();
+                            self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
+                        }
+                    },
                     _ => self.work_through(Agenda::of(Todo::Complete(slot, output.clone())), turn),
                 }
             }
@@ -150,6 +157,9 @@ impl Machine {
                 let value = self.first_input(slot)?;
                 self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }
+            Event::Waiting { at, attempt, until } => self.waiting(at, *attempt, *until, turn),
+            Event::Signalled { id, signal, value } => self.signalled(*id, signal, value, turn),
+            Event::Child { at, attempt, run, until } => self.child_started(at, *attempt, *run, *until, turn),
             Event::CancelRequested { reason } => {
                 self.end(true, Failure::new(FailureKind::CANCELLED, reason.clone()));
                 turn.actions.push(Action::AbortAll);
@@ -178,7 +188,7 @@ impl Machine {
     }
 
     /// Takes an attempt out of a node that has been answered.
-    fn answered(&mut self, slot: Slot, part: Part, attempt: Attempt) -> Result<Try> {
+    pub(super) fn answered(&mut self, slot: Slot, part: Part, attempt: Attempt) -> Result<Try> {
         let cell = self.scopes.cell_mut(slot)?;
         match std::mem::replace(&mut cell.state, State::Idle) {
             State::Running(tried) if (tried.part, tried.attempt) == (part, attempt) => {
@@ -190,6 +200,22 @@ impl Machine {
                 self.timers.remove(&(until, slot));
                 Ok(tried)
             }
+            State::Waiting(tried, until) if (tried.part, tried.attempt) == (part, attempt) => {
+                if let Some(until) = until {
+                    self.timers.remove(&(until, slot));
+                }
+                if let NodeKind::Wait(signal) = &self.plan.node(slot.node).kind {
+                    self.signals.forget(&signal.name, slot);
+                }
+                Ok(tried)
+            }
+            State::Awaiting(tried, until) if (tried.part, tried.attempt) == (part, attempt) => {
+                if let Some(until) = until {
+                    self.timers.remove(&(until, slot));
+                }
+                self.awaited.retain(|_, awaits| *awaits != slot);
+                Ok(tried)
+            }
             other => {
                 cell.state = other;
                 Err(corrupt("no such attempt was under way", slot.node))
@@ -198,7 +224,7 @@ impl Machine {
     }
 
     /// A function of a node failed for good.
-    fn failed(&mut self, slot: Slot, part: Part, failure: &Failure, turn: &mut Turn) -> Result<()> {
+    pub(super) fn failed(&mut self, slot: Slot, part: Part, failure: &Failure, turn: &mut Turn) -> Result<()> {
         let node = self.plan.node(slot.node);
         if part == Part::Work && node.policy.on_error && matches!(self.phase, Phase::Going) {
             let mut takes_over = Try::first(Part::OnError, turn.time);
@@ -215,7 +241,7 @@ impl Machine {
         self.hand_out(slot, attempt, false, turn)
     }
 
-    fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
+    pub(super) fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
         turn.actions.reserve_exact(usize::from(turn.actions.capacity() == 0));
         turn.actions.push(Action::Run(Task { ahead, ..self.task(slot, &attempt)? }));
         self.scopes.cell_mut(slot)?.state = State::Running(attempt);
@@ -298,6 +324,8 @@ impl Machine {
                     Ok(())
                 }
             },
+            NodeKind::Wait(_) => self.begin_wait(slot, &Try::first(Part::Work, turn.time), turn),
+            NodeKind::Repeat { .. } => self.begin_rounds(slot, ahead, turn),
             _ => {
                 if node.policy.durability == Durability::AtMostOnce {
                     let at = self.address(slot)?;
@@ -317,6 +345,9 @@ impl Machine {
         if node.policy.undo.is_some() {
             let at = self.address(slot)?;
             self.undo.remember(at, output.clone());
+        }
+        if let NodeKind::Repeat { .. } = node.kind {
+            self.rounds.remove(&slot);
         }
         let scope = self.scopes.get_mut(slot.scope)?;
         for source in &node.inputs {
@@ -346,7 +377,7 @@ impl Machine {
     }
 
     /// Every node of a scope is done: the node it stands in goes on.
-    fn close(&mut self, id: ScopeId, turn: &Turn, todo: &mut Agenda) -> Result<()> {
+    fn close(&mut self, id: ScopeId, turn: &mut Turn, todo: &mut Agenda) -> Result<()> {
         let scope = self.scopes.get(id)?;
         let output = scope.value(&self.plan.scope(scope.plan).output)?;
         let Some(parent) = scope.parent else {
@@ -365,6 +396,9 @@ impl Machine {
                     Ok(())
                 }
             },
+            _ if matches!(self.plan.node(parent.slot.node).kind, NodeKind::Repeat { .. }) => {
+                self.round_done(parent.slot, output, turn)
+            }
             _ => {
                 todo.push(Todo::Complete(parent.slot, output));
                 Ok(())

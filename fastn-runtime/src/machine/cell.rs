@@ -47,7 +47,11 @@ pub(super) enum State {
     Backoff(Try, Timestamp),
     /// It passes its input on at this time.
     Sleeping(Timestamp),
-    /// One of its arms is being worked on.
+    /// For a signal, and in vain from this time on.
+    Waiting(Try, Option<Timestamp>),
+    /// For the end of a run that it has started, which is cancelled at this time.
+    Awaiting(Try, Option<Timestamp>),
+    /// One of its arms is being worked on, or its body once more.
     Arm(ScopeId),
     /// Its items are being worked on.
     Items(Box<Items>),

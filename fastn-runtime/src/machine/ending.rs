@@ -19,7 +19,8 @@ impl Machine {
 
     /// Ends the run if there is nothing left to wait for, or begins the next undo.
     pub(super) fn settle(&mut self, turn: &mut Turn) -> Result<()> {
-        if self.running > 0 {
+        self.part_with_children(turn)?;
+        if self.running > 0 || !self.awaited.is_empty() {
             return Ok(());
         }
         let outcome = match &self.phase {

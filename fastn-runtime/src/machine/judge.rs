@@ -1,7 +1,7 @@
 //! What an attempt's result means.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Event, Failure, FailureKind, Part, Payload, Timestamp};
+use fastn_core::{Bond, Event, Failure, FailureKind, Part, Payload, Timestamp};
 
 use super::state::{Machine, Phase};
 use super::turn::Task;
@@ -12,7 +12,7 @@ impl Machine {
     pub fn judge(&self, task: &Task, result: Result<Payload, Failure>, now: Timestamp, chance: u64) -> Event {
         let (at, part, attempt) = (task.at.clone(), task.part, task.attempt);
         let failure = match result.and_then(|output| self.acceptable(task, output)) {
-            Ok(output) => return Event::Succeeded { at, part, attempt, output },
+            Ok(output) => return self.succeeded(task, output, now),
             Err(failure) => failure,
         };
         let policy = self.plan.get(at.node).map(|node| &node.policy);
@@ -28,12 +28,30 @@ impl Machine {
         Event::Failed { at, part, attempt, failure, retry_at }
     }
 
-    /// The choice of a `when` must name one of its arms.
+    /// What an attempt's output is: a result, or the id of a run that is awaited from now on.
+    fn succeeded(&self, task: &Task, output: Payload, now: Timestamp) -> Event {
+        let (at, part, attempt) = (task.at.clone(), task.part, task.attempt);
+        let node = self.plan.get(at.node);
+        if let (Some(NodeKind::Run(child)), Part::Work) = (node.map(|node| &node.kind), part)
+            && child.bond != Bond::Detach
+            && let Ok(run) = output.decode()
+        {
+            let left = node.and_then(|node| node.policy.time_left(task.began, now));
+            return Event::Child { at, attempt, run, until: left.map(|left| now.plus(left)) };
+        }
+        Event::Succeeded { at, part, attempt, output }
+    }
+
+    /// The choice of a `when` must name one of its arms, that of a `repeat` is yes or no.
     fn acceptable(&self, task: &Task, output: Payload) -> Result<Payload, Failure> {
         match self.plan.get(task.at.node).map(|node| &node.kind) {
             Some(NodeKind::When(arms)) if task.part == Part::Work => match output.decode::<usize>() {
                 Ok(arm) if arm < arms.len() => Ok(output),
                 _ => Err(Failure::new(FailureKind::INVALID, "it chose an arm that does not exist").permanent()),
+            },
+            Some(NodeKind::Repeat { .. }) if task.part == Part::Work => match output.decode::<bool>() {
+                Ok(_) => Ok(output),
+                Err(_) => Err(Failure::new(FailureKind::INVALID, "it said neither yes nor no").permanent()),
             },
             _ => Ok(output),
         }

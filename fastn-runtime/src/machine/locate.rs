@@ -46,10 +46,19 @@ impl Machine {
                         _ => None,
                     }
                 }
-                _ => match &self.scopes.cell(slot)?.state {
-                    State::Arm(scope) => Some(*scope),
-                    _ => None,
-                },
+                kind => {
+                    let round = match kind {
+                        NodeKind::Repeat { .. } => {
+                            let item = *items.next().ok_or_else(|| corrupt("the round is missing", at.node))?;
+                            self.round(slot)?.done == item
+                        }
+                        _ => true,
+                    };
+                    match &self.scopes.cell(slot)?.state {
+                        State::Arm(scope) if round => Some(*scope),
+                        _ => None,
+                    }
+                }
             }
             .ok_or_else(|| corrupt("it is not being worked on", at.node))?;
         }
@@ -61,7 +70,7 @@ impl Machine {
         let mut items = Vec::new();
         let mut parent = self.scopes.get(slot.scope)?.parent;
         while let Some(above) = parent {
-            if matches!(self.plan.node(above.slot.node).kind, NodeKind::Each { .. }) {
+            if matches!(self.plan.node(above.slot.node).kind, NodeKind::Each { .. } | NodeKind::Repeat { .. }) {
                 items.push(above.item);
             }
             parent = self.scopes.get(above.slot.scope)?.parent;
@@ -78,8 +87,14 @@ impl Machine {
         if let (Part::OnError, Some(failure)) = (attempt.part, &attempt.failure) {
             args.push(Payload::encode(&**failure)?);
         }
-        for source in inputs {
-            args.push(scope.value(source)?);
+        match self.rounds.get(&slot) {
+            // Whether to go on is asked of what there is by now.
+            Some(round) if attempt.part == Part::Work => args.push(round.value.clone()),
+            _ => {
+                for source in inputs {
+                    args.push(scope.value(source)?);
+                }
+            }
         }
         let at = self.address(slot)?;
         Ok(Task { at, part: attempt.part, attempt: attempt.attempt, began: attempt.began, args, ahead: false })

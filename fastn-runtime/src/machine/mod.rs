@@ -7,6 +7,7 @@
 
 mod apply;
 mod cell;
+mod children;
 mod each;
 mod ending;
 mod items;
@@ -14,7 +15,9 @@ mod judge;
 mod list;
 mod locate;
 mod poison;
+mod repeat;
 mod resume;
+mod signals;
 mod slot;
 mod state;
 mod turn;

@@ -1,5 +1,6 @@
 //! Giving up a run that kills its executors.
 
+use fastn_core::plan::NodeKind;
 use fastn_core::{Event, Failure, FailureKind, Outcome, Result, Timestamp};
 
 use super::cell::State;
@@ -40,6 +41,10 @@ impl Machine {
         for (scope, state) in self.scopes.iter() {
             for (node, cell) in state.cells() {
                 let State::Running(attempt) = &cell.state else { continue };
+                // To start a run once more calls no function.
+                if let NodeKind::Run(_) = self.plan.node(node).kind {
+                    continue;
+                }
                 if !attempt.recorded && (going || self.plan.node(node).policy.undo.is_some()) {
                     steps.push(self.plan.path_at(&self.address(Slot { scope, node })?));
                 }

@@ -3,10 +3,10 @@
 use fastn_core::plan::NodeKind;
 use fastn_core::{Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
 
-use super::cell::State;
+use super::cell::{State, Try};
 use super::slot::Slot;
 use super::state::{Machine, Phase};
-use super::turn::Turn;
+use super::turn::{Action, Turn};
 
 impl Machine {
     /// Goes on with a run whose executor died: attempts that were under way are made again. After
@@ -43,8 +43,10 @@ impl Machine {
             self.running = self.running.saturating_sub(1);
             let policy = &self.plan.node(slot.node).policy;
             let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
+            // Whether it has started a run is not known, and one that is there must not be left behind.
+            let starts = matches!(self.plan.node(slot.node).kind, NodeKind::Run(_)) && attempt.part == Part::Work;
             // An at-most-once step whose start is not on record was never begun.
-            if going || (policy.undo.is_some() && !at_most_once) {
+            if going || starts || (policy.undo.is_some() && !at_most_once) {
                 if at_most_once {
                     let at = self.address(slot)?;
                     turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
@@ -54,16 +56,21 @@ impl Machine {
                 self.scopes.cell_mut(slot)?.state = State::Idle;
             }
         }
-        // A run may die between its creation and the record of a sleep it begins with.
+        // A run may die between its creation and the record of a sleep or a wait that it begins with.
         for slot in unslept.into_iter().filter(|_| going) {
-            if let NodeKind::Sleep(span) = self.plan.node(slot.node).kind {
-                turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until: turn.time.plus(span) });
+            match self.plan.node(slot.node).kind {
+                NodeKind::Sleep(span) => {
+                    turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until: turn.time.plus(span) });
+                }
+                NodeKind::Wait(_) => self.begin_wait(slot, &Try::first(Part::Work, turn.time), turn)?,
+                _ => {}
             }
         }
+        turn.actions.extend(self.awaited.keys().copied().map(Action::Await));
         self.drain(turn)
     }
 
-    /// Does what is due at the turn's time: sleeps end, retries begin.
+    /// Does what is due at the turn's time: sleeps and waits end, retries begin, runs that take too long are cancelled.
     ///
     /// # Errors
     /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected.
@@ -71,15 +78,26 @@ impl Machine {
         let now: Timestamp = turn.time;
         while let Some((_, slot)) = self.timers.first().copied().filter(|(time, _)| *time <= now) {
             self.timers.pop_first();
-            match std::mem::replace(&mut self.scopes.cell_mut(slot)?.state, State::Idle) {
-                State::Backoff(next, _) => self.run(slot, next, turn)?,
-                sleeping => {
-                    self.scopes.cell_mut(slot)?.state = sleeping;
+            match &self.scopes.cell(slot)?.state {
+                State::Backoff(next, _) => {
+                    let next = next.clone();
+                    match self.plan.node(slot.node).kind {
+                        NodeKind::Wait(_) if next.part == Part::Work => self.begin_wait(slot, &next, turn)?,
+                        _ => self.run(slot, next, turn)?,
+                    }
+                }
+                State::Waiting(tried, _) => {
+                    let in_vain = self.waited_in_vain(slot, tried, now)?;
+                    self.advance(in_vain, turn)?;
+                }
+                State::Awaiting(..) => self.child_is_late(slot, turn),
+                _ => {
                     let at = self.address(slot)?;
                     self.advance(Event::Woke { at }, turn)?;
                 }
             }
         }
-        self.wake_undo(now, turn)
+        self.wake_undo(now, turn)?;
+        self.drain(turn)
     }
 }

@@ -1,13 +1,15 @@
 //! A run as it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastn_core::plan::{NodeIx, ScopeIx};
-use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, Timestamp};
+use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Timestamp};
 use fastn_store::{RunStatus, Then};
 
 use super::cell::Scopes;
+use super::repeat::Rounds;
+use super::signals::Signals;
 use super::slot::Slot;
 use super::turn::Turn;
 use super::undo::Undo;
@@ -20,10 +22,18 @@ pub struct Machine {
     pub(super) phase: Phase,
     /// Attempts that were handed out and not answered.
     pub(super) running: u32,
-    /// When something happens by itself: ends of sleeps and of waits for a retry.
+    /// When something happens by itself: ends of sleeps, of waits, and of waits for a retry.
     pub(super) timers: BTreeSet<(Timestamp, Slot)>,
     /// What is to be undone if the run does not succeed, in order of completion.
     pub(super) undo: Undo,
+    /// What it was told from outside.
+    pub(super) signals: Signals,
+    /// The runs whose ends are awaited, and by which nodes.
+    pub(super) awaited: BTreeMap<RunId, Slot>,
+    /// Whether they were told that the run is ending.
+    pub(super) parted: bool,
+    /// The loops under way.
+    pub(super) rounds: Rounds,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +85,10 @@ impl Machine {
             running: 0,
             timers: BTreeSet::new(),
             undo: Undo::default(),
+            signals: Signals::default(),
+            awaited: BTreeMap::new(),
+            parted: false,
+            rounds: Rounds::new(),
         }
     }
 
@@ -106,7 +120,8 @@ impl Machine {
     pub fn then(&self) -> Then {
         match (&self.phase, self.wakes_at()) {
             (Phase::Over(outcome), _) => Then::End(status_of(outcome)),
-            (_, Some(time)) if self.running == 0 => Then::Wait(time),
+            // For ever, unless something comes from outside: a signal, or the end of another run.
+            (_, time) if self.running == 0 => Then::Wait(time.unwrap_or(Timestamp::MAX)),
             _ => Then::Run,
         }
     }

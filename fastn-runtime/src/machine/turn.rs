@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::slot::Slot;
-use fastn_core::{Address, Attempt, Event, Part, Payload, Record, Timestamp};
+use fastn_core::{Address, Attempt, Event, Part, Payload, Record, RunId, Timestamp};
 
 /// Something the driver does once the turn is durable.
 #[derive(Debug)]
@@ -12,6 +12,12 @@ pub enum Action {
     Run(Task),
     /// Stop every attempt that is under way; each still answers.
     AbortAll,
+    /// Wait for the end of this run, of the same tenant, then tell the machine: [`Machine::child_ended`].
+    ///
+    /// [`Machine::child_ended`]: super::Machine::child_ended
+    Await(RunId),
+    /// Cancel this run, of the same tenant, for this reason. Its end is still awaited.
+    EndChild(RunId, String),
 }
 
 /// An attempt to make.

@@ -25,7 +25,7 @@ impl Walk {
     fn take(&mut self, turn: Turn) {
         self.tasks.extend(turn.actions.into_iter().filter_map(|action| match action {
             Action::Run(task) => Some(task),
-            Action::AbortAll => None,
+            _ => None,
         }));
     }
 

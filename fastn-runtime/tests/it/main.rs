@@ -4,5 +4,6 @@
 mod ahead;
 mod exhaustive;
 mod machine;
+mod outside;
 mod random;
 mod world;

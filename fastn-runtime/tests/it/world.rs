@@ -4,14 +4,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use fastn_core::{Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp};
+use fastn_core::plan::NodeKind;
+use fastn_core::{Bond, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp};
 use fastn_runtime::machine::{Action, Machine, Task, Turn};
 
 pub(crate) const T0: Timestamp = Timestamp::EPOCH;
 
 /// What the steps answer: by path, part and attempt, written `charge#2` or `undo reserve#1`. What is not listed gives its
-/// own path as a text.
+/// own path as a text. What a run that was started ends with is written `end ship#1`. A loop goes on as long as
+/// its value is a number above 0.
 pub(crate) type Answers = BTreeMap<&'static str, Result<&'static str, &'static str>>;
+
+/// A run that was started by the run.
+pub(crate) struct Child {
+    pub(crate) name: String,
+    pub(crate) own: bool,
+    pub(crate) cancelled: bool,
+}
 
 /// A world that makes attempts one at a time, in the order in which they were asked for.
 pub(crate) struct World {
@@ -23,6 +32,13 @@ pub(crate) struct World {
     pub(crate) tasks: VecDeque<Task>,
     pub(crate) now: Timestamp,
     pub(crate) log: String,
+    /// The runs that were started and have not ended, with the names of the attempts that started them.
+    pub(crate) children: BTreeMap<RunId, Child>,
+    /// Those whose ends the machine waits for, in the order in which it asked.
+    pub(crate) awaited: VecDeque<RunId>,
+    /// What the run will be told, and when, in seconds.
+    pub(crate) signals: VecDeque<(i64, &'static str, &'static str)>,
+    told: u8,
     /// What the next attempt answers, whatever is listed.
     pub(crate) next: Option<Result<&'static str, &'static str>>,
 }
@@ -32,8 +48,21 @@ impl World {
         let plan = Arc::new(draft.check().expect("a faultless draft"));
         let input = Payload::json(input.to_owned());
         let (machine, turn) = Machine::start(plan.clone(), input.clone(), T0).expect("a plan can be started");
-        let (records, tasks) = (Vec::new(), VecDeque::new());
-        let mut world = Self { plan, input, answers, machine, records, tasks, now: T0, log: String::new(), next: None };
+        let mut world = Self {
+            plan,
+            input,
+            answers,
+            machine,
+            records: Vec::new(),
+            tasks: VecDeque::new(),
+            now: T0,
+            log: String::new(),
+            children: BTreeMap::new(),
+            awaited: VecDeque::new(),
+            signals: VecDeque::new(),
+            told: 0,
+            next: None,
+        };
         world.take(turn);
         world
     }
@@ -41,7 +70,22 @@ impl World {
     pub(crate) fn take(&mut self, turn: Turn) {
         for action in turn.actions {
             match action {
-                Action::Run(task) => self.tasks.push_back(task),
+                Action::Run(task) => {
+                    let alive = self.children.values().any(|child| child.own);
+                    assert!(task.part != Part::Undo || !alive, "something is undone before a child has ended");
+                    self.tasks.push_back(task);
+                }
+                Action::Await(run) => {
+                    if !self.awaited.contains(&run) {
+                        self.awaited.push_back(run);
+                    }
+                }
+                Action::EndChild(run, _) => {
+                    // One that it started may have ended before.
+                    if let Some(child) = self.children.get_mut(&run) {
+                        child.cancelled = true;
+                    }
+                }
                 Action::AbortAll => self.log.push_str("abort all\n"),
             }
         }
@@ -71,8 +115,58 @@ impl World {
         match self.next.as_ref().or_else(|| self.answers.get(self.name(task).as_str())) {
             Some(Ok(text)) => Ok(Payload::json(*text)),
             Some(Err(message)) => Err(Failure::new(FailureKind::ERROR, *message)),
+            None if task.part == Part::Work && matches!(self.plan.node(task.at.node).kind, NodeKind::Repeat { .. }) => {
+                let left = task.args.first().and_then(|value| value.decode::<i64>().ok());
+                Ok(Payload::json(if left.is_some_and(|left| left > 0) { "true" } else { "false" }))
+            }
+            None if self.starts(task).is_some() => Ok(Payload::encode(&self.child_of(task)).expect("an id is JSON")),
             None => Ok(Payload::encode(&self.plan.path_at(&task.at)).expect("a text is JSON")),
         }
+    }
+
+    /// Whether an attempt starts a run, and how the two are bound.
+    pub(crate) fn starts(&self, task: &Task) -> Option<Bond> {
+        match &self.plan.node(task.at.node).kind {
+            NodeKind::Run(child) if task.part == Part::Work => Some(child.bond),
+            _ => None,
+        }
+    }
+
+    fn child_of(&self, task: &Task) -> RunId {
+        RunId::named(&self.name(task))
+    }
+
+    /// An attempt that starts a run has done so, whether or not anybody hears of it.
+    pub(crate) fn start_child(&mut self, task: &Task, bond: Bond) {
+        let (id, name) = (self.child_of(task), self.name(task));
+        let known = self.records.iter().any(|record| matches!(&record.event, Event::Child { run, .. } if *run == id));
+        assert!(!known, "{name} is started again although it is on record");
+        self.children.entry(id).or_insert(Child { name, own: bond == Bond::Own, cancelled: false });
+    }
+
+    /// A run that is awaited ends.
+    pub(crate) fn end_child(&mut self, run: RunId) {
+        let Some(child) = self.children.remove(&run) else { return };
+        let key = format!("end {}", child.name);
+        let outcome = match self.answers.get(key.as_str()) {
+            Some(Err(message)) => Outcome::Failed(Failure::new(FailureKind::ERROR, *message)),
+            _ if child.cancelled => Outcome::Cancelled(Failure::new(FailureKind::CANCELLED, "told to")),
+            Some(Ok(text)) => Outcome::Succeeded(Payload::json(*text)),
+            None => Outcome::Succeeded(Payload::encode(&child.name).expect("a text is JSON")),
+        };
+        let second = self.now.as_millis() / 1_000;
+        let _ = writeln!(self.log, "{second:>2}s {key}: {}", if child.cancelled { "cancelled" } else { "by itself" });
+        if let Some(event) = self.machine.child_ended(run, &outcome, self.now, 0) {
+            self.event(event);
+        }
+    }
+
+    /// The run is told something; as what it was told before, if this is not the first time.
+    pub(crate) fn tell(&mut self, id: [u8; 16], signal: &str, value: &str) -> bool {
+        let event = self.machine.signal(id, signal, &Payload::json(value.to_owned()));
+        let heard = event.is_some();
+        event.into_iter().for_each(|event| self.event(event));
+        heard
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -83,6 +177,25 @@ impl World {
 
     /// Makes the next attempt, after letting time pass to the next timer if there is none. False when the run is over.
     pub(crate) fn step(&mut self) -> bool {
+        if self.tasks.is_empty()
+            && let Some(run) = self.awaited.pop_front()
+        {
+            self.end_child(run);
+            return true;
+        }
+        let due = self.signals.front().map(|(time, ..)| Timestamp::from_millis(time * 1_000));
+        if self.tasks.is_empty()
+            && let Some(time) = due.filter(|time| self.machine.wakes_at().is_none_or(|wakes| *time <= wakes))
+            && let Some((second, signal, value)) = self.signals.pop_front()
+        {
+            self.now = self.now.max(time);
+            self.told += 1;
+            let id = [self.told; 16];
+            let heard = if self.tell(id, signal, value) { "" } else { " in vain" };
+            assert!(!self.tell(id, signal, value), "what it was told it is not told again");
+            let _ = writeln!(self.log, "{second:>2}s {signal} is told {value}{heard}");
+            return true;
+        }
         if self.tasks.is_empty() {
             let Some(time) = self.machine.wakes_at() else { return false };
             self.now = self.now.max(time);
@@ -93,6 +206,9 @@ impl World {
         if let Some(task) = self.tasks.pop_front() {
             let args: Vec<_> = task.args.iter().map(|arg| String::from_utf8_lossy(arg.bytes()).into_owned()).collect();
             let result = self.result(&task);
+            if let (Some(bond), Ok(_)) = (self.starts(&task), &result) {
+                self.start_child(&task, bond);
+            }
             let verb = if result.is_ok() { "" } else { " fails" };
             let (second, name) = (self.now.as_millis() / 1_000, self.name(&task));
             let _ = writeln!(self.log, "{second:>2}s {name}({}){verb}", args.join(", "));
@@ -105,6 +221,7 @@ impl World {
     /// The process dies, and another goes on from what was recorded.
     pub(crate) fn crash(&mut self) {
         self.tasks.clear();
+        self.awaited.clear();
         self.machine =
             Machine::replay(self.plan.clone(), self.input.clone(), T0, &self.records).expect("our own records");
         if self.machine.outcome().is_none() {

@@ -18,6 +18,8 @@ use crate::effects::Effects;
 
 /// How long one life may take before the run is said to hang.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many runs there may be: the one that is started, and those that it starts.
+const MOST_RUNS: u32 = 10_000;
 /// More than any lease lasts.
 const BETWEEN_LIVES: Duration = Duration::from_secs(120);
 
@@ -26,6 +28,9 @@ type Fresh = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>>> + Send +
 /// Runs a workflow, dying before and after each call to the store, and checks what is promised.
 ///
 /// Time is the sweep's own: when nothing happens before a time, it is that time.
+///
+/// The run may start others, of other workflows that the engine serves: of those there must be as many in the end as without a
+/// death. What their steps do is noted elsewhere, if at all.
 #[must_use = "a sweep is made by `run`"]
 pub struct CrashSweep<B, S> {
     effects: Effects,
@@ -184,10 +189,10 @@ where
             })
         });
         lived.map_err(|what| self.broken(what))?;
-        let history = self.look().map_err(|what| self.broken(what))?;
+        let (history, started) = self.look().map_err(|what| self.broken(what))?;
         self.clock.advance(BETWEEN_LIVES);
         let noted = self.sweep.effects.take_counts();
-        Ok(Life { noted, history, acknowledged: acknowledged.into_inner(), died: died.is_cancelled() })
+        Ok(Life { noted, history, started, acknowledged: acknowledged.into_inner(), died: died.is_cancelled() })
     }
 
     /// What a host does: opens an engine, starts, waits for the end, and shuts down.
@@ -216,21 +221,20 @@ where
         }
     }
 
-    /// The run as it is in the store, and that it is the only one.
-    fn look(&self) -> std::result::Result<Option<History>, String> {
+    /// The run as it is in the store, that it is the only one which the host has started, and how many others there are.
+    fn look(&self) -> std::result::Result<(Option<History>, usize), String> {
         let look = async {
             // Waits for a commit that was under way when its caller died.
             self.store.commit(Batch { lease: None, now: self.clock.now(), writes: Vec::new() }).await?;
-            let runs = self.store.list(RunQuery::default()).await?.runs;
-            let history = match runs.first() {
-                Some(run) => self.store.read(&run.key).await?,
-                None => None,
-            };
-            Ok((runs.len(), history))
+            let runs = self.store.list(RunQuery { limit: MOST_RUNS, ..RunQuery::default() }).await?.runs;
+            // The one that was there first has started the others.
+            let Some(run) = runs.last() else { return Ok((1, (None, 0))) };
+            let same = runs.iter().filter(|other| other.definition == run.definition).count();
+            Ok((same, (self.store.read(&run.key).await?, runs.len().saturating_sub(1))))
         };
-        let looked: Result<(usize, Option<History>)> = on_a_thread(|| self.runtime.block_on(look));
+        let looked: Result<(usize, (Option<History>, usize))> = on_a_thread(|| self.runtime.block_on(look));
         match looked.map_err(|error| error.chain().join(": "))? {
-            (0 | 1, history) => Ok(history),
+            (1, found) => Ok(found),
             (count, _) => {
                 Err(format!("there are {count} runs: starts need a key or an id, so that they can be repeated"))
             }
@@ -238,7 +242,7 @@ where
     }
 
     fn plan(&self) -> std::result::Result<Plan, Box<BrokenPromise>> {
-        let history = self.look().map_err(|what| self.broken(what))?;
+        let (history, _) = self.look().map_err(|what| self.broken(what))?;
         let text = history.and_then(|history| {
             let (tenant, definition) = (&history.run.key.tenant, &history.run.definition);
             on_a_thread(|| self.runtime.block_on(self.store.plan(tenant, definition))).ok().flatten()

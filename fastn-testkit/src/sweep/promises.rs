@@ -15,6 +15,8 @@ pub(super) struct Life {
     pub(super) noted: BTreeMap<String, usize>,
     /// The run as it was in the store at its end.
     pub(super) history: Option<History>,
+    /// How many runs it has started.
+    pub(super) started: usize,
     /// Whether the host was told that the run has started.
     pub(super) acknowledged: bool,
     pub(super) died: bool,
@@ -48,6 +50,10 @@ impl Lives<'_> {
         let outcome = last.outcome().ok_or("the run has not ended")?;
         let ledger = Ledger::new(self.plan, &last.records);
         self.same_end(outcome, &ledger)?;
+        let started = self.lives.last().map_or(0, |life| life.started);
+        if started != self.undisturbed.started && ledger.unknown() == 0 {
+            return Err(format!("it has started {started} runs; without a death: {}", self.undisturbed.started));
+        }
         self.counts(outcome, &ledger)
     }
 
@@ -98,7 +104,8 @@ impl Lives<'_> {
             let Some(node) = self.plan.find(path).filter(|_| self.instances(name) == 1) else { continue };
             let predecessors = (0_u32..).map(NodeIx).zip(self.plan.nodes());
             for (ix, before) in predecessors.filter(|(ix, _)| self.plan.successors(*ix).any(|next| next == node)) {
-                let records = matches!(before.kind, NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_));
+                let records =
+                    matches!(before.kind, NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Run(_));
                 if !records || before.policy.durability == Durability::Relaxed {
                     continue;
                 }

@@ -27,7 +27,10 @@ fn write_scope(out: &mut String, plan: &Plan, at: ScopeIx, depth: usize) -> fmt:
             NodeKind::Call(action) => (format!("\\n{}", quoted(&action.to_string())), "component"),
             NodeKind::When(_) => (String::new(), "diamond"),
             NodeKind::Each { concurrency, .. } => (format!("\\neach, {concurrency} at a time"), "box3d"),
+            NodeKind::Repeat { most, .. } => (format!("\\nrepeat, at most {most} times"), "box3d"),
             NodeKind::Sleep(span) => (format!("\\nsleep {span:?}"), "oval"),
+            NodeKind::Wait(signal) => (format!("\\nwait for {}", quoted(&signal.to_string())), "oval"),
+            NodeKind::Run(child) => (format!("\\nrun {}", quoted(&child.to_string())), "folder"),
         };
         writeln!(out, "{pad}n{} [label=\"{}{label}\", shape={shape}];", ix.0, quoted(node.name.as_str()))?;
         for input in &node.inputs {
@@ -43,7 +46,8 @@ fn write_scope(out: &mut String, plan: &Plan, at: ScopeIx, depth: usize) -> fmt:
                 }
             }
             NodeKind::Each { body, .. } => write_inside(out, plan, ix, *body, "item", depth)?,
-            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) => {}
+            NodeKind::Repeat { body, .. } => write_inside(out, plan, ix, *body, "again", depth)?,
+            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
         }
     }
     edge(out, &pad, at, &plan.scope(at).output, &format!("out{}", at.0))

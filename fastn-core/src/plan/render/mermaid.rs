@@ -50,6 +50,12 @@ fn write_node(out: &mut String, plan: &Plan, ix: NodeIx, node: &Node, depth: usi
             writeln!(out, "{pad}n{}[[\"{name}<br/>{}\"]]", ix.0, quoted(&action.to_string()))?;
         }
         NodeKind::Sleep(span) => writeln!(out, "{pad}n{}([\"{name}<br/>{span:?}\"])", ix.0)?,
+        NodeKind::Wait(signal) => {
+            writeln!(out, "{pad}n{}([\"{name}<br/>wait for {}\"])", ix.0, quoted(&signal.to_string()))?;
+        }
+        NodeKind::Run(child) => {
+            writeln!(out, "{pad}n{}[[\"{name}<br/>run {}\"]]", ix.0, quoted(&child.to_string()))?;
+        }
         NodeKind::When(arms) => {
             writeln!(out, "{pad}n{}{{\"{name}\"}}", ix.0)?;
             for arm in arms {
@@ -59,6 +65,10 @@ fn write_node(out: &mut String, plan: &Plan, ix: NodeIx, node: &Node, depth: usi
         NodeKind::Each { body, concurrency } => {
             writeln!(out, "{pad}n{}[/\"{name}\"/]", ix.0)?;
             write_inside(out, plan, ix, *body, &format!("each item, {concurrency} at a time"), depth)?;
+        }
+        NodeKind::Repeat { body, most } => {
+            writeln!(out, "{pad}n{}[/\"{name}\"/]", ix.0)?;
+            write_inside(out, plan, ix, *body, &format!("again, at most {most} times"), depth)?;
         }
     }
     Ok(())

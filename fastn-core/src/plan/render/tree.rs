@@ -45,7 +45,11 @@ fn write_scope(f: &mut fmt::Formatter<'_>, plan: &Plan, scope: ScopeIx, indent: 
                 writeln!(f, "{indent}item -> {}", source(plan, &plan.scope(*body).output))?;
                 write_scope(f, plan, *body, &format!("{indent}  "))?;
             }
-            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) => {}
+            NodeKind::Repeat { body, .. } => {
+                writeln!(f, "{indent}again -> {}", source(plan, &plan.scope(*body).output))?;
+                write_scope(f, plan, *body, &format!("{indent}  "))?;
+            }
+            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
         }
     }
     Ok(())
@@ -60,7 +64,10 @@ fn line(plan: &Plan, node: &Node) -> Result<String, fmt::Error> {
         NodeKind::Call(action) => write!(text, " calls {}", one_line(&action.to_string()))?,
         NodeKind::When(_) => text.push_str(" when"),
         NodeKind::Each { concurrency, .. } => write!(text, " each, {concurrency} at a time")?,
+        NodeKind::Repeat { most, .. } => write!(text, " repeats, at most {most} times")?,
         NodeKind::Sleep(span) => write!(text, " sleeps {span:?}")?,
+        NodeKind::Wait(signal) => write!(text, " waits for {}", one_line(&signal.to_string()))?,
+        NodeKind::Run(child) => write!(text, " runs {}", one_line(&child.to_string()))?,
     }
     if !node.after.is_empty() {
         let after: Vec<&str> = node.after.iter().map(|ix| plan.node(*ix).name.as_str()).collect();

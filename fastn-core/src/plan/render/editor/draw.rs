@@ -58,6 +58,9 @@ impl Plan {
                     NodeKind::Step => {}
                     NodeKind::Call(action) => data.action = Some(action.clone()),
                     NodeKind::Sleep(span) => data.sleep = Some(*span),
+                    NodeKind::Wait(signal) => data.signal = Some(signal.clone()),
+                    NodeKind::Run(child) => data.child = Some(child.clone()),
+                    NodeKind::Repeat { most, .. } => data.most = Some(*most),
                     NodeKind::Each { concurrency, .. } => data.concurrency = Some(*concurrency),
                     NodeKind::When(arms) => data.arms = Some(arms.iter().map(|arm| arm.label.clone()).collect()),
                 }
@@ -83,10 +86,10 @@ impl Plan {
                             self.draw_scope(arm.scope, Some(&id), Some(&arm.label), &inside, graph)?;
                         }
                     }
-                    NodeKind::Each { body, .. } => {
+                    NodeKind::Each { body, .. } | NodeKind::Repeat { body, .. } => {
                         self.draw_scope(*body, Some(&id), None, &format!("{id}/"), graph)?;
                     }
-                    NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) => {}
+                    NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
                 }
             }
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::plan::Position;
-use crate::{ActionRef, StepPolicy, Version};
+use crate::{ActionRef, ChildRef, SignalRef, StepPolicy, Version};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +52,14 @@ pub(super) struct GraphData {
     pub(super) concurrency: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sleep: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) signal: Option<SignalRef>,
+    /// The workflow that is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) child: Option<ChildRef>,
+    /// How often it is repeated at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) most: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) policy: Option<StepPolicy>,
     /// Inputs that are always the same, by port.

@@ -131,6 +131,12 @@ impl Reader {
             "step" => DraftKind::Step,
             "call" => DraftKind::Call(node.data.action.take().ok_or_else(|| missing("action"))?),
             "sleep" => DraftKind::Sleep(node.data.sleep.ok_or_else(|| missing("sleep"))?),
+            "wait" => DraftKind::Wait(node.data.signal.take().ok_or_else(|| missing("signal"))?),
+            "run" => DraftKind::Run(node.data.child.take().ok_or_else(|| missing("child"))?),
+            "repeat" => DraftKind::Repeat {
+                most: node.data.most.ok_or_else(|| missing("most"))?,
+                body: self.scope(&inside(None), depth + 1)?,
+            },
             "each" => DraftKind::Each {
                 concurrency: node.data.concurrency.ok_or_else(|| missing("concurrency"))?,
                 body: self.scope(&inside(None), depth + 1)?,
