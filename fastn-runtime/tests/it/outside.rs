@@ -195,7 +195,7 @@ fn a_run_that_failed_is_started_again_as_another() {
              0s ship#1("hold")
              0s end ship#1: by itself
              0s undo hold#1("hold")
-            failed: ship: run 02b79ade-08bd-86b0-9ee5-0b6c3007b7e0 failed: no van (error) (error)
+            failed: ship: run 02b79ade-08bd-86b0-9ee5-0b6c3007b7e0 failed: no van (error)
         "#]],
     );
 }

@@ -1,12 +1,14 @@
-//! Random plans, random outcomes, random orders, deaths and cancellations: whatever happens, a run ends, what succeeded is
-//! not done again, what is to be undone is undone once, and the records tell the whole story.
+//! Random plans, random outcomes, random orders, signals, ends of other runs, deaths and cancellations: whatever happens, a run
+//! ends, what succeeded is not done again, what is to be undone is undone once and after what it has started has ended, and the
+//! records tell the whole story.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use fastn_core::plan::NodeKind;
 use fastn_core::{Draft, Event, Outcome, Part};
 use fastn_runtime::machine::Machine;
-use fastn_testkit::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, repeat, when};
 use proptest::prelude::*;
 
 use crate::world::{Answers, T0, World};
@@ -33,8 +35,17 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         "relaxed",
         "at_most_once",
         "at_most_once on_error",
+        "wait each",
+        "wait each within 2",
+        "wait each within 1 retry 1 on_error",
+        "first once",
+        "run other",
+        "run other retry 1 undo",
+        "run other within 2",
+        "leave other on_error",
+        "detach other",
     ]);
-    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), adverbs, 0..10_u8)
+    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), adverbs, 0..12_u8)
         .prop_map(|(inputs, adverbs, shape)| Sketch { inputs, adverbs, shape })
 }
 
@@ -56,9 +67,15 @@ fn plan(nodes: &[Sketch]) -> Draft {
                 let arm = format!("c(input) {}\n-> c", node.adverbs);
                 inner.push(when(&format!("n{i}"), &from, &[("yes", &arm), ("no", "-> input")]));
             }
+            2 => {
+                let from = node.inputs.first().map_or_else(|| "input".to_owned(), input);
+                let body = format!("d(input) {}\n e(d) undo\n-> e", node.adverbs);
+                inner.push(repeat(&format!("n{i}"), &from, 3, &body));
+            }
             _ => {
-                let inputs: Vec<String> = match node.adverbs {
-                    "sleep" => vec![node.inputs.first().map_or_else(|| "input".to_owned(), input)],
+                let one = ["sleep", "run", "leave", "detach"].iter().any(|verb| node.adverbs.starts_with(verb));
+                let inputs: Vec<String> = match one {
+                    true => vec![node.inputs.first().map_or_else(|| "input".to_owned(), input)],
                     _ => node.inputs.iter().map(input).collect(),
                 };
                 writeln!(text, "n{i}({}) {}", inputs.join(", "), node.adverbs).expect("memory does not fail");
@@ -75,6 +92,10 @@ fn plan(nodes: &[Sketch]) -> Draft {
 enum Step {
     /// An attempt is answered: which of those under way, and whether it succeeds.
     Answer(prop::sample::Index, bool),
+    /// It is told one of its signals; the second of them once more what it was told last.
+    Signal(u8),
+    /// A run that it has started ends, and whether well.
+    ChildEnds(prop::sample::Index, bool),
     Crash,
     Cancel,
     Expire,
@@ -83,29 +104,52 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         30 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8)).prop_map(|(which, well)| Step::Answer(which, well)),
+        4 => (0..3_u8).prop_map(Step::Signal),
+        5 => (any::<prop::sample::Index>(), prop::bool::weighted(0.7)).prop_map(|(which, well)| Step::ChildEnds(which, well)),
         3 => Just(Step::Crash),
         1 => Just(Step::Cancel),
         1 => Just(Step::Expire),
     ]
 }
 
-/// Answers an attempt; a `when` is told the first arm.
+/// Answers an attempt; a `when` is told the first arm, and a `repeat` to go on or not.
 fn answer(world: &mut World, which: prop::sample::Index, well: bool) {
     if !world.tasks.is_empty() {
         let at = which.index(world.tasks.len());
         world.tasks.swap(0, at);
         let task = &world.tasks[0];
-        let is_when = matches!(world.plan.node(task.at.node).kind, fastn_core::plan::NodeKind::When(_));
-        world.next = Some(match (well, is_when) {
-            (false, _) => Err("no"),
-            (true, true) => Ok("0"),
-            (true, false) => Ok("7"),
-        });
+        world.next = match &world.plan.node(task.at.node).kind {
+            _ if !well => Some(Err("no")),
+            _ if task.part != Part::Work => Some(Ok("7")),
+            NodeKind::When(_) => Some(Ok("0")),
+            NodeKind::Repeat { .. } => Some(Ok(if which.index(3) > 0 { "true" } else { "false" })),
+            // The id of its own run.
+            NodeKind::Run(_) => None,
+            _ => Some(Ok("7")),
+        };
     }
-    world.step();
+    let went_on = if world.tasks.is_empty() { world.pass() } else { world.step() };
+    if !went_on && world.machine.outcome().is_none() {
+        // It waits for what only others can tell it.
+        tell(world, 0);
+        tell(world, 2);
+    }
+}
+
+/// Tells it something new, or once more what it was told last.
+fn tell(world: &mut World, which: u8) {
+    let told = world.records.iter().filter(|record| matches!(record.event, Event::Signalled { .. })).count();
+    if which == 1 && told == 0 {
+        return;
+    }
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&(told + usize::from(which != 1)).to_le_bytes());
+    let heard = world.tell(id, if which == 2 { "once" } else { "each" }, "7");
+    assert!(which != 1 || !heard, "it was told the same twice\n{}", world.log);
 }
 
 fn check(world: &World) {
+    assert!(world.children.values().all(|child| !child.own), "it has ended before what it started\n{}", world.log);
     let mut done: BTreeMap<_, Vec<Part>> = BTreeMap::new();
     let mut undone = 0;
     for record in &world.records {
@@ -117,6 +161,9 @@ fn check(world: &World) {
                 undone += 1;
             }
             Event::Succeeded { at, part, .. } => {
+                if matches!(world.plan.node(at.node).kind, NodeKind::Repeat { .. }) {
+                    continue;
+                }
                 let parts = done.entry(at.clone()).or_default();
                 assert!(!parts.contains(part), "{} succeeded twice\n{}", world.plan.path_at(at), world.log);
                 parts.push(*part);
@@ -146,6 +193,13 @@ proptest! {
         for step in steps {
             match step {
                 Step::Answer(which, well) => answer(&mut world, which, well),
+                Step::Signal(which) => tell(&mut world, which),
+                Step::ChildEnds(which, well) => {
+                    if !world.awaited.is_empty() {
+                        let run = world.awaited.remove(which.index(world.awaited.len())).expect("it is there");
+                        world.end_child(run, !well);
+                    }
+                }
                 Step::Crash => world.crash(),
                 Step::Cancel => {
                     if let Some(event) = world.machine.cancel("enough") {

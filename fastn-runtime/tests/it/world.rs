@@ -144,12 +144,13 @@ impl World {
         self.children.entry(id).or_insert(Child { name, own: bond == Bond::Own, cancelled: false });
     }
 
-    /// A run that is awaited ends.
-    pub(crate) fn end_child(&mut self, run: RunId) {
+    /// A run that is awaited ends; in failure, if that is said.
+    pub(crate) fn end_child(&mut self, run: RunId, fails: bool) {
         let Some(child) = self.children.remove(&run) else { return };
         let key = format!("end {}", child.name);
         let outcome = match self.answers.get(key.as_str()) {
             Some(Err(message)) => Outcome::Failed(Failure::new(FailureKind::ERROR, *message)),
+            _ if fails => Outcome::Failed(Failure::new(FailureKind::ERROR, "it fails")),
             _ if child.cancelled => Outcome::Cancelled(Failure::new(FailureKind::CANCELLED, "told to")),
             Some(Ok(text)) => Outcome::Succeeded(Payload::json(*text)),
             None => Outcome::Succeeded(Payload::encode(&child.name).expect("a text is JSON")),
@@ -175,33 +176,10 @@ impl World {
         self.take(turn);
     }
 
-    /// Makes the next attempt, after letting time pass to the next timer if there is none. False when the run is over.
+    /// Makes the next attempt, after letting something else happen if there is none. False when the run is over.
     pub(crate) fn step(&mut self) -> bool {
-        if self.tasks.is_empty()
-            && let Some(run) = self.awaited.pop_front()
-        {
-            self.end_child(run);
-            return true;
-        }
-        let due = self.signals.front().map(|(time, ..)| Timestamp::from_millis(time * 1_000));
-        if self.tasks.is_empty()
-            && let Some(time) = due.filter(|time| self.machine.wakes_at().is_none_or(|wakes| *time <= wakes))
-            && let Some((second, signal, value)) = self.signals.pop_front()
-        {
-            self.now = self.now.max(time);
-            self.told += 1;
-            let id = [self.told; 16];
-            let heard = if self.tell(id, signal, value) { "" } else { " in vain" };
-            assert!(!self.tell(id, signal, value), "what it was told it is not told again");
-            let _ = writeln!(self.log, "{second:>2}s {signal} is told {value}{heard}");
-            return true;
-        }
-        if self.tasks.is_empty() {
-            let Some(time) = self.machine.wakes_at() else { return false };
-            self.now = self.now.max(time);
-            let mut turn = Turn::new(self.now);
-            self.machine.wake(&mut turn).expect("a timer can go off");
-            self.take(turn);
+        if self.tasks.is_empty() && !self.pass() {
+            return false;
         }
         if let Some(task) = self.tasks.pop_front() {
             let args: Vec<_> = task.args.iter().map(|arg| String::from_utf8_lossy(arg.bytes()).into_owned()).collect();
@@ -215,6 +193,33 @@ impl World {
             let event = self.machine.judge(&task, result, self.now, 0);
             self.event(event);
         }
+        true
+    }
+
+    /// Lets another run end, a signal come, or time pass to the next timer. False if there is nothing of these.
+    pub(crate) fn pass(&mut self) -> bool {
+        if let Some(run) = self.awaited.pop_front() {
+            self.end_child(run, false);
+            return true;
+        }
+        let wakes = self.machine.wakes_at();
+        let due = self.signals.front().map(|(second, ..)| Timestamp::from_millis(second * 1_000));
+        if let Some(due) = due.filter(|due| wakes.is_none_or(|wakes| *due <= wakes))
+            && let Some((second, signal, value)) = self.signals.pop_front()
+        {
+            self.now = self.now.max(due);
+            self.told += 1;
+            let id = [self.told; 16];
+            let heard = if self.tell(id, signal, value) { "" } else { " in vain" };
+            assert!(!self.tell(id, signal, value), "what it was told it is not told again");
+            let _ = writeln!(self.log, "{second:>2}s {signal} is told {value}{heard}");
+            return true;
+        }
+        let Some(time) = wakes else { return false };
+        self.now = self.now.max(time);
+        let mut turn = Turn::new(self.now);
+        self.machine.wake(&mut turn).expect("a timer can go off");
+        self.take(turn);
         true
     }
 
