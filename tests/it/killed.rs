@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,28 @@ fn noting(
     }
 }
 
-/// An order: something to undo, items, something that happens at most once, a rest, and for some a failure at the end.
+/// What every order waits for.
+const GO: Signal<u64> = Signal::new("go");
+const PARCEL: Child<u64, u64> = Child::new("parcel");
+
+/// What orders run: something to undo, and a rest.
+fn parcel(log: &Arc<PathBuf>) -> Workflow<u64, u64> {
+    let undo = noting(log, false);
+    let undo = move |cx: StepCx, n: u64| {
+        let undo = undo.clone();
+        async move { undo(cx, n).await.map(drop) }
+    };
+    workflow("parcel")
+        .define(|flow, n| {
+            let packed = flow.step("wrap", noting(log, false).undo(undo), n);
+            let rested = flow.sleep("rest", millis(3), packed);
+            flow.step("hand over", noting(log, false), rested)
+        })
+        .unwrap()
+}
+
+/// An order: something to undo, items, something that happens at most once, something that it waits for, a rest, another run,
+/// and for some a failure at the end.
 fn order(log: &Arc<PathBuf>) -> Workflow<u64, u64> {
     let undo = noting(log, false);
     let undo = move |cx: StepCx, n: u64| {
@@ -66,7 +87,9 @@ fn order(log: &Arc<PathBuf>) -> Workflow<u64, u64> {
             let charge = noting(log, false).durability(Durability::AtMostOnce).on_error(unknown);
             let charged = flow.step("charge", charge, counted);
             let rested = flow.sleep("rest", millis(3), charged);
-            flow.step("ship", noting(log, true), rested)
+            let told = flow.wait("told", GO, rested);
+            let parcel = flow.run("parcel", PARCEL, told);
+            flow.step("ship", noting(log, true), parcel)
         })
         .unwrap()
 }
@@ -77,7 +100,8 @@ async fn victim() {
     let Ok(told) = std::env::var(VICTIM) else { return };
     let mut told = told.split('|');
     let (folder, life, last) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap() == "true");
-    let flow = order(&Arc::new(log_of(Path::new(folder), life)));
+    let log = Arc::new(log_of(Path::new(folder), life));
+    let flow = order(&log);
     // It is killed whatever its runs do.
     let builder = Engine::builder()
         .store(told.next().unwrap())
@@ -85,11 +109,17 @@ async fn victim() {
         .lease(LEASE)
         .poison_after(0)
         .patience(secs(60));
-    let engine = builder.serve(&flow).open().await.unwrap();
+    let engine = builder.serve(&flow).serve(&parcel(&log)).open().await.unwrap();
     if last {
         let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
         for run in engine.runs().list(query).await.unwrap().runs {
-            engine.runs().handle::<u64>(&run.key.tenant, run.key.run).outcome().await.unwrap();
+            let order = run.definition.workflow == *flow.plan().name();
+            let run = engine.runs().handle::<u64>(&run.key.tenant, run.key.run);
+            if order {
+                // Whoever started it may have died before it said so.
+                run.signal(GO, &7).id("go").await.unwrap();
+            }
+            run.outcome().await.unwrap();
         }
         println!("\nfinished");
         return engine.shutdown().await.unwrap();
@@ -101,6 +131,7 @@ async fn victim() {
             let run = engine.start(&flow, n).await.unwrap();
             // From here on the parent relies on the run.
             println!("\nstarted {}", run.id());
+            run.signal(GO, &n).id("go").await.unwrap();
             run.outcome().await.unwrap();
         });
         if at_once.len() == 32 {
@@ -146,7 +177,7 @@ impl Lives {
     }
 
     /// A copy of this program that lives as this life.
-    pub(crate) fn begin(&self, last: bool) -> Child {
+    pub(crate) fn begin(&self, last: bool) -> Process {
         let told = format!("{}|{}|{last}|{}", self.folder.path().display(), self.life, self.url);
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--nocapture", "--test-threads=1"])
@@ -195,14 +226,15 @@ impl Lives {
     /// Reads what is recorded; gives the runs that have not ended.
     fn look(&mut self) -> usize {
         let runs = histories(&self.url);
-        let plan = order(&Arc::default()).plan().clone();
+        let plans = [order(&Arc::default()).plan().clone(), parcel(&Arc::default()).plan().clone()];
         let known: BTreeSet<String> = runs.iter().map(|run| run.run.key.run.to_string()).collect();
         assert!(self.acknowledged.is_subset(&known), "a run that was acknowledged is gone");
         for History { run, records, .. } in &runs {
+            let plan = plans.iter().find(|plan| *plan.name() == run.definition.workflow).unwrap();
             for record in records {
                 if let Event::Succeeded { at, part, .. } = &record.event {
                     let deed = (run.key.run.to_string(), plan.path_at(at), part.as_str().to_owned());
-                    let notes = !["lines", "count"].contains(&deed.1.as_str()) && *part != Part::OnError;
+                    let notes = !["lines", "count", "parcel"].contains(&deed.1.as_str()) && *part != Part::OnError;
                     assert!(!notes || self.done.contains_key(&deed), "{deed:?} is recorded and was never done");
                     self.recorded.insert(deed);
                 }
@@ -258,6 +290,10 @@ fn check(mut lives: Lives) {
         assert!(*times == 1 || node != "charge", "{node} of {run} was done {times} times");
         // Whatever was reserved is undone or shipped.
         let deed = |node: &str, part: &str| lives.recorded.contains(&(run.clone(), node.to_owned(), part.to_owned()));
+        if node == "wrap" && part == "work" {
+            // Nobody cancels it, and nothing of it fails.
+            assert!(deed("hand over", "work") && !deed("wrap", "undo"), "parcel {run} is not handed over");
+        }
         if node == "reserve" && part == "work" {
             assert!(deed("ship", "work") != deed("reserve", "undo"), "run {run} is neither done nor undone");
         }

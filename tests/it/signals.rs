@@ -179,20 +179,31 @@ async fn a_signal_and_the_end_of_its_wait_at_once_are_one_or_the_other() {
     let flow = workflow("race")
         .define(|flow, n: Out<'_, u64>| flow.wait("payment", PAID.within(millis(15)).on_error(unpaid), n))
         .unwrap();
-    let engine = builder().store(memory()).serve(&flow).open().await.unwrap();
+    let clock = ManualClock::at(Timestamp::EPOCH);
+    let builder = builder().store(memory()).clock(Arc::new(clock.clone())).park_after(hours(1));
+    let engine = builder.serve(&flow).open().await.unwrap();
     let (mut told, mut late) = (0, 0);
-    for round in 0..40_u64 {
+    for _ in 0..40 {
         let mut runs = Vec::new();
         for n in 0..10 {
             runs.push(engine.start(&flow, n).await.unwrap());
         }
-        tokio::time::sleep(millis(14 + round % 3)).await;
+        for run in &runs {
+            until_waiting(run).await;
+        }
+        let passes = std::thread::spawn({
+            let clock = clock.clone();
+            move || clock.advance(millis(15))
+        });
         for run in &runs {
             match run.signal(PAID, &100).await.unwrap() {
                 // The wait may be over although the run is not yet: then nobody takes it.
                 Delivery::Told => assert!([0, 100].contains(&run.output().await.unwrap())),
                 _ => assert_eq!(run.output().await.unwrap(), 0),
             }
+        }
+        passes.join().unwrap();
+        for run in &runs {
             match run.output().await.unwrap() {
                 100 => told += 1,
                 _ => late += 1,
