@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits, NodeIx};
 use fastn_core::{Address, Draft};
 
-use fastn_testkit::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, repeat, when};
 
 fn check(draft: Draft, expected: Expect) {
     let text = match draft.check_within(Limits::default().nodes(1_000)) {
@@ -261,5 +261,29 @@ fn no_two_nodes_have_the_same_path() {
     assert!(
         paths.contains("lines[0]/x") && paths.contains(r"lines\[0\]\/x") && paths.contains(r"a.b\.c/x"),
         "{paths:?}"
+    );
+}
+
+#[test]
+fn what_comes_from_outside_must_have_names_and_mean_one_thing() {
+    let mut draft = draft(
+        "a(input) wait x\n b(input) run w at_most_once\n c(input) wait y relaxed\n d(a, b) run w\n e(input) detach w within 3
+         f(input) wait\n g(input) run\n-> a",
+    );
+    draft.root.nodes.push(when("either", "input", &[("yes", "again(input) first x\n-> again"), ("no", "-> input")]));
+    draft.root.nodes.push(repeat("never", "input", 0, "deep(input) wait y\n-> deep"));
+    check(
+        draft,
+        expect![[r#"
+        8 faults in workflow "test"
+          `b`: a run is started exactly once by itself
+          `c`: a wait is durable by itself
+          `d` takes 1 inputs but is given 2
+          `e`: a time limit means nothing to a run that nobody ends: it is left or detached
+          the signal "" that `f` waits for is not valid: a name must not be empty
+          the workflow "" that `g` runs is not valid: a name must not be empty
+          `never` can never end: it may repeat nothing
+          `either.yes/again` and another node disagree on which values of "x" they take
+    "#]],
     );
 }

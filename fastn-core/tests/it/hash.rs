@@ -6,7 +6,7 @@ use fastn_core::plan::Position;
 use fastn_core::{Draft, Plan, Retry, Version};
 use proptest::prelude::*;
 
-use fastn_testkit::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, repeat, when};
 
 fn plan(draft: Draft) -> Plan {
     draft.check().expect("a faultless draft")
@@ -77,8 +77,32 @@ fn what_runs_need_is_in_the_hash_and_not_in_the_shape() {
 }
 
 #[test]
+fn what_is_waited_for_and_what_is_run_matter() {
+    let both = |text: &str| {
+        let plan = plan(draft(&format!("{text}\n-> 'null'")));
+        (plan.hash(), plan.shape())
+    };
+    let of = ["a(input) wait x", "a(input) wait y", "a(input) first x", "a(input) run x", "a(input) leave x"];
+    let hashes: std::collections::BTreeSet<String> =
+        of.iter().map(|text| both(text)).flat_map(|(hash, shape)| [hash.to_string(), shape.to_string()]).collect();
+    assert_eq!(hashes.len(), 2 * of.len());
+    let (within, without) = (both("a(input) wait x within 3"), both("a(input) wait x"));
+    assert!(within.0 != without.0 && within.1 == without.1, "how long it waits is a policy");
+    let most = |most| {
+        let mut draft = draft("-> poll");
+        draft.root.nodes.push(repeat("poll", "input", most, "-> input"));
+        plan(draft)
+    };
+    assert!(most(2).hash() != most(3).hash() && most(2).shape() == most(3).shape());
+}
+
+#[test]
 fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
-    let mut draft = draft("fetch(input)\n wait(fetch) sleep\n note(fetch, '{\"a\":[1]}') after wait\n-> 'null'");
+    let mut draft = draft(
+        "fetch(input)\n rest(fetch) sleep\n note(fetch, '{\"a\":[1]}') after rest\n paid(fetch, rest) wait payment within 3
+         go(rest) first go on_error\n ship(fetch) run shipping undo\n bill(fetch) leave billing\n tell(fetch) detach tell\n-> 'null'",
+    );
+    draft.root.nodes.push(repeat("poll", "fetch", 9, "ask(input)\n-> ask"));
     draft.root.nodes.push(each("lines", "fetch", 4, "label(input)\n weigh(label)\n-> weigh"));
     draft.root.nodes.push(when("risky", "fetch", &[("yes", "review(input)\n-> review"), ("no", "-> input")]));
     draft.root.nodes[0].policy.retry = Retry::from(3).except("fatal");

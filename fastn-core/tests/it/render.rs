@@ -4,7 +4,7 @@ use expect_test::expect;
 use fastn_core::plan::{DraftKind, DraftNode, DraftSource};
 use fastn_core::{ActionRef, Draft, Payload, Plan, Retry, StepPolicy};
 
-use fastn_testkit::sketch::{draft, each, when};
+use fastn_testkit::sketch::{draft, each, repeat, when};
 
 fn sample() -> Plan {
     let mut draft = draft("fetch(input)\n rest(fetch) sleep\n tell(rest, '\"hi \\\"you\\\"\"') after lines\n-> lines");
@@ -218,4 +218,84 @@ fn texts_of_strangers_break_no_lines() {
     for picture in [plan.to_string(), plan.to_dot(), plan.to_mermaid()] {
         assert!(!picture.contains('\u{1b}') && !picture.contains("x\n"), "{picture}");
     }
+}
+
+#[test]
+fn what_comes_from_outside_and_what_is_repeated() {
+    let mut draft = draft(
+        "paid(input) wait payment within 3\n go(input) first \"go\"\n ship(input) run shipping\n bill(input) leave <b>
+         tell(input) detach tell\n-> ship",
+    );
+    draft.root.nodes.push(repeat("poll", "paid", 9, "ask(input)\n-> ask"));
+    let plan = draft.check().expect("a faultless draft");
+    expect![[r#"
+        test v1
+        ├─ bill(input) runs <b>, left when cancelled
+        ├─ go(input) waits for the first "go"
+        ├─ paid(input) waits for payment within 3s
+        ├─ ship(input) runs shipping
+        ├─ tell(input) runs tell, detached
+        └─ poll(paid) repeats, at most 9 times
+           again -> ask
+             └─ ask(input)
+        -> ship
+    "#]]
+    .assert_eq(&format!("{plan}\n"));
+    expect![[r#"
+        flowchart TD
+            in0([input])
+            n0[["bill<br/>run #60;b#62;, left when cancelled"]]
+            in0 --> n0
+            n1(["go<br/>wait for the first #34;go#34;"])
+            in0 --> n1
+            n2(["paid<br/>wait for payment"])
+            in0 --> n2
+            n4[["ship<br/>run shipping"]]
+            in0 --> n4
+            n5[["tell<br/>run tell, detached"]]
+            in0 --> n5
+            n3[/"poll"/]
+            subgraph s1["again, at most 9 times"]
+                in1([input])
+                n6["ask"]
+                in1 --> n6
+                out1([output])
+                n6 --> out1
+            end
+            n3 -- "again, at most 9 times" --> in1
+            n2 --> n3
+            out0([output])
+            n4 --> out0
+    "#]]
+    .assert_eq(&plan.to_mermaid());
+    expect![[r#"
+        digraph "test" {
+            node [shape=box];
+            in0 [label="input", shape=plaintext];
+            out0 [label="output", shape=plaintext];
+            n0 [label="bill\nrun <b>, left when cancelled", shape=folder];
+            in0 -> n0;
+            n1 [label="go\nwait for the first \"go\"", shape=oval];
+            in0 -> n1;
+            n2 [label="paid\nwait for payment", shape=oval];
+            in0 -> n2;
+            n4 [label="ship\nrun shipping", shape=folder];
+            in0 -> n4;
+            n5 [label="tell\nrun tell, detached", shape=folder];
+            in0 -> n5;
+            n3 [label="poll\nrepeat, at most 9 times", shape=box3d];
+            n2 -> n3;
+            subgraph cluster_1 {
+                label="again";
+                in1 [label="input", shape=plaintext];
+                out1 [label="output", shape=plaintext];
+                n6 [label="ask", shape=box];
+                in1 -> n6;
+                n6 -> out1;
+            }
+            n3 -> in1 [label="again", style=dotted];
+            n4 -> out0;
+        }
+    "#]]
+    .assert_eq(&plan.to_dot());
 }
