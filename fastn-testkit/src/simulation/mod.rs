@@ -41,6 +41,7 @@ mod episode;
 mod executor;
 mod facts;
 mod improvised;
+mod intake;
 mod invariant;
 mod mail;
 mod process;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use fastn_core::ErrorKind;
-use fastn_store::{Batch, RunKey, RunNo, Write};
+use fastn_store::{RunKey, RunNo};
 
 use super::executor::Process;
-use super::world::World;
 
 /// A write, however often and with whatever others it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
+pub(super) enum Asked {
     Run(RunKey),
     Turn(RunNo, u64),
 }
@@ -20,6 +19,16 @@ enum Asked {
 pub(super) struct Refusals(BTreeMap<(Option<u64>, Asked), (ErrorKind, Process)>);
 
 impl Refusals {
+    /// From now on a write is refused, for the first reason that is given.
+    pub(super) fn add(&mut self, lease: Option<u64>, asked: Asked, kind: ErrorKind, process: Process) {
+        self.0.entry((lease, asked)).or_insert((kind, process));
+    }
+
+    /// Why a write is refused, if it is.
+    pub(super) fn of(&self, lease: Option<u64>, asked: Asked) -> Option<ErrorKind> {
+        self.0.get(&(lease, asked)).map(|(kind, _)| *kind)
+    }
+
     /// Whether turns of a run are refused under a lease: who has it knows more of the run than is recorded, and gives it up.
     pub(super) fn concern(&self, lease: u64, run: RunNo) -> bool {
         let turns = (Some(lease), Asked::Turn(run, 0))..=(Some(lease), Asked::Turn(run, u64::MAX));
@@ -34,36 +43,4 @@ impl Refusals {
         processes.dedup();
         processes
     }
-}
-
-/// Why a batch is refused as a whole, if it holds a write that is not taken. Asked for by itself, it is refused again. What
-/// the store has already, it takes once more.
-pub(super) fn refused(world: &World, process: Process, batch: &Batch) -> Option<ErrorKind> {
-    if world.is_calm() {
-        return None;
-    }
-    let mut kinds = Vec::new();
-    for write in &batch.writes {
-        let asked = match write {
-            Write::Create(new) if !world.truth().runs.contains_key(&new.key) => Asked::Run(new.key.clone()),
-            Write::Turn(turn) if !world.truth().has(turn) => Asked::Turn(turn.run, turn.first),
-            _ => continue,
-        };
-        let kind = world.strikes(world.weather().refuses_writes).then(|| match world.dice().below(3) {
-            0 => ErrorKind::Invalid,
-            1 => ErrorKind::TooLarge,
-            _ => ErrorKind::Locked,
-        });
-        let refusals = &mut world.truth().refusals.0;
-        let key = (batch.lease, asked);
-        if let Some(kind) = kind {
-            refusals.entry(key.clone()).or_insert((kind, process));
-        }
-        kinds.extend(refusals.get(&key).map(|(kind, _)| *kind));
-    }
-    let (bad, all) = (kinds.len(), batch.writes.len());
-    if bad > 0 {
-        world.tell(|| format!("store refuses {bad} of {all} writes"));
-    }
-    kinds.first().copied()
 }

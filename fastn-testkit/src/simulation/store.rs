@@ -15,7 +15,7 @@ use fastn_store::{
 use tokio::sync::oneshot;
 
 use super::executor::Process;
-use super::refusals::refused;
+use super::intake::refused;
 use super::weather::Weather;
 use super::world::World;
 
