@@ -15,6 +15,8 @@ mod chance;
 mod corpus;
 mod driver;
 mod mutate;
+mod object;
+mod secret;
 mod target;
 mod targets;
 

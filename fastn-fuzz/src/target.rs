@@ -1,7 +1,7 @@
 //! The list of targets.
 
-use crate::targets::{address, body, editor, failure, items, journal, lines, machine, names, records, redirect};
-use crate::targets::{retry_after, schedule, store_url, url};
+use crate::targets::{address, body, cached, editor, failure, items, journal, kept, lines, machine, names};
+use crate::targets::{postgres_url, queue_rules, records, redirect, redis_url, retry_after, schedule, store_url, url};
 
 /// A parser, and what must hold of it whatever the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +18,20 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run, words: address::WORDS },
     Target { name: "body", run: body::run, words: body::WORDS },
+    Target { name: "cached", run: cached::run, words: &[] },
     Target { name: "editor", run: editor::run, words: editor::WORDS },
     Target { name: "failure", run: failure::run, words: &[] },
     Target { name: "items", run: items::run, words: items::WORDS },
     Target { name: "journal", run: journal::run, words: &[] },
+    Target { name: "kept", run: kept::run, words: kept::WORDS },
     Target { name: "lines", run: lines::run, words: &["\r\n", "\n", "\r", "{}"] },
     Target { name: "machine", run: machine::run, words: &[] },
     Target { name: "names", run: names::run, words: names::WORDS },
+    Target { name: "postgres_url", run: postgres_url::run, words: postgres_url::WORDS },
+    Target { name: "queue_rules", run: queue_rules::run, words: queue_rules::WORDS },
     Target { name: "records", run: records::run, words: records::WORDS },
     Target { name: "redirect", run: redirect::run, words: url::WORDS },
+    Target { name: "redis_url", run: redis_url::run, words: redis_url::WORDS },
     Target { name: "retry_after", run: retry_after::run, words: retry_after::WORDS },
     Target { name: "schedule", run: schedule::run, words: schedule::WORDS },
     Target { name: "store_url", run: store_url::run, words: store_url::WORDS },

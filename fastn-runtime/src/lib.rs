@@ -7,6 +7,9 @@ mod chance;
 mod clock;
 mod engine;
 mod flag;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 pub mod machine;
 mod panics;

@@ -31,6 +31,7 @@ async fn begun_without_the_disk(count: u64, durability: Durability) -> (Vec<Stri
         .unwrap();
     // The run is created and has its list.
     let store = SlowStore::new(memory(), 9, 2);
+    // Not one that unloads runs: that waits for every result.
     let engine = Engine::builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, count).await.unwrap();
     settled().await;

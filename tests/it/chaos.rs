@@ -14,6 +14,7 @@ use fastn::core::Event;
 use fastn_testkit::server::{PostgresSettings, PrivatePostgres};
 
 use crate::killed::{Lives, histories, log_of};
+use crate::world::seconds;
 
 /// How many executors there are at a time.
 const EXECUTORS: usize = 3;
@@ -63,7 +64,7 @@ impl Dice {
 
 #[test]
 fn whatever_is_done_to_executors_and_their_server_every_run_ends_once() {
-    let seconds = std::env::var("FASTN_CHAOS_SECONDS").map_or(8, |seconds| seconds.parse().unwrap());
+    let seconds = seconds("FASTN_CHAOS_SECONDS", 8);
     let mut server = PrivatePostgres::start_with(&PostgresSettings::default().fsync(false)).unwrap();
     let url = server.database("chaos").unwrap();
     let mut lives = Lives::new(|_| url.clone());

@@ -5,12 +5,12 @@ use fastn::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{failure_of, memory};
+use crate::world::{builder, failure_of, memory};
 
 #[tokio::test]
 async fn an_action_that_no_connector_has_is_an_error_when_the_engine_is_opened() {
     let flow = workflow("w").define(|flow, value| flow.call("say", echo::SAY, value)).unwrap();
-    let error = Engine::builder().serve(&flow).open().await.unwrap_err();
+    let error = builder().serve(&flow).open().await.unwrap_err();
     assert!(format!("{error:?}").contains("echo.say"), "{error:?}");
 }
 
@@ -26,7 +26,7 @@ async fn a_call_gives_its_output_to_the_next_step() {
         })
         .unwrap();
     let registry = Registry::new().with(echo::Echo::new()).unwrap();
-    let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, json!({"name": "Ada"})).await.unwrap();
     assert_eq!(run.output().await.unwrap(), "Ada");
 }
@@ -35,7 +35,7 @@ async fn a_call_gives_its_output_to_the_next_step() {
 async fn a_private_address_is_refused_and_not_retried() {
     let flow = workflow("w").define(|flow, request| flow.call("get", http::REQUEST.retry(5), request)).unwrap();
     let registry = Registry::new().with(http::Http::builder().build().unwrap()).unwrap();
-    let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, http::Request::get("http://169.254.169.254/latest/meta-data")).await.unwrap();
     let (_, failure) = failure_of(&run).await;
     assert_eq!(failure.kind.as_str(), "forbidden_target");
@@ -47,7 +47,7 @@ async fn a_command_that_outlives_its_deadline_is_killed_and_its_lines_are_progre
     let flow =
         workflow("w").define(|flow, command| flow.call("run", process::RUN.within(millis(300)), command)).unwrap();
     let registry = Registry::new().with(process::Process::default()).unwrap();
-    let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
     let script = r#"echo '{"done":1}'; sleep 60 & wait"#;
     let run = engine.start(&flow, process::Command::new("sh").arg("-c").arg(script)).await.unwrap();
     let mut events = run.events();
@@ -94,7 +94,7 @@ async fn the_wait_a_service_asks_for_is_kept_by_the_engine() {
     let clock = fastn_testkit::ManualClock::at(start);
     let registry = Registry::new().with(http::Http::builder().allow("127.0.0.1").build().unwrap()).unwrap();
     let flow = get();
-    let builder = Engine::builder().store(memory()).clock(std::sync::Arc::new(clock.clone())).connectors(registry);
+    let builder = builder().store(memory()).clock(std::sync::Arc::new(clock.clone())).connectors(registry);
     let engine = builder.serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, http::Request::get(url)).await.unwrap();
     while run.status().await.unwrap() != RunStatus::Waiting {
@@ -114,7 +114,7 @@ async fn a_redirect_to_a_private_address_fails_the_run_at_once() {
     .await;
     let registry = Registry::new().with(http::Http::builder().allow("127.0.0.1").build().unwrap()).unwrap();
     let flow = get();
-    let engine = Engine::builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
+    let engine = builder().store(memory()).connectors(registry).serve(&flow).open().await.unwrap();
     let (_, failure) = failure_of(&engine.start(&flow, http::Request::get(url)).await.unwrap()).await;
     assert_eq!(failure.kind.as_str(), "forbidden_target");
 }
@@ -125,7 +125,7 @@ async fn a_call_is_cut_off_by_the_engines_clock_not_the_machines() {
     let registry = Registry::new().with(process::Process::default()).unwrap();
     // By the machine's clock this deadline passed decades ago.
     let clock = fastn_testkit::ManualClock::at(Timestamp::from_millis(1_000_000));
-    let builder = Engine::builder().store(memory()).clock(std::sync::Arc::new(clock)).connectors(registry);
+    let builder = builder().store(memory()).clock(std::sync::Arc::new(clock)).connectors(registry);
     let engine = builder.serve(&flow).open().await.unwrap();
     let run = engine.start(&flow, process::Command::new("true")).await.unwrap();
     assert_eq!(run.output().await.unwrap().code, 0);

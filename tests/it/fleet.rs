@@ -254,6 +254,74 @@ async fn no_attempt_begins_while_the_lease_cannot_be_renewed() {
     engine.shutdown().await.unwrap();
 }
 
+/// An engine whose lease lasts six seconds, on a store that answers so many questions about leases.
+async fn on_slow_leases(
+    answers: usize,
+    clock: &ManualClock,
+    flow: &Workflow<u64, u64>,
+) -> (Arc<SlowStore>, tokio::task::JoinHandle<Engine>) {
+    let store = SlowStore::new(memory(), 1_000, 1_000);
+    store.leases.forget_permits(Semaphore::MAX_PERMITS);
+    store.leases.add_permits(answers);
+    let builder = builder().store(store.clone() as Arc<dyn Store>).clock(Arc::new(clock.clone())).lease(secs(6));
+    let builder = builder.serve(flow);
+    let engine = tokio::spawn(async move { builder.open().await.unwrap() });
+    settled().await;
+    (store, engine)
+}
+
+/// The run's `slow` ends, and nothing follows from it until the store answers.
+async fn check_that_nothing_begins(engine: &Engine, run: &RunHandle<u64>, log: &Log, store: &SlowStore) {
+    until("the result", async || {
+        engine.runs().inspect(run.tenant(), run.id()).await.unwrap().history.records.len() == 2
+    })
+    .await;
+    settled().await;
+    assert_eq!(log.take(), ["first", "slow"]);
+    store.leases.add_permits(1_000);
+    assert_eq!(run.output().await.unwrap(), 7);
+    assert_eq!(log.take(), ["last"]);
+}
+
+#[tokio::test]
+async fn a_lease_lasts_from_when_it_was_asked_for_and_not_from_when_it_was_given() {
+    let (log, open) = (Log::default(), shut());
+    let flow = gated(&log, "slow", &open);
+    let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+    let (store, engine) = on_slow_leases(0, &clock, &flow).await;
+    clock.advance(secs(5));
+    store.leases.add_permits(1);
+    let engine = engine.await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until("the step", async || log.count("slow") == 1).await;
+    clock.advance(secs(2));
+    open.close();
+    check_that_nothing_begins(&engine, &run, &log, &store).await;
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewed_lease_lasts_from_when_the_renewal_was_asked_for_and_not_from_its_answer() {
+    let (log, open) = (Log::default(), shut());
+    let flow = gated(&log, "slow", &open);
+    let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+    let (store, engine) = on_slow_leases(1, &clock, &flow).await;
+    let engine = engine.await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until("the step", async || log.count("slow") == 1).await;
+    // The renewal is asked for after two seconds, and answered after five: it is good for eight.
+    for seconds in [2, 3] {
+        clock.advance(secs(seconds));
+        settled().await;
+    }
+    store.leases.add_permits(1);
+    settled().await;
+    clock.advance(secs(4));
+    open.close();
+    check_that_nothing_begins(&engine, &run, &log, &store).await;
+    engine.shutdown().await.unwrap();
+}
+
 /// Lets everything happen that happens at the present time.
 async fn settled() {
     for _ in 0..100 {

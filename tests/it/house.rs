@@ -322,3 +322,27 @@ fn imports_inside_a_crate_form_no_circle() {
         assert!(left.is_empty(), "a circle in {name}: {left:#?}");
     }
 }
+
+/// The rooms of the suite that are not run once more with every run unloaded after every turn; `tests/suspended` says why.
+const NOT_UNLOADED: [&str; 4] = ["cost", "house", "old_formats", "spans"];
+
+#[test]
+fn the_suite_is_run_once_more_with_every_run_unloaded_and_by_engines_that_do_so() {
+    let once_more = fs::read_to_string(root().join("tests/suspended/main.rs")).unwrap();
+    for file in sources(&root().join("tests/it")) {
+        let room = file.file_stem().unwrap().to_str().unwrap();
+        if room == "main" || NOT_UNLOADED.contains(&room) {
+            continue;
+        }
+        assert!(once_more.contains(&format!("\nmod {room};")), "{room} is left out");
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].contains("Engine::builder()") && room != "world") {
+            assert!(
+                pair[0].starts_with("// Not one that unloads runs:"),
+                "{room} makes an engine by itself: {}",
+                pair[1]
+            );
+        }
+    }
+}

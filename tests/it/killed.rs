@@ -16,7 +16,7 @@ use fastn::store::History;
 use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
 
-use crate::world::Res;
+use crate::world::{Res, builder, seconds};
 
 /// Set for a copy of this program that is to be killed: its folder, the number of its life, and whether it is to be the last.
 const VICTIM: &str = "FASTN_TEST_KILLED";
@@ -103,12 +103,8 @@ async fn victim() {
     let log = Arc::new(log_of(Path::new(folder), life));
     let flow = order(&log);
     // It is killed whatever its runs do.
-    let builder = Engine::builder()
-        .store(told.next().unwrap())
-        .park_after(millis(1))
-        .lease(LEASE)
-        .poison_after(0)
-        .patience(secs(60));
+    let builder =
+        builder().store(told.next().unwrap()).park_after(millis(1)).lease(LEASE).poison_after(0).patience(secs(60));
     let engine = builder.serve(&flow).serve(&parcel(&log)).open().await.unwrap();
     if last {
         let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
@@ -274,7 +270,7 @@ fn killed_under_load_on_postgres_nothing_is_lost_and_nothing_recorded_is_done_ag
 
 #[allow(clippy::print_stdout, reason = "a long run tells how much it was")]
 fn check(mut lives: Lives) {
-    let seconds = std::env::var("FASTN_KILL_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
+    let seconds = seconds("FASTN_KILL_SECONDS", 4);
     let (began, mut seed) = (Instant::now(), 1_u64);
     while began.elapsed() < Duration::from_secs(seconds) || lives.life < 3 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

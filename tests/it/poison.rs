@@ -182,7 +182,7 @@ async fn victim() {
     let (url, log) = told.split_once('|').unwrap();
     let ((further, got), (free, freed)) = (watch::channel(0), watch::channel(false));
     let (poison, good) = (poison(Path::new(log), &got), good(further, &freed));
-    let engine = Engine::builder().store(url).lease(millis(300)).serve(&poison).serve(&good).open().await.unwrap();
+    let engine = builder().store(url).lease(millis(300)).serve(&poison).serve(&good).open().await.unwrap();
     let kills = engine.start(&poison, 1).key("poison").await.unwrap();
     let mut runs = Vec::new();
     for n in 0..GOOD {
@@ -219,7 +219,7 @@ async fn check_processes(url: &str) {
     let killed = std::fs::read_to_string(&log).unwrap().lines().count();
     assert_eq!((deaths, killed), (5, 5), "it was begun five times, and no more");
 
-    let engine = Engine::builder().store(url).open().await.unwrap();
+    let engine = builder().store(url).open().await.unwrap();
     let letters = engine.dead_letters().list(LetterQuery::default()).await.unwrap().letters;
     let [letter] = letters.as_slice() else { panic!("{letters:?}") };
     assert_eq!((letter.run.key.run, letter.run.status), (RunId::named("poison"), RunStatus::Stuck));
@@ -261,7 +261,7 @@ async fn company() {
     };
     let slow = workflow("slow").define(|flow, n| flow.step("slow", takes(millis(400), false), n)).unwrap();
     let kills = workflow("kills").define(|flow, n| flow.step("kill", takes(millis(100), true), n)).unwrap();
-    let builder = Engine::builder().store(url).queue(fastn::runtime::Queue::new("jobs")).lease(millis(300));
+    let builder = builder().store(url).queue(fastn::runtime::Queue::new("jobs")).lease(millis(300));
     let engine = builder.serve(&slow).serve(&kills).open().await.unwrap();
     let start = |flow: &Workflow<u64, u64>, n: u64| {
         let start = engine.start(flow, n).key(&format!("run {n}"));

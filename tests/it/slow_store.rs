@@ -12,16 +12,20 @@ use fastn::store::{
 };
 use tokio::sync::Semaphore;
 
-/// A store that answers claims only when it may, although they take effect at once, and commits only when it may.
+/// A store that answers claims and what it is asked about leases only when it may, although they take effect at once, and
+/// commits only when it may.
 pub(crate) struct SlowStore {
     inner: Arc<dyn Store>,
     pub(crate) claims: Semaphore,
     pub(crate) commits: Semaphore,
+    /// As many as one likes unless a test takes them away.
+    pub(crate) leases: Semaphore,
 }
 
 impl SlowStore {
     pub(crate) fn new(inner: Arc<dyn Store>, claims: usize, commits: usize) -> Arc<Self> {
-        Arc::new(Self { inner, claims: Semaphore::new(claims), commits: Semaphore::new(commits) })
+        let leases = Semaphore::new(Semaphore::MAX_PERMITS);
+        Arc::new(Self { inner, claims: Semaphore::new(claims), commits: Semaphore::new(commits), leases })
     }
 }
 
@@ -99,11 +103,15 @@ impl Store for SlowStore {
     }
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease, Error> {
-        self.inner.acquire(ask).await
+        let lease = self.inner.acquire(ask).await;
+        self.leases.acquire().await.unwrap().forget();
+        lease
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), Error> {
-        self.inner.renew(lease, until).await
+        let renewed = self.inner.renew(lease, until).await;
+        self.leases.acquire().await.unwrap().forget();
+        renewed
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {

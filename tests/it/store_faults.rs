@@ -8,7 +8,7 @@ use fastn::store::{SqliteOptions, SqliteStore, Store, Write};
 use fastn_testkit::{Fault, FaultStore};
 
 use crate::slow_store::SlowStore;
-use crate::world::{Log, builder, memory, noted};
+use crate::world::{Log, StepFuture, builder, memory, noted};
 
 fn three(log: &Log) -> Workflow<u64, u64> {
     workflow("three")
@@ -281,31 +281,38 @@ async fn runs_whose_claim_lost_its_answer_go_on() {
     engine.shutdown().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_beside_it() {
-    let log = Log::default();
-    let noted_late = log.clone();
-    let late = move |n: u64| {
-        let log = noted_late.clone();
-        async move {
-            // The last of the two that the next step waits for.
+/// A step that notes its name after everything that can be done at once is done.
+fn noted_late(log: &Log, name: &'static str) -> impl Fn(u64) -> StepFuture + Clone + Send + Sync + 'static {
+    let log = log.clone();
+    move |n| {
+        let log = log.clone();
+        Box::pin(async move {
             for _ in 0..20 {
                 tokio::task::yield_now().await;
             }
-            log.note("relaxed");
-            Ok::<_, StepError>(n)
-        }
-    };
-    let joined = log.clone();
-    let join = move |a: u64, b: u64| {
-        joined.note("join");
-        async move { Ok::<_, StepError>(a + b) }
-    };
+            log.note(name);
+            Ok(n)
+        })
+    }
+}
+
+/// A step that joins two.
+fn join(log: &Log) -> impl Fn(u64, u64) -> StepFuture + Clone + Send + Sync + 'static {
+    let log = log.clone();
+    move |a, b| {
+        log.note("join");
+        Box::pin(async move { Ok(a + b) })
+    }
+}
+
+#[tokio::test]
+async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_beside_it() {
+    let log = Log::default();
     let flow = workflow("beside")
         .define(|flow, n| {
             let strict = flow.step("strict", noted(&log, "strict"), n);
-            let relaxed = flow.step("relaxed", late.durability(Durability::Relaxed), n);
-            flow.step("join", join, (strict, relaxed))
+            let relaxed = flow.step("relaxed", noted_late(&log, "relaxed").durability(Durability::Relaxed), n);
+            flow.step("join", join(&log), (strict, relaxed))
         })
         .unwrap();
     // The creation is written, and nothing after it.
@@ -318,6 +325,30 @@ async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_beside_it() {
     assert_eq!(log.take(), ["strict", "relaxed"], "the result of `strict` is not written");
     store.commits.add_permits(10);
     assert_eq!(run.output().await.unwrap(), 14);
+    engine.shutdown().await.unwrap();
+}
+
+/// What the first relaxed one need not wait for is not what the second need not wait for.
+#[tokio::test]
+async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_that_came_after_another_relaxed_one() {
+    let log = Log::default();
+    let flow = workflow("between")
+        .define(|flow, n| {
+            let _early = flow.step("early", noted(&log, "early").durability(Durability::Relaxed), n);
+            let strict = flow.step("strict", noted(&log, "strict"), n);
+            let late = flow.step("late", noted_late(&log, "late").durability(Durability::Relaxed), n);
+            flow.step("join", join(&log), (strict, late))
+        })
+        .unwrap();
+    // The creation is written, and nothing after it.
+    let store = SlowStore::new(memory(), 10, 1);
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    crate::hazards::settled().await;
+    assert_eq!(log.take(), ["early", "strict", "late"], "the result of `strict` is not written");
+    store.commits.add_permits(10);
+    assert_eq!(run.output().await.unwrap(), 14);
+    assert_eq!(log.take(), ["join"]);
     engine.shutdown().await.unwrap();
 }
 

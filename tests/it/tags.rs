@@ -123,13 +123,13 @@ async fn a_run_of_a_queue_is_admitted_where_its_tags_are_and_holds_up_no_other()
 async fn who_has_no_store_and_not_the_tag_refuses_and_so_is_a_tag_that_is_none() {
     let log = Log::default();
     let flow = train(&log, "run", &["gpu"]);
-    let plain = Engine::builder().serve(&flow).open().await.unwrap();
+    let plain = builder().serve(&flow).open().await.unwrap();
     let refused = plain.start(&flow, 7).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert!(format!("{refused:?}").contains("gpu"), "{refused:?}");
-    let tagged = Engine::builder().serve(&flow).tags(["gpu"]).open().await.unwrap();
+    let tagged = builder().serve(&flow).tags(["gpu"]).open().await.unwrap();
     assert_eq!(tagged.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
-    let error = Engine::builder().tags(["gpu", ""]).open().await.unwrap_err();
+    let error = builder().tags(["gpu", ""]).open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastn::core::Timestamp;
 use fastn::prelude::*;
+use fastn::runtime::Clock;
 use fastn_testkit::ManualClock;
 
 use crate::world::{Log, builder, fails, memory, noted};
@@ -129,6 +130,51 @@ async fn a_clock_that_is_set_back_delays_but_loses_nothing() {
     assert_eq!(run.status().await.unwrap(), RunStatus::Waiting);
     clock.set(Timestamp::from_millis(1_800_000_060_000));
     assert_eq!(run.output().await.unwrap(), 7);
+}
+
+/// A clock as machines have them: who sleeps is woken when the time has passed, and not because the calendar was set.
+#[derive(Clone, Debug)]
+struct Timers(ManualClock);
+
+impl Clock for Timers {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.uptime()
+    }
+
+    fn sleep(&self, span: Duration) -> fastn::core::BoxFuture<'static, ()> {
+        let (clock, end) = (self.0.clone(), self.uptime().saturating_add(span));
+        Box::pin(async move {
+            while let Some(left) = end.checked_sub(clock.uptime()).filter(|left| !left.is_zero()) {
+                clock.sleep(left).await;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_calendar_that_is_set_forward_is_noticed_within_half_a_minute() {
+    let (log, clock) = (Log::default(), clock());
+    let flow = workflow("patient")
+        .define(|flow, n| {
+            let rested = flow.sleep("rest", hours(9), n);
+            flow.step("after", noted(&log, "after"), rested)
+        })
+        .unwrap();
+    let builder = builder().store(memory()).clock(Arc::new(Timers(clock.clone())));
+    let engine = builder.serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    crate::hazards::settled().await;
+    clock.set(clock.now().plus(hours(10)));
+    crate::hazards::settled().await;
+    assert_eq!(log.count("after"), 0, "nobody is told that it was set");
+    clock.advance(secs(30));
+    assert_eq!(crate::hazards::soon("the run", run.output()).await.unwrap(), 7);
+    engine.shutdown().await.unwrap();
 }
 
 #[tokio::test]

@@ -26,9 +26,20 @@ impl Log {
     }
 }
 
-/// What engines are made with. The suite that unloads every run after every turn is the same tests under another name.
+/// Whether every run is unloaded after every turn: the suite that does so is the same tests under another name. Copies of
+/// this program are of the same suite, so there is nothing to tell them.
+const UNLOADS: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"suspended");
+
+/// What engines are made with.
 pub(crate) fn builder() -> fastn::runtime::EngineBuilder {
-    Engine::builder().always_suspend(env!("CARGO_CRATE_NAME") == "suspended")
+    Engine::builder().always_suspend(UNLOADS)
+}
+
+/// For how many seconds something that takes longer the more is to be found goes on; half as long where it is done once more
+/// with every run unloaded.
+pub(crate) fn seconds(variable: &str, usual: u64) -> u64 {
+    let said = std::env::var(variable).ok().map(|seconds| seconds.parse().unwrap());
+    said.unwrap_or(if UNLOADS { usual / 2 } else { usual })
 }
 
 pub(crate) fn memory() -> Arc<dyn Store> {

@@ -22,6 +22,7 @@
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `kept` | how what is kept beside runs says its format |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
@@ -35,7 +36,10 @@ mod children;
 mod command;
 mod core;
 mod families;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handle;
+mod kept;
 mod letters;
 mod listen;
 mod lookout;

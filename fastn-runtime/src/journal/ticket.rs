@@ -8,11 +8,17 @@ use fastn_core::{Error, Result};
 use fastn_store::Written;
 
 /// What became of a group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fate {
     results: OnceLock<Results>,
-    /// Whom to wake when it is known.
-    waiting: Mutex<Vec<Waker>>,
+    /// Whom to wake when it is known. `None` from then on: nobody waits for what nobody will tell.
+    waiting: Mutex<Option<Vec<Waker>>>,
+}
+
+impl Default for Fate {
+    fn default() -> Self {
+        Self { results: OnceLock::new(), waiting: Mutex::new(Some(Vec::new())) }
+    }
 }
 
 /// What became of a group as a whole, or of those of its writes that were not simply turned, in their order.
@@ -22,15 +28,15 @@ pub(super) type Results = std::result::Result<Notes, Arc<Error>>;
 pub(super) type Notes = Vec<(usize, std::result::Result<Written, Arc<Error>>)>;
 
 impl Fate {
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Waker>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first to say it is believed.
     pub(super) fn decide(&self, results: Results) {
         let _ = self.results.set(results);
-        let waiting = std::mem::take(&mut *self.waiting());
-        waiting.into_iter().for_each(Waker::wake);
+        let waiting = self.waiting().take();
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
     fn of(&self, place: usize) -> Option<Result<Written>> {
@@ -92,22 +98,22 @@ impl Future for Durable {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Written>> {
         let Self { ticket: Ticket { fate, place }, seat } = &mut *self;
-        if let Some(result) = fate.of(*place) {
-            return Poll::Ready(result);
-        }
-        let mut waiting = fate.waiting();
-        // Decided meanwhile, and whoever decided may have woken those that waited already.
-        if let Some(result) = fate.of(*place) {
-            return Poll::Ready(result);
-        }
-        match seat.and_then(|seat| waiting.get_mut(seat)) {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => {
-                *seat = Some(waiting.len());
-                waiting.push(cx.waker().clone());
+        loop {
+            if let Some(result) = fate.of(*place) {
+                return Poll::Ready(result);
             }
+            // Where nobody can wait any more it was decided meanwhile.
+            let mut waiting = fate.waiting();
+            let Some(waiting) = &mut *waiting else { continue };
+            match seat.and_then(|seat| waiting.get_mut(seat)) {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => {
+                    *seat = Some(waiting.len());
+                    waiting.push(cx.waker().clone());
+                }
+            }
+            return Poll::Pending;
         }
-        Poll::Pending
     }
 }
 

@@ -17,6 +17,8 @@
 
 mod coded;
 mod counts;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod line;
 mod link;
 mod marks;

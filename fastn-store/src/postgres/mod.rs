@@ -16,6 +16,8 @@ mod entries;
 mod fault;
 mod flight;
 mod fold;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod host;
 mod judge;
 mod lane;

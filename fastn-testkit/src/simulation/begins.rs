@@ -72,7 +72,8 @@ impl Truth {
         }
         let lost = own.find(|(run, call)| {
             let recorded = run.facts.success(&call.at, call.part).is_some();
-            !recorded && run.facts.next_attempt(&call.at, call.part) <= call.attempt
+            let refused = present.is_some_and(|lease| self.refusals.concern(lease, run.no));
+            !recorded && !refused && run.facts.next_attempt(&call.at, call.part) <= call.attempt
         });
         hold(lost.is_none(), Invariant::AcknowledgedIsRecorded, || {
             let path = lost.map(|(run, call)| run.plan.path_at(&call.at)).unwrap_or_default();
@@ -95,7 +96,9 @@ impl Truth {
         }
         let lease = self.lease_of(*process);
         let life = (*process, lease.map(|(token, _)| token));
-        hold(!run.calls.was_made_in(life, at, *part, *attempt), Invariant::OnceInALife, || {
+        // What could not be recorded is done again, by whoever loads the run.
+        let again = life.1.is_some_and(|lease| self.refusals.concern(lease, run.no));
+        hold(again || !run.calls.was_made_in(life, at, *part, *attempt), Invariant::OnceInALife, || {
             format!("{} of {} attempt {attempt}", part.as_str(), path())
         })?;
         if lease.is_none_or(|(_, lease)| lease.is_over()) {

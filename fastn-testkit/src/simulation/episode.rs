@@ -50,7 +50,7 @@ impl Recipe {
         let stage = Arc::new(OnceLock::new());
         let definitions = self.script.definitions(&mut dice, &stage);
         let truth = Truth::of(definitions.iter().map(|own| own.plan().clone()).collect());
-        let orders = 1 + dice.below(4);
+        let orders = 1 + dice.below(6);
         let world = World::new(dice, weather, truth, traced);
         let _ = stage.set(world.clone());
         world.tell(|| format!("weather: {:?}", world.weather()));
@@ -160,6 +160,12 @@ impl Episode {
         self.world.tell(|| "all is calm".to_owned());
         self.world.calm_down();
         (1..=self.lives).for_each(|number| self.world.executor().pause(Process(number), false));
+        // A run that could not be written is left to people, and they begin another process in the place of its holder.
+        let sufferers = self.world.truth().refusals.sufferers();
+        for process in sufferers {
+            self.world.tell(|| format!("{process:?} is ended by people"));
+            self.world.executor().kill(process);
+        }
         self.last = Some(self.world.clock().uptime());
         self.begin(true);
     }

@@ -6,6 +6,16 @@
 //! can go on, it is later. What happens is held against what is promised, at every call of a step and every write; see
 //! [`Invariant`]. In the end all is calm, and every run must come to its end.
 //!
+//! A store that keeps its word tears no batch: what it was asked to write together is there or not. What its callers meet
+//! instead, and worlds have, is
+//! - a process that dies while it commits, after which all of the group is there, or nothing of it;
+//! - groups that are under way beside each other, of which one comes to be there and another does not, or both do and only
+//!   one is answered;
+//! - a write that is not taken, for which the store refuses its group: the engine tries each write by itself, and some are
+//!   taken and others refused, or the process dies between them.
+//!
+//! A store that does leave half a batch behind breaks its word, and [is found](Invariant::StoreKeepsItsWord).
+//!
 //! One seed is one world, always the same: a failure is found again by its number.
 //!
 //! ```
@@ -31,11 +41,13 @@ mod episode;
 mod executor;
 mod facts;
 mod improvised;
+mod intake;
 mod invariant;
 mod mail;
 mod process;
 mod reading;
 mod receives;
+mod refusals;
 mod report;
 mod rules;
 mod script;

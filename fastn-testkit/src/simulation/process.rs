@@ -78,7 +78,8 @@ impl Life {
             let lease = Duration::from_millis(dice.pick(&[1_000, 5_000, 30_000]));
             (dice.next(), Duration::from_millis(dice.pick(&[300, 5_000, 20_000])), grace, park, lease)
         };
-        let wire = Wire { world: world.clone(), process, store: self.host.store.clone() };
+        let (store, flights) = (self.host.store.clone(), Arc::default());
+        let wire = Wire { world: world.clone(), process, store, flights };
         let executor = ExecutorId::new(format!("process {}", process.0));
         let executor = executor.map_err(|error| Error::new(ErrorKind::Internal, "name executor").caused_by(error))?;
         let builder = Engine::builder()

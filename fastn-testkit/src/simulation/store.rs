@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use fastn_core::{BoxFuture, EntryKind, Error, ErrorKind, QueueName, Result, TenantId, Timestamp};
@@ -15,6 +15,7 @@ use fastn_store::{
 use tokio::sync::oneshot;
 
 use super::executor::Process;
+use super::intake::refused;
 use super::weather::Weather;
 use super::world::World;
 
@@ -24,6 +25,17 @@ pub(super) struct Wire {
     pub(super) world: World,
     pub(super) process: Process,
     pub(super) store: Arc<dyn Store>,
+    /// How many of its commits are under way.
+    pub(super) flights: Arc<AtomicUsize>,
+}
+
+/// A commit that is under way until whoever made it is answered, or waits no longer.
+struct Flight(Arc<AtomicUsize>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Wire {
@@ -39,7 +51,11 @@ impl Wire {
         // A run that cannot be read is left to people, and nothing here mends it.
         let broken = op != "read" && world.strikes(weather.broken);
         let dies = world.strikes(weather.deadly);
-        let trouble = if refused || broken {
+        // Before the call has left it, or after.
+        let unsent = dies && world.dice().one_in(2);
+        let trouble = if unsent {
+            "not sent"
+        } else if refused || broken {
             "refused"
         } else if lost {
             "answer lost"
@@ -48,7 +64,9 @@ impl Wire {
         };
         world.tell(|| {
             let dies = if dies { ", and it dies" } else { "" };
-            format!("{:?} {op} there {there:?} back {back:?} {trouble}{dies}", self.process)
+            let others = self.flights.load(Ordering::Relaxed).saturating_sub(1);
+            let beside = if op == "commit" && others > 0 { ", beside others" } else { "" };
+            format!("{:?} {op} there {there:?} back {back:?} {trouble}{dies}{beside}", self.process)
         });
         if dies {
             world.let_die(self.process);
@@ -60,10 +78,12 @@ impl Wire {
             if let Some(span) = there {
                 server.pause(span).await;
             }
-            let result = match (broken, refused) {
-                (true, _) => Err(error(ErrorKind::Corrupt)),
-                (_, true) => Err(error(ErrorKind::Unavailable)),
-                _ => call.await,
+            let result = if broken {
+                Err(error(ErrorKind::Corrupt))
+            } else if refused || unsent {
+                Err(error(ErrorKind::Unavailable))
+            } else {
+                call.await
             };
             if let Some(span) = back {
                 server.pause(span).await;
@@ -115,7 +135,10 @@ impl Wire {
 
     async fn write(self, batch: Batch) -> Result<Vec<Written>> {
         self.world.commits().fetch_add(1, Ordering::Relaxed);
-        let written = self.store.commit(batch.clone()).await;
+        let written = match refused(&self.world, self.process, &batch) {
+            Some(kind) => Err(Error::new(kind, "commit").caused_by("a write that is not taken")),
+            None => self.store.commit(batch.clone()).await,
+        };
         self.world.tell(|| match &written {
             Ok(_) => format!("store wrote {}", told(&batch)),
             Err(error) => format!("store refused {}: {}", told(&batch), error.chain().join(": ")),
@@ -326,6 +349,8 @@ impl Store for Wire {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
+        self.flights.fetch_add(1, Ordering::Relaxed);
+        let _flight = Flight(self.flights.clone());
         self.pass("commit", Box::pin(self.clone().write(batch))).await
     }
 

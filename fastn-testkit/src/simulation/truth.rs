@@ -12,6 +12,7 @@ use super::executor::Process;
 use super::facts::Facts;
 use super::invariant::{Breach, Held, Invariant, hold};
 use super::mail::MailTruth;
+use super::refusals::Refusals;
 use super::rules::Rules;
 
 use Invariant::{CreatedOnce, FencedWritesNothing, HistoryIsKept, OneExecutor, StoreKeepsItsWord};
@@ -24,6 +25,7 @@ pub(super) struct Truth {
     pub(super) runs: BTreeMap<RunKey, RunTruth>,
     numbers: BTreeMap<RunNo, RunKey>,
     pub(super) mail: MailTruth,
+    pub(super) refusals: Refusals,
     /// The calendar was set back.
     pub(super) set_back: bool,
 }
@@ -61,6 +63,12 @@ impl Truth {
     /// The run of this number.
     pub(super) fn key_of(&self, no: RunNo) -> Option<RunKey> {
         self.numbers.get(&no).cloned()
+    }
+
+    /// Whether a turn is written already.
+    pub(super) fn has(&self, turn: &Turn) -> bool {
+        let run = self.numbers.get(&turn.run).and_then(|key| self.runs.get(key));
+        run.is_some_and(|run| usize::try_from(turn.first).is_ok_and(|first| first < run.records.len()))
     }
 
     /// The present lease of a process.

@@ -18,6 +18,8 @@ pub(super) struct Weather {
     pub(super) answer_lost: u64,
     /// A call of the store fails in a way that trying again does not help.
     pub(super) broken: u64,
+    /// A write is not taken, whatever becomes of those beside it.
+    pub(super) refuses_writes: u64,
     /// A process dies at a call of the store.
     pub(super) deadly: u64,
     /// How many things happen to processes from outside.
@@ -48,6 +50,7 @@ impl Weather {
             refused: some(&[0, 0, 20, 150]),
             answer_lost: some(&[0, 0, 20, 150]),
             broken: some(&[0, 0, 0, 4]),
+            refuses_writes: some(&[0, 0, 20, 120]),
             deadly: some(&[0, 0, 15, 60]),
             events: some(&[0, 1, 2, 4, 8]),
             gap: some(&[20, 80, 300, 1_000]),
@@ -56,7 +59,7 @@ impl Weather {
             rough: some(&[0, 1, 1]) == 1,
             suspend: some(&[0, 0, 0, 1]) == 1,
             preference: some(&[0, 0, 0, 1]) == 1,
-            lanes: some(&[1, 1, 2, 3]).try_into().unwrap_or(1),
+            lanes: some(&[1, 2, 3]).try_into().unwrap_or(1),
             comes_back: some(&[0, 1]) == 1,
         }
     }

@@ -41,6 +41,30 @@ fn in_the_worlds_leases_are_lost_and_won_again_and_messages_find_their_runs() {
     assert!(told > 3, "{told} messages found their runs");
 }
 
+/// How many lines of a trace say all of this.
+fn lines(trace: &str, parts: &[&str]) -> usize {
+    trace.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+}
+
+#[test]
+fn in_the_worlds_groups_are_cut_off_by_deaths_overtaken_by_others_and_refused_for_one_of_their_writes() {
+    let simulation = Simulation::new();
+    let (mut whole, mut nothing, mut overtaken, mut in_part) = (0, 0, 0, 0);
+    for seed in 0..400 {
+        let trace = simulation.seed(seed).trace;
+        whole += lines(&trace, &[" commit there", ", and it dies"]);
+        let unsent = lines(&trace, &[" commit there", " not sent, and it dies"]);
+        (whole, nothing) = (whole - unsent, nothing + unsent);
+        overtaken += lines(&trace, &[" commit there", " refused", ", beside others"]);
+        overtaken += lines(&trace, &[" commit there", " answer lost", ", beside others"]);
+        let parts = trace.lines().filter_map(|line| line.split_once("store refuses ")?.1.split_once(" of "));
+        in_part += parts.filter(|(bad, all)| all.split(' ').next() != Some(bad)).count();
+    }
+    assert!(whole > 10 && nothing > 10, "{whole} groups are there after a death, {nothing} are not");
+    assert!(overtaken > 3, "{overtaken} groups failed beside others");
+    assert!(in_part > 5, "{in_part} groups were refused for one of their writes");
+}
+
 #[test]
 fn it_is_kept_as_well_when_every_run_is_unloaded_after_every_turn() {
     let worlds = number("FASTN_WORLDS", 400);
@@ -109,7 +133,7 @@ teeth! {
     a_batch_that_is_torn_is_found: TearsBatches => StoreKeepsItsWord;
     a_turn_that_is_lost_is_found: WritesNothingOfLargeBatches => StoreKeepsItsWord;
     an_early_acknowledgement_is_found: WritesTurnsWithTheNextOnes => StoreKeepsItsWord;
-    a_turn_that_is_written_twice_is_found: CommitsARepeatedTurnAgain => StoreKeepsItsWord;
+    a_turn_that_is_written_twice_is_found: CommitsARepeatedTurnAgain => StoreKeepsItsWord, NoErrorWithoutTrouble;
     answers_in_another_order_are_found: AnswersInAnotherOrder => StoreKeepsItsWord, CreatedOnce;
     records_that_are_swapped_are_found: SwapsRecords => StoreKeepsItsWord;
     a_run_that_is_overwritten_is_found: OverwritesARunOnCreate => CreatedOnce;

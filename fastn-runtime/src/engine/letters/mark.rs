@@ -7,6 +7,7 @@ use fastn_core::{EntryKind, EntryName, Error, ErrorKind, Result, RunId, Timestam
 use fastn_store::{EntryKey, Expect, Put, RunKey, Store};
 use serde::{Deserialize, Serialize};
 
+use super::super::kept;
 use super::fate::{Dismissal, Retrial};
 
 /// Raised when older builds must not read what newer ones write.
@@ -48,25 +49,12 @@ impl Mark {
 
     /// # Errors
     /// `Unsupported` if a newer build wrote it in a way that this one does not know, `Corrupt` if nobody did.
-    fn read(value: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
-        }
-        const OP: &str = "read dead letter";
-        let corrupt = |e: serde_json::Error| Error::new(ErrorKind::Corrupt, OP).caused_by(e);
-        let head: Head = serde_json::from_slice(value).map_err(corrupt)?;
-        if head.format > FORMAT {
-            return Err(Error::new(ErrorKind::Unsupported, OP)
-                .with("format", head.format)
-                .caused_by("it was written by a newer fastn"));
-        }
-        serde_json::from_slice(value).map_err(corrupt)
+    pub(super) fn read(value: &[u8]) -> Result<Self> {
+        kept::read(value, FORMAT, "read dead letter")
     }
 
-    fn write(&self) -> Result<Bytes> {
-        let written = serde_json::to_vec(self);
-        written.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "write dead letter").caused_by(e))
+    pub(super) fn write(&self) -> Result<Bytes> {
+        kept::write(self, "write dead letter")
     }
 
     /// Whether somebody has retried or dismissed it.

@@ -15,6 +15,8 @@
 mod dead_letters;
 mod fate;
 mod find;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod letter;
 mod mark;
 mod query;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastn_core::Timestamp;
 use fastn_store::EntryKey;
 
-use super::spec::CatchUp;
+use super::spec::{CatchUp, MOST};
 use super::stored::Stored;
 
 /// A due time that is not longer past was not missed.
@@ -43,7 +43,8 @@ pub(super) fn next(key: &EntryKey, stored: &Stored, now: Timestamp) -> Next {
         CatchUp::Latest => last(stored.position, missed),
         CatchUp::All { within, most } => {
             let from = stored.position.max(minus(now, within.saturating_add(Duration::from_micros(1))));
-            first_of(most, from, missed, after, last)
+            // What is kept may have been written by anybody.
+            first_of(most.min(MOST), from, missed, after, last)
         }
     };
     match late {

@@ -21,6 +21,8 @@
 pub(super) mod desk;
 mod due;
 mod fire;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod info;
 #[allow(clippy::module_inception, reason = "the room of what is called `engine.schedules()`")]
 mod schedules;

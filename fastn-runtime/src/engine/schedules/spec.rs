@@ -96,7 +96,7 @@ pub enum CatchUp {
 }
 
 /// The largest number of due times that are fired late.
-const MOST: u32 = 1_000;
+pub(super) const MOST: u32 = 1_000;
 
 /// The largest jitter.
 const MOST_JITTER: Duration = Duration::from_secs(3_600);

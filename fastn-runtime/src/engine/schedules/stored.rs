@@ -8,6 +8,7 @@ use fastn_schedule::{Calendar, Zone};
 use fastn_store::EntryKey;
 use serde::{Deserialize, Serialize};
 
+use super::super::kept;
 use super::spec::{CatchUp, Overlap, Schedule, ScheduleInput};
 
 /// The format that this build writes. Raised only for what an older build must not fire as it understands it.
@@ -128,24 +129,11 @@ impl Stored {
     /// # Errors
     /// `Unsupported` if a newer build wrote it in a way that this one does not know, `Corrupt` if nobody did.
     pub(super) fn read(value: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
-        }
-        const OP: &str = "read schedule";
-        let corrupt = |e: serde_json::Error| Error::new(ErrorKind::Corrupt, OP).caused_by(e);
-        let head: Head = serde_json::from_slice(value).map_err(corrupt)?;
-        if head.format > FORMAT {
-            return Err(Error::new(ErrorKind::Unsupported, OP)
-                .with("format", head.format)
-                .caused_by("it was written by a newer fastn"));
-        }
-        serde_json::from_slice(value).map_err(corrupt)
+        kept::read(value, FORMAT, "read schedule")
     }
 
     pub(super) fn write(&self) -> Result<Bytes> {
-        let written = serde_json::to_vec(self);
-        written.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "write schedule").caused_by(e))
+        kept::write(self, "write schedule")
     }
 
     /// As hosts see it.
