@@ -355,7 +355,14 @@ impl Store for CachedStore {
             Write::Enqueue(enqueue) => Some(&enqueue.new.key),
             Write::Turn(_) => None,
         }));
-        self.inner.commit(batch).await
+        let written = self.inner.commit(batch).await?;
+        // What was done to a run that was there before is known only now.
+        changes.of(written.iter().filter_map(|written| match written {
+            Written::Taken(taken) => Some(&taken.key),
+            Written::Joined(key) => Some(&**key),
+            _ => None,
+        }));
+        Ok(written)
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {

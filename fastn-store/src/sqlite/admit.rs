@@ -11,7 +11,7 @@ use super::definitions::Definitions;
 use super::fault::{corrupt, fault};
 use super::row::{get, run_no, stored};
 use super::state::State;
-use super::{deaths, entries, lease};
+use super::{deaths, entries, gather, lease};
 use crate::journal::RunState;
 use crate::queue::{Admission, Head, QueueRules, Room, Step, entry_key};
 use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus, Withdraw};
@@ -228,6 +228,7 @@ impl Desk<'_> {
 
     /// Gives a run its place.
     fn seat(&self, no: RunNo) -> Result<()> {
+        gather::give_list(self.conn, stored(no.0))?;
         self.conn
             .prepare_cached("UPDATE flow_queued SET state = 2 WHERE run_no = ?1")
             .and_then(|mut update| update.execute([stored(no.0)]))
@@ -306,6 +307,7 @@ pub(super) fn withdraw(conn: &Connection, state: &mut State, ask: &Withdraw) -> 
         if !ask.serves.contains(state.definitions.key(conn, definition)?) {
             return Ok(None);
         }
+        gather::give_list(conn, no)?;
         for sql in
             ["DELETE FROM flow_queued WHERE run_no = ?1", "UPDATE flow_executions SET queued = 0 WHERE run_no = ?1"]
         {

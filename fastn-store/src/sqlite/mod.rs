@@ -16,6 +16,7 @@ mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod gather;
 mod hand;
 mod history;
 mod host;

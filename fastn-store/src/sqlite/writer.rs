@@ -174,6 +174,7 @@ impl Writer {
                      SELECT t.tenant, e.run_id FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
                      WHERE e.run_no = ?1)",
                 "DELETE FROM flow_messages WHERE run_no = ?1",
+                "DELETE FROM flow_batched WHERE run_no = ?1",
                 "DELETE FROM flow_history WHERE run_no = ?1",
                 "DELETE FROM flow_executions WHERE run_no = ?1",
             ] {

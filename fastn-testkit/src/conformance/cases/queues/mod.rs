@@ -2,6 +2,7 @@
 
 pub(in crate::conformance) mod deaths;
 mod desk;
+pub(in crate::conformance) mod gather;
 pub(in crate::conformance) mod limits;
 pub(in crate::conformance) mod once;
 pub(in crate::conformance) mod order;
