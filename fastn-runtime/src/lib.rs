@@ -17,10 +17,10 @@ pub use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{
-    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+    Batching, Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, Singleton, Start,
+    StartBatched, StoreSource,
 };
 pub use crate::engine::{
-    Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, Singleton, Start,
-    StoreSource,
+    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use crate::tasks::{EngineTask, Spawner};

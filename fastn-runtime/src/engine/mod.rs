@@ -19,7 +19,7 @@
 //! | `recovery` | runs that were under way when a process died |
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
-//! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
@@ -48,6 +48,7 @@ mod same;
 mod schedules;
 mod services;
 mod start;
+mod start_batched;
 mod strand;
 mod suspicion;
 mod tenure;
@@ -60,9 +61,10 @@ pub use letters::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use owner::Engine;
-pub use queues::{Queue, Queues, Singleton};
+pub use queues::{Batching, Queue, Queues, Singleton};
 pub use runs::{Inspection, Runs};
 #[cfg(feature = "schedules")]
 pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use start::Start;
+pub use start_batched::StartBatched;
 pub use watch::RunEvent;

@@ -181,7 +181,8 @@ impl House {
             line.rank = rank(line.ready_at, new.priority, new.ageing);
             run.input = new.new.input.clone();
         }
-        let (definition, input) = (run.definition.clone(), self.lines.items.list(no).unwrap_or_else(|| run.input.clone()));
+        let (definition, input) =
+            (run.definition.clone(), self.lines.items.list(no).unwrap_or_else(|| run.input.clone()));
         Some(Taken { key: run.key.clone(), run: Existing { no, definition, input, status: run.status } })
     }
 

@@ -70,7 +70,10 @@ pub(super) enum Queued {
     /// This one has its place.
     Taken(RunNo),
     /// The item is in this one.
-    Joined { run: RunId, ready: bool },
+    Joined {
+        run: RunId,
+        ready: bool,
+    },
 }
 
 /// The runs of a batch that are to wait.

@@ -153,7 +153,9 @@ fn wrong(why: impl std::fmt::Display) -> Error {
 /// A run that has taken a place can be changed only by who keeps the queue's lock, and a host's transaction may take long.
 pub(super) fn refuse_change(new: &Enqueue) -> Result<()> {
     let why = match new.once.map(|once| once.taken) {
-        Some(WhenTaken::PushBack(_)) => "a run that is debounced cannot be started in a transaction of the host's on Postgres",
+        Some(WhenTaken::PushBack(_)) => {
+            "a run that is debounced cannot be started in a transaction of the host's on Postgres"
+        }
         Some(WhenTaken::Join(_)) => "an item cannot be added in a transaction of the host's on Postgres",
         None | Some(WhenTaken::Stay) => return Ok(()),
     };

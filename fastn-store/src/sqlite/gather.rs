@@ -123,9 +123,8 @@ fn placed(conn: &Connection, number: DefinitionNo, new: &Enqueue, once: Once) ->
             let items: Option<i64> = row.get(6)?;
             let bytes = row.get::<_, Option<i64>>(7)?.unwrap_or_default().cast_unsigned();
             // One that has a place has room still.
-            let gathering = items
-                .map(i64::cast_unsigned)
-                .map(|items| Gathering { items, bytes, cost, ready_at, rank, open: true });
+            let gathering =
+                items.map(i64::cast_unsigned).map(|items| Gathering { items, bytes, cost, ready_at, rank, open: true });
             Ok(Placed { no: row.get(0)?, state: row.get(1)?, definition: row.get(2)?, gathering })
         };
         select.query_row((new.queue.as_str(), number.tenant, once.id), placed).optional()

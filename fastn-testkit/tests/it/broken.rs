@@ -10,9 +10,9 @@ use fastn_core::{
 };
 use fastn_store::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk,
-    Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
+    Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Once, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
     ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Suspects, Then, Turn,
-    Withdraw, Write, Written,
+    WhenTaken, Withdraw, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -99,6 +99,9 @@ pub(crate) enum Flaw {
     ForgetsWhenToAdmit,
     CreatesWhereAPlaceIsTaken,
     HoldsWhatWaits,
+    LosesItems,
+    TakesItemsAgain,
+    JoinsWhatWasAdmitted,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -133,6 +136,11 @@ struct Memory {
     admitted: Vec<Claimed>,
     /// How many places were not freed.
     freed: u32,
+    /// The run of the first item, and how many came after it.
+    gathers: Option<RunKey>,
+    items: u64,
+    /// Whether it was admitted.
+    gathered: bool,
 }
 
 impl BrokenStore {
@@ -168,6 +176,13 @@ impl BrokenStore {
             }
             Write::Enqueue(new) if self.is(Flaw::CreatesWhereAPlaceIsTaken) => {
                 std::sync::Arc::make_mut(new).once = None;
+            }
+            Write::Enqueue(new) if self.is(Flaw::TakesItemsAgain) => {
+                self.memory().items += 1;
+                let count = u8::try_from(self.memory().items).unwrap();
+                if let Some(Once { taken: WhenTaken::Join(join), .. }) = &mut std::sync::Arc::make_mut(new).once {
+                    join.item[15] = count;
+                }
             }
             Write::Enqueue(new) if self.is(Flaw::HoldsWhatWaits) => *write = Write::Create(new.new.clone().into()),
             _ => {}
@@ -441,6 +456,7 @@ impl Queues for BrokenStore {
             _ => {}
         }
         let mut admitted = self.admit_by_other_rules(ask.clone()).await?;
+        self.memory().gathered |= !admitted.runs.is_empty();
         match self.flaw {
             Flaw::CountsNoDeathsOverQueues => admitted.runs.iter_mut().for_each(|run| run.deaths = 0),
             Flaw::AdmitsToTwo => {
@@ -471,6 +487,23 @@ impl Queues for BrokenStore {
 }
 
 impl BrokenStore {
+    /// Says that an item has joined a run, and forgets it, where that is what is wrong.
+    fn join(&self, batch: &Batch) -> Option<Written> {
+        let mut memory = self.memory();
+        let [Write::Enqueue(new)] = &batch.writes[..] else { return None };
+        let Some(first) = memory.gathers.clone() else {
+            memory.gathers = Some(new.new.key.clone());
+            return None;
+        };
+        memory.items += 1;
+        let forgets = match self.flaw {
+            Flaw::LosesItems => memory.items.is_multiple_of(2),
+            Flaw::JoinsWhatWasAdmitted => memory.gathered,
+            _ => false,
+        };
+        forgets.then(|| Written::Joined(Box::new(first)))
+    }
+
     /// Admits by rules that are not those of the queue, where that is what is wrong.
     async fn admit_by_other_rules(&self, ask: AdmitAsk) -> Result<Admitted> {
         let kind = EntryKind::new(QUEUE).unwrap();
@@ -544,6 +577,9 @@ impl Store for BrokenStore {
     }
 
     async fn commit(&self, mut batch: Batch) -> Result<Vec<Written>> {
+        if let Some(joined) = self.join(&batch) {
+            return Ok(vec![joined]);
+        }
         batch.writes.iter_mut().for_each(|write| self.write(write));
         let (flaw, newest, lease) = (self.flaw, self.memory().newest_lease, batch.lease);
         let mut written = match flaw {

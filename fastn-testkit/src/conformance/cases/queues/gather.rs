@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use fastn_core::{ContentType, ErrorKind, Payload, Result, TenantId};
-use fastn_store::{Batch, Enqueue, Join, Lease, NewsAsk, Once, Rate, RunKey, RunNo, WhenTaken, Withdraw, Write, Written};
+use fastn_store::{
+    Batch, Enqueue, Join, Lease, NewsAsk, Once, Rate, RunKey, RunNo, WhenTaken, Withdraw, Write, Written,
+};
 
 use super::desk::waiting;
 use crate::conformance::case::{Case, Flaw, Found, case, ensure, fails, same};
@@ -194,7 +196,8 @@ async fn items_of_others_are_other_runs(t: Trial) -> Found {
 async fn a_run_costs_what_its_items_cost_and_goes_by_the_first_of_them(t: Trial) -> Found {
     t.rule(|rules| rules.rate = Some(Rate::fixed(10, Duration::from_secs(100)))).await?;
     let lease = t.acquire("a", 0).await?;
-    let of = |name: &str, cost: u32, priority: i16| Ok::<_, fastn_core::Error>(Enqueue { cost, priority, ..some(name)? });
+    let of =
+        |name: &str, cost: u32, priority: i16| Ok::<_, fastn_core::Error>(Enqueue { cost, priority, ..some(name)? });
     let run = t.line_up_as(0, of("1", 3, 0)?).await?;
     joined(&t.enqueue(0, of("2", 4, 2)?).await?)?;
     joined(&t.enqueue(0, of("3", 1, -5)?).await?)?;
