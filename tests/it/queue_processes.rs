@@ -256,6 +256,9 @@ async fn no_item_is_lost_or_doubled_by_processes_that_are_killed() {
     for added in (60..=300).step_by(60) {
         while count("added").parse::<i64>().unwrap() < added {
             assert!(began.elapsed() < Duration::from_secs(120), "items come");
+            for adder in &mut adders.0 {
+                assert!(adder.try_wait().unwrap().is_none(), "no adder ends by itself");
+            }
             tokio::task::yield_now().await;
         }
         let place = killed % ADDERS;
