@@ -58,6 +58,8 @@ struct Run {
     /// The token of the lease that holds it; it counts only while there is that lease. That of one that was released is
     /// taken out, so one that is no more has died.
     holder: Option<u64>,
+    /// Whether a lease ever held it.
+    begun: bool,
     /// How many of its holders in a row have died over it.
     deaths: u32,
     /// How many records it had when the last of these was counted.
@@ -283,7 +285,7 @@ impl Run {
     /// Comes into the hands of a lease, out of nobody's. Gives how many have died over it.
     fn come_to(&mut self, lease: u64) -> u32 {
         (self.deaths, self.died_at) = (self.deaths_by_now(), self.next);
-        self.holder = Some(lease);
+        (self.holder, self.begun) = (Some(lease), true);
         self.deaths
     }
 }
@@ -341,6 +343,7 @@ impl House {
             finished_at: None,
             wake_at: None,
             holder,
+            begun: holder.is_some(),
             deaths: 0,
             died_at: 0,
             records: Vec::new(),

@@ -31,4 +31,5 @@ mod starting;
 mod store_faults;
 mod tags;
 mod waiting;
+mod withdrawn;
 mod world;

@@ -16,6 +16,7 @@
 //! | `strand` | a task that makes attempts one after the other |
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
+//! | `withdraw` | cancelling a run that nobody has ever had |
 //! | `recovery` | runs that were under way when a process died |
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
@@ -54,6 +55,7 @@ mod suspicion;
 mod tenure;
 mod timers;
 mod watch;
+mod withdraw;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};

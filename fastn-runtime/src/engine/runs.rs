@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fastn_core::{Draft, Error, ErrorKind, Outcome, Plan, Result, RunId, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 
+use super::command::Command;
 use super::core::Core;
 use super::handle::{self, RunHandle};
 
@@ -24,6 +25,9 @@ pub struct Inspection {
     pub outcome: Option<Outcome>,
     /// Why nothing happens, if it is for a reason that will not go away by itself.
     pub waits_for: Option<String>,
+    /// Why it is to be cancelled, if somebody has asked for that and no executor that serves it has recorded it yet. The
+    /// request stays until one does.
+    pub cancelling: Option<String>,
 }
 
 impl Runs {
@@ -67,7 +71,22 @@ impl Runs {
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
-        Ok(Inspection { history, outcome, waits_for })
+        let cancelling = if outcome.is_none() { self.cancelling(&key).await? } else { None };
+        let strange = !self.core.definitions.contains_key(&history.run.definition);
+        let waits_for = waits_for.map(|why| match &cancelling {
+            Some(_) if strange => format!("{why}; its cancellation waits for an executor that serves it"),
+            _ => why,
+        });
+        Ok(Inspection { history, outcome, waits_for, cancelling })
+    }
+
+    async fn cancelling(&self, key: &RunKey) -> Result<Option<String>> {
+        let unread = self.core.services.look()?.unread(key).await?;
+        // What this build does not know may be of a later one.
+        Ok(unread.iter().filter_map(|message| Command::decode(&message.body).ok()).next().map(|command| {
+            let Command::Cancel { reason } = command;
+            reason
+        }))
     }
 
     fn waits_for(&self, history: &History) -> Option<String> {

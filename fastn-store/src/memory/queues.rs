@@ -11,6 +11,7 @@ use crate::queue::{
     Admission, Gathering, Head, KeyBooks, QueueBooks, QueueRules, Room, Step, entry_key, item_of, push_back, pushed_to,
     rank,
 };
+use crate::standing::check_withdraw;
 use crate::{
     AdmitAsk, Admitted, Claimed, DefinitionKey, Enqueue, Existing, Once, QueueBusy, QueueCounts, Queues, RunNo, Taken,
     Withdraw, Written,
@@ -86,22 +87,16 @@ impl Queues for MemoryStore {
         })
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        let withdrawn = self.with(|house| {
-            house.check("withdraw run", ask.lease)?;
-            let Some(no) = house.by_key.get(&ask.run).copied() else { return Ok(None) };
-            if house.lines.runs.get(&no).is_none_or(|line| line.admitted) || !house.is_served(no, &ask.serves) {
-                return Ok(None);
-            }
-            house.give_list(no);
-            let claimed = house.give(no, ask.lease)?;
-            house.lines.leave(no);
-            Ok(Some(claimed))
-        })?;
-        if withdrawn.is_some() {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        check_withdraw(&ask)?;
+        let queued = self.with(|house| Ok(house.withdraw(ask)))?;
+        if queued == Some(true) {
             self.board.tell_queues();
         }
-        Ok(withdrawn)
+        if queued.is_some() {
+            self.board.tell_ends();
+        }
+        Ok(queued.is_some())
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
@@ -184,6 +179,19 @@ impl House {
         let (definition, input) =
             (run.definition.clone(), self.lines.items.list(no).unwrap_or_else(|| run.input.clone()));
         Some(Taken { key: run.key.clone(), run: Existing { no, definition, input, status: run.status } })
+    }
+
+    /// Ends a run that nobody has ever had. Whether it was of a queue; `None` if there is no such run.
+    fn withdraw(&mut self, ask: Withdraw) -> Option<bool> {
+        let no = self.by_key.get(&ask.run).copied()?;
+        if self.runs.get(&no).is_none_or(|run| run.begun || run.status.is_final()) {
+            return None;
+        }
+        self.give_list(no);
+        let run = self.runs.get_mut(&no)?;
+        run.records = ask.records.to_vec();
+        (run.next, run.status, run.finished_at) = (u64::from(ask.count), ask.status, Some(ask.now));
+        Some(self.lines.leave(no))
     }
 
     fn is_served(&self, no: RunNo, serves: &[DefinitionKey]) -> bool {

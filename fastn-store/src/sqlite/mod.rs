@@ -35,6 +35,7 @@ mod state;
 #[cfg(test)]
 mod statements;
 mod store;
+mod withdraw;
 mod worker;
 mod writer;
 

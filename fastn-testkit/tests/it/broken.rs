@@ -11,8 +11,8 @@ use fastn_core::{
 use fastn_store::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk,
     Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Once, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
-    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Suspects, Then, Turn,
-    WhenTaken, Withdraw, Write, Written,
+    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Suspects,
+    Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -102,6 +102,9 @@ pub(crate) enum Flaw {
     LosesItems,
     TakesItemsAgain,
     JoinsWhatWasAdmitted,
+    WithdrawsNothing,
+    WithdrawsWhatWasReleased,
+    HidesMessages,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -417,6 +420,14 @@ impl Mailbox for BrokenStore {
         Ok(())
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        let mut unread = self.inner.unread(run).await?;
+        if self.is(Flaw::HidesMessages) {
+            unread.truncate(1);
+        }
+        Ok(unread)
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         let mut found = self.inner.summaries(runs).await?;
         if self.is(Flaw::MixesUpSummaries) {
@@ -473,8 +484,16 @@ impl Queues for BrokenStore {
         Ok(admitted)
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        self.inner.withdraw(ask).await
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        if self.is(Flaw::WithdrawsNothing) {
+            return Ok(self.inner.read(&ask.run).await?.is_some_and(|found| found.run.status == RunStatus::Pending));
+        }
+        let withdrawn = self.inner.withdraw(ask.clone()).await?;
+        if self.is(Flaw::WithdrawsWhatWasReleased) && !withdrawn {
+            let found = self.inner.read(&ask.run).await?;
+            return Ok(found.is_some_and(|found| found.run.holder.is_none() && !found.run.status.is_final()));
+        }
+        Ok(withdrawn)
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {

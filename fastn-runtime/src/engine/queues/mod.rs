@@ -9,7 +9,6 @@
 //! | `batching` | how items are gathered that become one run |
 //! | `enqueue` | starting a run that waits |
 //! | `gate` | the task that admits runs whose turn it is |
-//! | `withdraw` | cancelling a run that waits |
 //! | `queues` | what hosts call |
 //!
 //! Who is admitted is decided in the store, by its rules and in one atomic step: see [`fastn_store::Queues`]. An engine asks
@@ -24,7 +23,6 @@ mod queue;
 #[allow(clippy::module_inception, reason = "the room of what is called `engine.queues()`")]
 mod queues;
 pub(super) mod shelf;
-pub(super) mod withdraw;
 
 pub use batching::Batching;
 pub(super) use enqueue::{enqueue, enqueue_within};

@@ -238,3 +238,42 @@ BEGIN
         PERFORM pg_notify('{channel}', 'r');
     END IF;
 END $$;
+
+-- Ends a run that nobody has ever had: whether there is such a run. One that waits is withdrawn while nobody admits it.
+CREATE FUNCTION {schema}.withdraw_1(
+    p_tenant text, p_run uuid, p_from bigint, p_to bigint, p_at bigint, p_status smallint, p_count bigint, p_records bytea
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_tenant integer;
+    v_run bigint;
+    v_queue text;
+BEGIN
+    SELECT tenant_no INTO v_tenant FROM {schema}.flow_tenants WHERE tenant = p_tenant;
+    SELECT run_no INTO v_run FROM {schema}.flow_executions
+    WHERE tenant_no = v_tenant AND run_id = p_run AND run_no >= p_from AND run_no < p_to;
+    IF v_run IS NULL THEN
+        SELECT run_no INTO v_run FROM {schema}.flow_keys WHERE tenant_no = v_tenant AND run_id = p_run;
+    END IF;
+    SELECT queue INTO v_queue FROM {schema}.flow_queued WHERE run_no = v_run;
+    IF v_queue IS NOT NULL THEN
+        INSERT INTO {schema}.flow_queues (queue) VALUES (v_queue) ON CONFLICT DO NOTHING;
+        PERFORM 1 FROM {schema}.flow_queues WHERE queue = v_queue FOR UPDATE;
+    END IF;
+    -- Its row of flow_queued goes with it. Nobody who has had a run leaves its holder like that.
+    DELETE FROM {schema}.flow_open o WHERE o.run_no = v_run AND o.holder IN (0, -1) AND o.status = 0
+        AND EXISTS (SELECT 1 FROM {schema}.flow_executions e WHERE e.run_no = v_run AND e.creator = 0)
+        AND NOT EXISTS (SELECT 1 FROM {schema}.flow_history h WHERE h.run_no = v_run);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO {schema}.flow_history (run_no, first_seq, count, status, finished_at, records)
+    VALUES (v_run, 0, p_count, p_status, p_at, p_records);
+    IF v_queue IS NOT NULL THEN
+        PERFORM pg_notify('{channel}', 'q');
+    END IF;
+    -- Whoever waits for ends holds this lock shared.
+    IF NOT pg_try_advisory_xact_lock(hashtext('{schema}.ends'), 0) THEN
+        PERFORM pg_notify('{channel}', 'e');
+    END IF;
+    RETURN true;
+END $$;

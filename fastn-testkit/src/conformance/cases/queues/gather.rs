@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use fastn_core::{ContentType, ErrorKind, Payload, Result, TenantId};
-use fastn_store::{
-    Batch, Enqueue, Join, Lease, NewsAsk, Once, Rate, RunKey, RunNo, WhenTaken, Withdraw, Write, Written,
-};
+use fastn_store::{Batch, Enqueue, Join, Lease, NewsAsk, Once, Rate, RunKey, RunNo, WhenTaken, Write, Written};
 
 use super::desk::waiting;
 use crate::conformance::case::{Case, Flaw, Found, case, ensure, fails, same};
@@ -156,9 +154,7 @@ async fn what_gathers_is_withdrawn_with_its_items(t: Trial) -> Found {
     let lease = t.acquire("a", 0).await?;
     t.line_up_as(0, some("1")?).await?;
     joined(&t.enqueue(0, some("2")?).await?)?;
-    let (run, serves) = (key("t", "1")?, vec![definition("w")?]);
-    let withdrawn = t.store.withdraw(Withdraw { lease: lease.token, now: at(1), run, serves }).await?;
-    same(withdrawn.map(|claim| claim.history.input), Some(list(&["1", "2"])))?;
+    ensure(t.withdraw("1").await?, "it waits, and is not withdrawn")?;
     same(t.history("t", "1").await?.input, list(&["1", "2"]))?;
     let next = t.line_up_as(1, some("3")?).await?;
     same(t.admit_lists(&lease, 11).await?, vec![(next, list(&["3"]))])

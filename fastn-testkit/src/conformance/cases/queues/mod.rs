@@ -9,3 +9,5 @@ pub(in crate::conformance) mod order;
 pub(in crate::conformance) mod places;
 pub(in crate::conformance) mod race;
 pub(in crate::conformance) mod rates;
+
+pub(super) use self::desk::{queue, waiting};
