@@ -20,10 +20,10 @@ pub use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{
-    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+    Batching, Delivery, Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs,
+    SendSignal, Singleton, Start, StartBatched, StoreSource,
 };
 pub use crate::engine::{
-    Delivery, Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs, SendSignal,
-    Singleton, Start, StoreSource,
+    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use crate::tasks::{EngineTask, Spawner};

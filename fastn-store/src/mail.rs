@@ -51,6 +51,16 @@ impl Mail {
         self.waiting.range(MessageNo(first)..).filter_map(received).take(limit).collect()
     }
 
+    /// The messages for a run, which has this key.
+    pub(crate) fn of(&self, run: RunNo, key: &RunKey) -> Vec<Message> {
+        let letters = self.waiting.values().filter(|letter| letter.run == run);
+        let message = |letter: &Letter| {
+            let Letter { id, body, sent_at, .. } = letter;
+            Message { id: *id, run: key.clone(), body: body.clone(), sent_at: *sent_at }
+        };
+        letters.map(message).collect()
+    }
+
     /// Whom a message is for.
     pub(crate) fn run_of(&self, no: MessageNo) -> Option<RunNo> {
         self.waiting.get(&no).map(|letter| letter.run)

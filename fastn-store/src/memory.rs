@@ -1,5 +1,6 @@
 //! A store that forgets: the reference of the contract.
 
+mod gather;
 mod mailbox;
 mod queues;
 
@@ -14,6 +15,7 @@ use self::queues::Lines;
 use crate::board::Board;
 use crate::entries::Entries;
 use crate::mail::Mail;
+use crate::queue::check_item;
 use crate::standing::{Standing, Verdict, closed, fenced, no_lease, no_such_run, status_after};
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Existing, History, Lease, LeaseAsk, NewRun, Page, Put,
@@ -56,6 +58,8 @@ struct Run {
     /// The token of the lease that holds it; it counts only while there is that lease. That of one that was released is
     /// taken out, so one that is no more has died.
     holder: Option<u64>,
+    /// Whether a lease ever held it.
+    begun: bool,
     /// How many of its holders in a row have died over it.
     deaths: u32,
     /// How many records it had when the last of these was counted.
@@ -146,7 +150,7 @@ impl Store for MemoryStore {
         let ends = |write: &Write| matches!(write, Write::Turn(Turn { then: Then::End(_), .. }));
         let (lease, ends) = (batch.lease, batch.writes.iter().any(ends));
         let (written, queues) = self.with(|house| {
-            let mut queues = batch.writes.iter().any(|write| matches!(write, Write::Enqueue(_)));
+            let mut queues = false;
             let verdicts = house.judge(&batch)?;
             for (write, verdict) in batch.writes.iter().zip(verdicts) {
                 if let (Write::Turn(turn), Verdict::Add) = (write, verdict) {
@@ -156,10 +160,15 @@ impl Store for MemoryStore {
             // After the turns, so that a run that exists is shown as they leave it.
             let written = batch.writes.into_iter().map(|write| match write {
                 Write::Create(new) => house.create(&new, batch.lease),
-                Write::Enqueue(new) => house.enqueue(&new, batch.now),
+                Write::Enqueue(new) => {
+                    let (written, news) = house.enqueue(&new, batch.now);
+                    queues |= news;
+                    written
+                }
                 Write::Turn(_) => Written::Turned,
             });
-            Ok((written.collect::<Vec<_>>(), queues))
+            let written = written.collect::<Vec<_>>();
+            Ok((written, queues))
         })?;
         if queues {
             self.board.tell_queues();
@@ -248,6 +257,7 @@ impl Store for MemoryStore {
                 if let Some(run) = house.runs.remove(no) {
                     house.by_key.remove(&run.key);
                     house.mail.forget(*no);
+                    house.lines.items.forget(*no);
                 }
             }
             Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
@@ -275,7 +285,7 @@ impl Run {
     /// Comes into the hands of a lease, out of nobody's. Gives how many have died over it.
     fn come_to(&mut self, lease: u64) -> u32 {
         (self.deaths, self.died_at) = (self.deaths_by_now(), self.next);
-        self.holder = Some(lease);
+        (self.holder, self.begun) = (Some(lease), true);
         self.deaths
     }
 }
@@ -300,7 +310,8 @@ impl House {
         }
         let mut standings: HashMap<RunNo, Standing> = HashMap::new();
         let judge = |write: &Write| match write {
-            Write::Create(_) | Write::Enqueue(_) => Ok(Verdict::Add),
+            Write::Create(_) => Ok(Verdict::Add),
+            Write::Enqueue(new) => check_item(new).map(|()| Verdict::Add),
             Write::Turn(turn) => {
                 let token = batch.lease.ok_or_else(no_lease)?;
                 let run = self.runs.get(&turn.run).ok_or_else(|| no_such_run(turn))?;
@@ -313,7 +324,7 @@ impl House {
 
     fn create(&mut self, new: &NewRun, holder: Option<u64>) -> Written {
         if let Some((no, run)) = self.by_key.get(&new.key).and_then(|no| Some((*no, self.runs.get(no)?))) {
-            let (definition, input) = (run.definition.clone(), run.input.clone());
+            let (definition, input) = (run.definition.clone(), self.input(no, run));
             return Written::Exists(Box::new(Existing { no, definition, input, status: run.status }));
         }
         self.last_run += 1;
@@ -332,6 +343,7 @@ impl House {
             finished_at: None,
             wake_at: None,
             holder,
+            begun: holder.is_some(),
             deaths: 0,
             died_at: 0,
             records: Vec::new(),
@@ -374,9 +386,14 @@ impl House {
         }
     }
 
+    /// What a run was given: what it has gathered, while it does.
+    fn input(&self, no: RunNo, run: &Run) -> Payload {
+        self.lines.items.list(no).unwrap_or_else(|| run.input.clone())
+    }
+
     fn history(&self, no: RunNo) -> Result<History> {
         let missing = || Error::new(ErrorKind::Internal, "read run").with("run", no.0);
         let run = self.runs.get(&no).ok_or_else(missing)?;
-        Ok(History { run: self.summary(no, run), input: run.input.clone(), records: Record::read_all(&run.records)? })
+        Ok(History { run: self.summary(no, run), input: self.input(no, run), records: Record::read_all(&run.records)? })
     }
 }

@@ -2,7 +2,7 @@
 
 use fastn_core::{Error, ErrorKind, Result};
 
-use crate::{RunStatus, Then, Turn};
+use crate::{RunStatus, Then, Turn, Withdraw};
 
 /// Where a run stands: what decides whether a turn may be added to it.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,18 @@ impl Standing {
         self.next = end;
         Ok(Verdict::Add)
     }
+}
+
+/// Makes sure that who takes a run back ends it.
+///
+/// # Errors
+/// [`Invalid`](ErrorKind::Invalid) as [`Queues::withdraw`](crate::Queues::withdraw) says.
+pub(crate) fn check_withdraw(ask: &Withdraw) -> Result<()> {
+    if ask.status.is_final() && ask.count > 0 {
+        return Ok(());
+    }
+    let why = "a run ends with a record, in a status in which it has ended";
+    Err(Error::new(ErrorKind::Invalid, "withdraw run").with("run", ask.run.run).caused_by(why))
 }
 
 /// How a run stands that nothing can be said of, because there is none.

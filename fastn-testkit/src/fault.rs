@@ -42,6 +42,8 @@ pub struct FaultStore {
     /// How many puts are still to be refused, and how many to lose their answers.
     refused_puts: Arc<AtomicU64>,
     lost_puts: Arc<AtomicU64>,
+    /// How many withdrawals are still to lose their answers.
+    lost_withdrawals: Arc<AtomicU64>,
     comes_back: Arc<AtomicBool>,
 }
 
@@ -59,6 +61,7 @@ impl FaultStore {
             refused_reads: Arc::default(),
             refused_puts: Arc::default(),
             lost_puts: Arc::default(),
+            lost_withdrawals: Arc::default(),
             comes_back: Arc::default(),
         }
     }
@@ -102,6 +105,11 @@ impl FaultStore {
     /// The next so many puts of entries are refused.
     pub fn refuse_puts(&self, count: u64) {
         self.refused_puts.store(count, Ordering::SeqCst);
+    }
+
+    /// The answers of the next so many withdrawals are lost, although they took effect.
+    pub fn lose_withdrawals(&self, count: u64) {
+        self.lost_withdrawals.store(count, Ordering::SeqCst);
     }
 
     /// The answers of the next so many puts of entries are lost, although they took effect.
@@ -165,6 +173,10 @@ impl Mailbox for FaultStore {
         self.inner.acknowledge(lease, messages).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        self.inner.unread(run).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         self.inner.summaries(runs).await
     }
@@ -180,8 +192,12 @@ impl Queues for FaultStore {
         self.inner.admit(ask).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        self.inner.withdraw(ask).await
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        let withdrawn = self.inner.withdraw(ask).await?;
+        if is_one_more(&self.lost_withdrawals) {
+            return Err(Error::new(ErrorKind::Unavailable, "withdraw run").caused_by("the answer was lost"));
+        }
+        Ok(withdrawn)
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {

@@ -106,6 +106,11 @@ impl Mailbox for MeterStore {
         self.inner.acknowledge(lease, messages).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        self.count_read();
+        self.inner.unread(run).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         self.count_read();
         self.inner.summaries(runs).await
@@ -123,7 +128,7 @@ impl Queues for MeterStore {
         self.inner.admit(ask).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
         self.count_look();
         self.inner.withdraw(ask).await
     }

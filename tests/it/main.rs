@@ -33,4 +33,5 @@ mod starting;
 mod store_faults;
 mod tags;
 mod waiting;
+mod withdrawn;
 mod world;

@@ -1,4 +1,5 @@
-//! Many processes on one queue, some of them killed: no instant has more than the limit, and every run is done.
+//! Many processes on one queue, some of them killed: no instant has more than the limit, every run is done, and every item
+//! that was acknowledged is in one run, once.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastn::prelude::*;
-use fastn::runtime::Queue;
+use fastn::runtime::{Batching, Queue};
 use fastn::store::{PostgresOptions, PostgresStore, Store};
 use fastn_testkit::server::PrivatePostgres;
 
@@ -78,9 +79,14 @@ async fn worker() {
 }
 
 fn begin(url: &str) -> Child {
+    copy("worker", &[(WORKER, url)])
+}
+
+/// A copy of this program that does what a function here does.
+fn copy(what: &str, vars: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "queue_processes::worker", "--nocapture", "--test-threads=1"])
-        .env(WORKER, url)
+        .args(["--exact", &format!("queue_processes::{what}"), "--nocapture", "--test-threads=1"])
+        .envs(vars.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -176,6 +182,113 @@ async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed() {
     assert_eq!((counts.waiting, counts.running, killed), (0, 0, 4), "after {:?}", began.elapsed());
     drop(workers);
     judge(server);
+    engine.shutdown().await.unwrap();
+    database.close().await.unwrap();
+}
+
+/// Set for a copy of this program that is to add items, and run what they become: which one it is.
+const ADDER: &str = "FASTN_TEST_ITEM_ADDER";
+
+const ITEMS: &str = "item_processes";
+
+/// A run of many items notes each of them, exactly once.
+fn digest(database: &Arc<PostgresStore>) -> Workflow<Vec<i64>, usize> {
+    let database = database.clone();
+    let note = move |cx: StepCx, items: Vec<i64>| {
+        let database = database.clone();
+        async move {
+            database
+                .once(&cx, |transaction| {
+                    Box::pin(async move {
+                        let insert = format!("INSERT INTO public.{ITEMS}_done SELECT unnest($1::bigint[])");
+                        transaction.execute(&insert, &[&items]).await?;
+                        Ok(items.len())
+                    })
+                })
+                .await
+        }
+    };
+    workflow("digest").define(|flow, items| flow.step("note", note, items)).unwrap()
+}
+
+async fn item_engine(url: &str) -> (Arc<PostgresStore>, Workflow<Vec<i64>, usize>, Engine) {
+    let options = PostgresOptions::default().schema(ITEMS).connections(4);
+    let database = Arc::new(PostgresStore::open(url, options).await.unwrap());
+    let flow = digest(&database);
+    let builder = builder().store(database.clone() as Arc<dyn Store>).queue(Queue::new("gathered").concurrency(3));
+    let engine = builder.lease(Duration::from_secs(1)).serve(&flow).open().await.unwrap();
+    (database, flow, engine)
+}
+
+/// Not a test of its own: what the copies do. Without the variables it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn adder() {
+    let (Ok(url), Ok(number)) = (std::env::var(WORKER), std::env::var(ADDER)) else { return };
+    let (_database, flow, engine) = item_engine(&url).await;
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let first = number.parse::<i64>().unwrap() * 1_000_000;
+    let batching = Batching::new("gathered", 7, Duration::from_millis(150));
+    // Until it is killed.
+    for item in first.. {
+        // Each third is told of twice.
+        for _ in 0..if item % 3 == 0 { 2 } else { 1 } {
+            let add = engine.start_batched(&flow, item, &batching).deduplicate(item.to_string());
+            let run = add.queue_key(&(item % 2).to_string()).await.unwrap();
+            let note = format!("INSERT INTO {ITEMS}_added VALUES ($1, $2)");
+            client.execute(&note, &[&item, &run.id().to_string()]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_item_is_lost_or_doubled_by_processes_that_are_killed() {
+    const ADDERS: usize = 3;
+    let server = PrivatePostgres::shared().unwrap();
+    let url = server.url("postgres");
+    let tables = format!("CREATE TABLE {ITEMS}_added (item bigint, run text); CREATE TABLE {ITEMS}_done (item bigint)");
+    server.sql("postgres", &tables).unwrap();
+    let (database, _flow, engine) = item_engine(&url).await;
+    let begin = |number: usize| copy("adder", &[(WORKER, &url), (ADDER, &number.to_string())]);
+    let mut adders = Workers((0..ADDERS).map(begin).collect());
+    let count = |table: &str| server.sql("postgres", &format!("SELECT count(*) FROM {ITEMS}_{table}")).unwrap();
+    let (began, mut killed) = (Instant::now(), 0);
+    for added in (60..=300).step_by(60) {
+        while count("added").parse::<i64>().unwrap() < added {
+            assert!(began.elapsed() < Duration::from_secs(120), "items come");
+            for adder in &mut adders.0 {
+                assert!(adder.try_wait().unwrap().is_none(), "no adder ends by itself");
+            }
+            tokio::task::yield_now().await;
+        }
+        let place = killed % ADDERS;
+        adders.0[place].kill().unwrap();
+        adders.0[place].wait().unwrap();
+        killed += 1;
+        adders.0[place] = begin(ADDERS + killed);
+    }
+    drop(adders);
+    // What the dead have left is brought to its end by the one that lives.
+    loop {
+        let counts = engine.queues().counts("gathered", 0).await.unwrap();
+        if (counts.waiting, counts.running) == (0, 0) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(180), "{counts:?} are left");
+        tokio::task::yield_now().await;
+    }
+    let twice = format!("SELECT count(*) FROM (SELECT item FROM {ITEMS}_done GROUP BY item HAVING count(*) > 1) twice");
+    let lost = format!("SELECT count(*) FROM {ITEMS}_added WHERE item NOT IN (SELECT item FROM {ITEMS}_done)");
+    // Each is in the input of the run that its adder was told of, and in no other.
+    let told = format!(
+        "SELECT count(*) FROM {ITEMS}_added a WHERE (
+             SELECT string_agg(e.run_id::text, ' ') FROM {ITEMS}.flow_executions e
+             WHERE convert_from(e.input, 'UTF8')::jsonb @> to_jsonb(a.item)) IS DISTINCT FROM a.run"
+    );
+    let full =
+        format!("SELECT max(jsonb_array_length(convert_from(input, 'UTF8')::jsonb)) FROM {ITEMS}.flow_executions");
+    let found = [twice, lost, told, full].map(|sql| server.sql("postgres", &sql).unwrap());
+    assert_eq!(found, ["0", "0", "0", "7"], "twice, lost, elsewhere than told; and the largest run");
     engine.shutdown().await.unwrap();
     database.close().await.unwrap();
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use fastn::core::Timestamp;
 use fastn::prelude::*;
-use fastn::runtime::{EngineBuilder, Queue, Singleton};
-use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn::runtime::{Batching, EngineBuilder, Queue, Singleton};
+use fastn::store::{Rate, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::ManualClock;
 use tokio::sync::Semaphore;
 
@@ -322,6 +322,132 @@ async fn of_runs_that_are_debounced_the_last_input_is_run_once() {
     assert_eq!(first.output().await.unwrap(), 3);
     assert_eq!(scene.log.take(), ["3"]);
     assert_ne!(start(4).await.unwrap().id(), first.id());
+}
+
+/// Notes the list that it is given, and gives its sum.
+fn sum(log: &Log) -> Workflow<Vec<u64>, u64> {
+    let log = log.clone();
+    let step = move |items: Vec<u64>| {
+        log.note(format!("{items:?}"));
+        async move { Res::Ok(items.iter().sum::<u64>()) }
+    };
+    workflow("sum").define(|flow, items| flow.step("sum", step, items)).unwrap()
+}
+
+#[tokio::test]
+async fn items_become_one_run_when_they_are_enough_or_when_it_is_time() {
+    let scene = Scene::open();
+    let flow = sum(&scene.log);
+    let open = || scene.builder().queue(Queue::new("q")).serve(&flow).open();
+    let engines = [open().await.unwrap(), open().await.unwrap()];
+    let batching = Batching::new("q", 3, secs(10));
+    let mut runs = Vec::new();
+    for (n, engine) in (0..5).zip(engines.iter().cycle()) {
+        runs.push(engine.start_batched(&flow, n, &batching).await.unwrap());
+        scene.clock.advance(secs(1));
+    }
+    let ids: Vec<_> = runs.iter().map(|run| run.id()).collect();
+    assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3] && ids[3] == ids[4], "{ids:?}");
+    assert_eq!(scene.begun(1).await, ["[0, 1, 2]"]);
+    scene.standing(&engines[0], 1, 0).await;
+    scene.clock.advance(secs(7));
+    scene.standing(&engines[0], 1, 0).await;
+    assert_eq!(scene.log.take(), Vec::<String>::new());
+    scene.clock.advance(secs(1));
+    assert_eq!(scene.begun(1).await, ["[3, 4]"]);
+    scene.standing(&engines[0], 0, 0).await;
+    for (run, sum) in runs.iter().zip([3, 3, 3, 7, 7]) {
+        // Whoever waits for what another engine has done looks by the clock.
+        let moves = async {
+            loop {
+                scene.clock.advance(millis(10));
+                tokio::task::yield_now().await;
+            }
+        };
+        let output = tokio::select! {
+            output = run.output() => output,
+            () = moves => unreachable!("it never ends"),
+        };
+        assert_eq!(output.unwrap(), sum);
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_is_known_is_there_once_and_others_are_apart() {
+    let scene = Scene::open();
+    let flow = sum(&scene.log);
+    let engine = scene.builder().queue(Queue::new("q")).serve(&flow).open().await.unwrap();
+    let add = |n: u64| engine.start_batched(&flow, n, &Batching::new("q", 9, secs(10)));
+    let first = add(1).deduplicate("order 1").await.unwrap();
+    assert_eq!(add(5).deduplicate("order 1").await.unwrap().id(), first.id());
+    assert_eq!(add(2).deduplicate("order 2").await.unwrap().id(), first.id());
+    let other = TenantId::new("other").unwrap();
+    let others = [add(3).deduplicate("order 1").tenant(other).await.unwrap(), add(4).queue_key("gold").await.unwrap()];
+    scene.clock.advance(secs(10));
+    assert_eq!(first.output().await.unwrap(), 3);
+    for (run, n) in others.iter().zip([3, 4]) {
+        assert_eq!(run.output().await.unwrap(), n);
+    }
+    let late = add(6).deduplicate("order 2").await.unwrap();
+    assert_eq!((late.id(), late.output().await.unwrap()), (first.id(), 3), "its run is kept");
+    assert_ne!(add(7).await.unwrap().id(), first.id());
+}
+
+#[tokio::test]
+async fn a_run_of_many_items_has_one_place_and_costs_what_they_cost() {
+    let scene = Scene::open();
+    let flow = sum(&scene.log);
+    let queue = Queue::new("q").limited_to(Rate::fixed(10, secs(60)));
+    let engine = scene.builder().queue(queue).serve(&flow).open().await.unwrap();
+    let batching = Batching::new("q", 2, secs(10));
+    let mut runs = Vec::new();
+    for n in 0..6 {
+        runs.push(engine.start_batched(&flow, n, &batching).cost(3).await.unwrap());
+    }
+    assert_eq!(runs[0].output().await.unwrap(), 1);
+    scene.standing(&engine, 2, 0).await;
+    assert_eq!(scene.log.take(), ["[0, 1]"], "six of ten are taken");
+    scene.clock.advance(secs(60));
+    assert_eq!(runs[3].output().await.unwrap(), 5);
+    scene.clock.advance(secs(60));
+    assert_eq!(runs[5].output().await.unwrap(), 9);
+}
+
+#[tokio::test]
+async fn a_run_that_gathers_is_cancelled_for_all_of_its_items() {
+    let scene = Scene::open();
+    let flow = sum(&scene.log);
+    let engine = scene.builder().queue(Queue::new("q")).serve(&flow).open().await.unwrap();
+    let add = |n: u64| engine.start_batched(&flow, n, &Batching::new("q", 9, secs(10)));
+    let runs = [add(1).await.unwrap(), add(2).await.unwrap()];
+    assert!(runs[0].cancel("not needed").await.unwrap());
+    assert_eq!(runs[1].output().await.unwrap_err().kind(), ErrorKind::Cancelled);
+    let found = engine.runs().inspect(&TenantId::default(), runs[1].id()).await.unwrap();
+    assert_eq!(found.history.input.decode::<Vec<u64>>().unwrap(), [1, 2]);
+    let next = add(3).await.unwrap();
+    scene.clock.advance(secs(10));
+    assert_eq!(next.output().await.unwrap(), 3);
+    assert_eq!(scene.log.take(), ["[3]"]);
+}
+
+#[tokio::test]
+async fn an_item_that_fits_into_no_list_is_refused() {
+    let scene = Scene::open();
+    let step = |items: Vec<String>| async move { Res::Ok(items.len()) };
+    let flow = workflow("words").define(|flow, items| flow.step("count", step, items)).unwrap();
+    let engine = scene.builder().max_payload(20).queue(Queue::new("q")).serve(&flow).open().await.unwrap();
+    let add = |size: usize, batching: &Batching| engine.start_batched(&flow, "x".repeat(size), batching);
+    let batching = Batching::new("q", 9, secs(10));
+    assert_eq!(add(17, &batching).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    // With its quotation marks and the brackets one of sixteen is as large as may be.
+    let runs = [add(7, &batching).await.unwrap(), add(6, &batching).await.unwrap(), add(16, &batching).await.unwrap()];
+    assert!(runs[0].id() == runs[1].id() && runs[1].id() != runs[2].id(), "twenty bytes hold two");
+    assert_eq!(runs[0].output().await.unwrap(), 2);
+    assert_eq!(runs[2].output().await.unwrap(), 1);
+    for wrong in [Batching::new("q", 0, secs(1)), Batching::new("q", 1, secs(1)).bytes(0)] {
+        assert_eq!(add(1, &wrong).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(add(1, &Batching::new("no such", 1, secs(1))).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

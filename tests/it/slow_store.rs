@@ -68,6 +68,10 @@ impl Mailbox for SlowStore {
         self.inner.acknowledge(lease, messages).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>, Error> {
+        self.inner.unread(run).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>, Error> {
         self.inner.summaries(runs).await
     }
@@ -83,7 +87,7 @@ impl Queues for SlowStore {
         self.inner.admit(ask).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>, Error> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool, Error> {
         self.inner.withdraw(ask).await
     }
 

@@ -57,5 +57,7 @@ mod store_faults;
 mod tags;
 #[path = "../it/waiting.rs"]
 mod waiting;
+#[path = "../it/withdrawn.rs"]
+mod withdrawn;
 #[path = "../it/world.rs"]
 mod world;

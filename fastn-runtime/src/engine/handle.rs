@@ -12,12 +12,11 @@ use tokio::sync::broadcast;
 
 use super::command::Command;
 use super::core::Core;
-use super::queues::withdraw;
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::signals::SendSignal;
 use super::watch::{RunEvent, Watch};
-use super::{post, strand};
+use super::{post, strand, withdraw};
 use crate::machine::status_of;
 
 /// A run whose output is an `O`. Dropping it does not stop the run.
@@ -112,7 +111,10 @@ impl<O> RunHandle<O> {
 
     /// Cancels the run, wherever it is: what runs is stopped, what was done is undone. Comes back when the request is
     /// durable; whether it found anything to cancel. A run that another executor has is told within moments, and one that
-    /// nobody has as soon as somebody does; then a run that has not ended yet counts as found, although it may end before.
+    /// nobody has ever had ends at once, whoever serves it. One that was begun and that nobody has just now is told as soon as
+    /// somebody has it who serves it, since nobody else could undo what it has done: until then
+    /// [`Inspection::cancelling`](super::runs::Inspection::cancelling) says so. A run that is to be told counts as found,
+    /// although it may end before.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such run; [`TooLarge`](ErrorKind::TooLarge) if the reason is larger

@@ -16,12 +16,13 @@
 //! | `strand` | a task that makes attempts one after the other |
 //! | `attempt` | one attempt: deadline, cancellation, panic, size |
 //! | `timers` | what happens when an alarm goes off: sleeps end, retries begin, deadlines pass |
+//! | `withdraw` | cancelling a run that nobody has ever had |
 //! | `recovery` | runs that were under way when a process died |
 //! | `families`, `children` | runs that are started by other runs, and who waits for them |
 //! | `signals` | what hosts tell runs |
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
-//! | `owner`, `start`, `handle`, `runs` | what hosts call |
+//! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
 //! | `kept` | how what is kept beside runs says its format |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `queues` | runs that wait for their turn |
@@ -57,11 +58,13 @@ mod schedules;
 mod services;
 mod signals;
 mod start;
+mod start_batched;
 mod strand;
 mod suspicion;
 mod tenure;
 mod timers;
 mod watch;
+mod withdraw;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use handle::{RunEvents, RunHandle};
@@ -69,10 +72,11 @@ pub use letters::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
 };
 pub use owner::Engine;
-pub use queues::{Queue, Queues, Singleton};
+pub use queues::{Batching, Queue, Queues, Singleton};
 pub use runs::{Inspection, Runs};
 #[cfg(feature = "schedules")]
 pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use signals::{Delivery, SendSignal};
 pub use start::Start;
+pub use start_batched::StartBatched;
 pub use watch::RunEvent;

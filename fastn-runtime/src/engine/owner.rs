@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::core::Core;
 use super::letters::DeadLetters;
-use super::queues::Queues;
+use super::queues::{Batching, Queues};
 use super::runs::Runs;
 #[cfg(feature = "schedules")]
 use super::schedules::Schedules;
 use super::start::Start;
+use super::start_batched::StartBatched;
 
 /// Runs workflows in this process.
 ///
@@ -42,6 +43,49 @@ impl Engine {
     /// `engine.start(&checkout, order).key("order-42").await?`.
     pub fn start<I: Serialize, O>(&self, workflow: &Workflow<I, O>, input: I) -> Start<O> {
         Start::new(self.core.clone(), workflow.definition(), &input)
+    }
+
+    /// Adds an item to a run of a workflow that takes a list of such items. The run waits in a queue until it has as many as
+    /// it may have, or until its first item has waited for long enough; then it goes by the limits of the queue as any other.
+    /// Its input are its items, in the order in which they came. Items become one run with others of the same workflow and
+    /// version, tenant and key in the queue, whoever adds them in whichever process.
+    ///
+    /// Await what it returns, or say more first. What comes of it is a handle to the run that the item is in, when that is
+    /// durable: from then on the item is in this run and in no other, once. To cancel the run is to cancel it for all.
+    ///
+    /// ```
+    /// # use fastn_core::{Result, Workflow};
+    /// # use fastn_runtime::{Batching, Engine};
+    /// # use std::time::Duration;
+    /// # async fn add(engine: Engine, digest: Workflow<Vec<String>, u64>, line: String) -> Result<()> {
+    /// let hourly = Batching::new("mail", 100, Duration::from_secs(3_600));
+    /// let run = engine.start_batched(&digest, line, &hourly).deduplicate("order 42").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is no item of the workflow's list does not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// # use fastn_core::Workflow;
+    /// # use fastn_runtime::{Batching, Engine};
+    /// # fn add(engine: Engine, digest: Workflow<Vec<String>, u64>, hourly: Batching) {
+    /// let run = engine.start_batched(&digest, 42, &hourly);
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As starting a run of a queue; [`Invalid`](fastn_core::ErrorKind::Invalid) for lists of none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the item back.
+    pub fn start_batched<T: Serialize, O>(
+        &self,
+        workflow: &Workflow<Vec<T>, O>,
+        item: T,
+        batching: &Batching,
+    ) -> StartBatched<O> {
+        StartBatched::new(self.core.clone(), workflow, &item, batching)
     }
 
     /// The runs of this engine's store: to list, inspect and cancel.

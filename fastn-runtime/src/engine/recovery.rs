@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Definition, Error, ErrorKind, Event, Failure, FailureKind, Result};
+use fastn_core::{Definition, Error, ErrorKind, Event, Result};
 use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunStatus, RunSummary};
 
 use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
-use super::run::{Run, Told};
+use super::run::Run;
 use super::strand::{self, is_of_lease};
 use super::suspicion::Suspect;
 use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::clock::pause;
-use crate::machine::{Action, Machine};
+use crate::machine::Machine;
 
 /// How many runs are claimed at a time.
 const PAGE: u32 = 512;
@@ -275,32 +275,6 @@ pub(super) fn take_over(core: &Arc<Core>, tenure: &Arc<Tenure>, claimed: Claimed
         carry_on(core, admitted);
     }
     Ok(())
-}
-
-/// Brings a run of which nothing has begun into memory, and cancels it: what it would begin with fails without being begun.
-/// Gives what is to be done when that is durable; `None` if the lease was lost, or the run is there already.
-pub(super) fn take_over_cancelled(
-    core: &Arc<Core>,
-    tenure: &Arc<Tenure>,
-    history: History,
-    reason: &str,
-) -> Result<Option<(Arc<Run>, Pending)>> {
-    let key = history.run.key.clone();
-    let replayed = replay(core, history)?;
-    let admitted = core.admit(tenure, &key, |watch| replayed.begin(core, tenure, watch))?;
-    let Some((run, Some(begun))) = admitted else { return Ok(None) };
-    let Told::Turn(mut last) = run.tell(&core.services, |machine| machine.cancel(reason))? else {
-        strand::carry_on(core, &run, begun);
-        return Ok(None);
-    };
-    for action in begun.into_parts().0 {
-        if let Action::Run(task) = action {
-            let failure = Failure::new(FailureKind::CANCELLED, "cancelled before it began").permanent();
-            let next = run.answer(&core.services, &task, Err(failure))?;
-            strand::carry_on(core, &run, std::mem::replace(&mut last, next));
-        }
-    }
-    Ok(Some((run, last)))
 }
 
 fn carry_on(core: &Arc<Core>, (run, pending): Admitted) -> Arc<Run> {

@@ -6,6 +6,7 @@ use fastn_core::{Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId,
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde::Serialize;
 
+use super::command::Command;
 use super::core::Core;
 use super::handle::{self, RunHandle};
 use super::signals::SendSignal;
@@ -26,6 +27,9 @@ pub struct Inspection {
     pub outcome: Option<Outcome>,
     /// Why nothing happens, if it is for a reason that will not go away by itself.
     pub waits_for: Option<String>,
+    /// Why it is to be cancelled, if somebody has asked for that and no executor that serves it has recorded it yet. The
+    /// request stays until one does.
+    pub cancelling: Option<String>,
 }
 
 impl Runs {
@@ -69,7 +73,22 @@ impl Runs {
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
-        Ok(Inspection { history, outcome, waits_for })
+        let cancelling = if outcome.is_none() { self.cancelling(&key).await? } else { None };
+        let strange = !self.core.definitions.contains_key(&history.run.definition);
+        let waits_for = waits_for.map(|why| match &cancelling {
+            Some(_) if strange => format!("{why}; its cancellation waits for an executor that serves it"),
+            _ => why,
+        });
+        Ok(Inspection { history, outcome, waits_for, cancelling })
+    }
+
+    async fn cancelling(&self, key: &RunKey) -> Result<Option<String>> {
+        let unread = self.core.services.look()?.unread(key).await?;
+        // What this build does not know may be of a later one.
+        Ok(unread.iter().find_map(|message| match Command::decode(&message.body) {
+            Ok(Command::Cancel { reason }) => Some(reason),
+            _ => None,
+        }))
     }
 
     fn waits_for(&self, history: &History) -> Option<String> {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
-use super::queues::{self, Only, Place, Singleton, enqueue};
+use super::queues::{self, Batching, Only, Place, Singleton, enqueue};
 use super::recovery;
 use super::run::Run;
 use super::same::{check_existing, check_same};
@@ -120,6 +120,24 @@ impl<O> Start<O> {
         self.says()
     }
 
+    /// It is an item that becomes one run with others.
+    pub(super) fn gathered(mut self, batching: &Batching) -> Self {
+        let batching = batching.clone();
+        self.place.queue = Some(batching.queue().to_owned());
+        self.place.only.push(Only::Gather { batching, id: None });
+        self
+    }
+
+    /// The item is known by this id.
+    pub(super) fn known_as(mut self, name: String) -> Self {
+        for only in &mut self.place.only {
+            if let Only::Gather { id, .. } = only {
+                *id = Some(name.clone());
+            }
+        }
+        self
+    }
+
     fn says(mut self) -> Self {
         self.place.said = true;
         self
@@ -202,10 +220,11 @@ impl<O> Start<O> {
                 .caused_by("this executor has not the tag, and an ephemeral engine has no other"));
         }
         let input = self.input?;
-        if input.len() > core.services.limits.payload {
-            return Err(Error::new(ErrorKind::TooLarge, OP)
-                .with("input", input.len())
-                .with("most", core.services.limits.payload));
+        // The list of an item has two brackets more.
+        let size = input.len() + if self.place.batching().is_some() { 2 } else { 0 };
+        if size > core.services.limits.payload {
+            let most = core.services.limits.payload;
+            return Err(Error::new(ErrorKind::TooLarge, OP).with("input", size).with("most", most));
         }
         let queue = self.place.check()?;
         let now = core.services.clock.now();

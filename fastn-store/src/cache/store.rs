@@ -257,6 +257,10 @@ impl Mailbox for CachedStore {
         self.inner.acknowledge(lease, messages).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        self.inner.unread(run).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         let passes = runs.iter().any(|run| self.marks.passes_run(run));
         let keys = |names: &Names| runs.iter().map(|run| names.run(run, false)).collect();
@@ -296,11 +300,10 @@ impl Queues for CachedStore {
         Ok(admitted)
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
         let mut changes = self.changes();
-        let withdrawn = self.inner.withdraw(ask).await?;
-        changes.of(withdrawn.iter().map(|claimed| &claimed.history.run.key));
-        Ok(withdrawn)
+        changes.of(std::iter::once(&ask.run));
+        self.inner.withdraw(ask).await
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
@@ -355,7 +358,14 @@ impl Store for CachedStore {
             Write::Enqueue(enqueue) => Some(&enqueue.new.key),
             Write::Turn(_) => None,
         }));
-        self.inner.commit(batch).await
+        let written = self.inner.commit(batch).await?;
+        // What was done to a run that was there before is known only now.
+        changes.of(written.iter().filter_map(|written| match written {
+            Written::Taken(taken) => Some(&taken.key),
+            Written::Joined(key) => Some(&**key),
+            _ => None,
+        }));
+        Ok(written)
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {

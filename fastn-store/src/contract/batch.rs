@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fastn_core::Timestamp;
 
-use super::{Enqueue, Existing, NewRun, RunNo, RunStatus, Taken};
+use super::{Enqueue, Existing, NewRun, RunKey, RunNo, RunStatus, Taken};
 
 /// Writes that must become true together.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub enum Written {
     Exists(Box<Existing>),
     /// Nothing was created: another run has taken the [place](super::Once) that there is once.
     Taken(Box<Taken>),
+    /// The [item](super::Join) is in this run, since now or before.
+    Joined(Box<RunKey>),
     /// The turn was written, now or before.
     Turned,
 }

@@ -47,6 +47,27 @@ pub enum WhenTaken {
     /// since it was enqueued. One that was admitted, or that runs something else, is left alone: then it is created, and
     /// the place is its own.
     PushBack(Duration),
+    /// Its input is an item of the run that has the place.
+    Join(Join),
+}
+
+/// How items become one run: its input is the list of its items, a JSON array in the order in which they came.
+///
+/// # Contract
+/// * An item goes into the run that has the place, which waits for its delay since its first item came, or until nothing more
+///   can go into it. If that run was admitted, runs something else, or has no room for the item, it gives the place up, and
+///   the item is the first of a run of its own. A run that gathers is pushed back by nobody.
+/// * An item is in one run, once, whoever adds it again: it is known for as long as the run is kept that it went into.
+/// * Nothing goes into a run once it was admitted or withdrawn. Before that it is read with the items that it has.
+/// * The run has the largest priority of its items, and costs as much as all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// What the item is known by, within the queue and the tenant.
+    pub item: [u8; 16],
+    /// At most so many items, and at least one.
+    pub most: u32,
+    /// A list of at most so many bytes, or of one item.
+    pub bytes: u64,
 }
 
 /// The run that has taken a place.

@@ -32,8 +32,8 @@ pub trait HostTransaction: Sized {
     /// # Errors
     /// What the database says: then the transaction is as good as over.
     /// [`Unsupported`](fastn_core::ErrorKind::Unsupported) on Postgres if a run that has taken the place is to be
-    /// [pushed back](super::WhenTaken::PushBack), before anything is done: until the end of the transaction nobody could admit
-    /// anything from the queue.
+    /// [pushed back](super::WhenTaken::PushBack) or [joined](super::WhenTaken::Join), before anything is done: until the end
+    /// of the transaction nobody could admit anything from the queue.
     fn enqueue(self, new: &Enqueue) -> impl Future<Output = Result<Written>>;
 }
 

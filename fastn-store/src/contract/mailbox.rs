@@ -91,6 +91,9 @@ pub trait Mailbox: fmt::Debug + Send + Sync + 'static {
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended; then nothing was acknowledged.
     async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()>;
 
+    /// Gives the messages for a run that has not ended, not yet acknowledged, in their order, whoever holds it: to be looked at.
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>>;
+
     /// Gives runs without their records, in the order in which they are asked for; `None` for those that there are not.
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>>;
 

@@ -18,7 +18,7 @@ mod through;
 
 pub use self::batch::{Batch, Then, Turn, Write, Written};
 pub use self::claim::{ClaimAsk, Claimed, Suspects};
-pub use self::enqueue::{Enqueue, Once, Taken, WhenTaken};
+pub use self::enqueue::{Enqueue, Join, Once, Taken, WhenTaken};
 pub use self::host::{HostTransaction, InSchema};
 pub use self::lease::{Lease, LeaseAsk};
 pub use self::mailbox::{Mailbox, Message, MessageNo, ReceiveAsk, Received, Sent};

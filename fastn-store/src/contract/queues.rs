@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fastn_core::{QueueKey, QueueName, Result, Timestamp};
 
-use super::{Claimed, DefinitionKey, RunKey, Suspects};
+use super::{Claimed, DefinitionKey, RunKey, RunStatus, Suspects};
 
 /// Asks for runs of a queue.
 #[derive(Clone, Debug)]
@@ -36,17 +37,20 @@ pub struct Admitted {
     pub again_in: Option<Duration>,
 }
 
-/// Takes a run out of its queue.
+/// Ends a run of which nothing has begun.
 #[derive(Clone, Debug)]
 pub struct Withdraw {
-    /// The token of the lease that is to hold it.
-    pub lease: u64,
     /// The present time.
     pub now: Timestamp,
     /// The run.
     pub run: RunKey,
-    /// The definitions that the executor can run.
-    pub serves: Vec<DefinitionKey>,
+    /// How it ends.
+    pub status: RunStatus,
+    /// What is recorded of it: a CBOR sequence, see [`Record`](fastn_core::Record). The last one is
+    /// [`Finished`](fastn_core::Event::Finished).
+    pub records: Bytes,
+    /// How many records there are.
+    pub count: u32,
 }
 
 /// How full a queue is.
@@ -98,12 +102,13 @@ pub trait Queues: fmt::Debug + Send + Sync + 'static {
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.
     async fn admit(&self, ask: AdmitAsk) -> Result<Admitted>;
 
-    /// Takes a run that waits out of its queue and puts it into the hands of a lease, to be ended: it has no place. `None` if
-    /// it does not wait in a queue, or is of a definition that is not served.
+    /// Ends a run that nobody has ever had, whether or not it waits in a queue: no lease has held it, so nothing has begun, and
+    /// whoever asks need know nothing of what it runs. What it was in line for goes on without it. Whether it did: not if
+    /// there is no such run, or it has ended, or somebody has it or has had it.
     ///
     /// # Errors
-    /// [`Fenced`](fastn_core::ErrorKind::Fenced) if the lease has ended.
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>>;
+    /// [`Invalid`](fastn_core::ErrorKind::Invalid) if it would not end.
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool>;
 
     /// Tells which queues may have something to admit: those that have runs which wait, or which were admitted under a lease
     /// that has ended.

@@ -62,7 +62,8 @@ pub trait Store: Repository + Mailbox + Queues + fmt::Debug + Send + Sync + 'sta
     ///
     /// # Errors
     /// [`Fenced`](fastn_core::ErrorKind::Fenced) as above;
-    /// [`Invalid`](fastn_core::ErrorKind::Invalid) if a turn is for a run that the lease does not hold or leaves a gap;
+    /// [`Invalid`](fastn_core::ErrorKind::Invalid) if a turn is for a run that the lease does not hold or leaves a gap, or an
+    /// [item](super::Join) is not JSON;
     /// [`Locked`](fastn_core::ErrorKind::Locked) if somebody else's transaction is about to create a run of an id that is
     /// created here, and does not end.
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>>;

@@ -7,6 +7,7 @@ use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use foldhash::HashMap;
 
 use super::entry::ENTRY_OVERHEAD;
+use crate::queue::check_item;
 use crate::standing::{Standing, Verdict, fenced, no_lease};
 use crate::{Batch, RunNo, Then, Turn, Write};
 
@@ -52,6 +53,11 @@ impl Draft {
     ) -> Result<Vec<Verdict>> {
         if let Some(asked) = batch.lease.filter(|asked| token != Some(*asked)) {
             return Err(fenced("commit", asked));
+        }
+        for write in &batch.writes {
+            if let Write::Enqueue(new) = write {
+                check_item(new)?;
+            }
         }
         let size: usize = batch.writes.iter().map(size_of).sum();
         if size > MAX_BATCH {

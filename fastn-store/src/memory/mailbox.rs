@@ -39,6 +39,13 @@ impl Mailbox for MemoryStore {
         })
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        self.with(|house| {
+            let no = house.by_key.get(run).filter(|no| house.runs.get(no).is_some_and(|run| !run.status.is_final()));
+            Ok(no.map(|no| house.mail.of(*no, run)).unwrap_or_default())
+        })
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         self.with(|house| {
             let summary = |key: &RunKey| {

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use fastn_core::{QueueKey, QueueName, Result, TenantId, Timestamp};
 
+use super::gather::Items;
 use super::{House, MemoryStore};
 use crate::queue::{
-    Admission, Head, KeyBooks, QueueBooks, QueueRules, Room, Step, entry_key, push_back, pushed_to, rank,
+    Admission, Gathering, Head, KeyBooks, QueueBooks, QueueRules, Room, Step, entry_key, item_of, push_back, pushed_to,
+    rank,
 };
+use crate::standing::check_withdraw;
 use crate::{
-    AdmitAsk, Admitted, Claimed, DefinitionKey, Enqueue, Existing, QueueBusy, QueueCounts, Queues, RunNo, Taken,
+    AdmitAsk, Admitted, Claimed, DefinitionKey, Enqueue, Existing, Once, QueueBusy, QueueCounts, Queues, RunNo, Taken,
     Withdraw, Written,
 };
 
@@ -18,23 +21,35 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// The unfinished runs of all queues.
-    runs: BTreeMap<RunNo, Line>,
+    pub(super) runs: BTreeMap<RunNo, Line>,
+    pub(super) items: Items,
     books: HashMap<QueueName, QueueBooks>,
     keys: HashMap<(QueueName, QueueKey), KeyBooks>,
 }
 
 /// A run of a queue.
 #[derive(Debug)]
-struct Line {
+pub(super) struct Line {
     queue: QueueName,
     key: QueueKey,
     tenant: TenantId,
-    once: Option<[u8; 16]>,
+    pub(super) once: Option<[u8; 16]>,
     enqueued_at: Timestamp,
     ready_at: Timestamp,
     rank: i64,
     cost: u32,
-    admitted: bool,
+    pub(super) admitted: bool,
+    /// Whether it is one run for many items.
+    pub(super) gathers: Option<Gathering>,
+}
+
+impl Line {
+    /// Takes over how a run that gathers stands.
+    pub(super) fn gather(&mut self, gathers: Gathering) {
+        (self.ready_at, self.rank, self.cost) = (gathers.ready_at, gathers.rank, gathers.cost);
+        self.once = self.once.filter(|_| gathers.open);
+        self.gathers = Some(gathers);
+    }
 }
 
 impl Lines {
@@ -46,6 +61,13 @@ impl Lines {
     /// A run has ended, or goes on without a place. Whether it was of a queue.
     pub(super) fn leave(&mut self, run: RunNo) -> bool {
         self.runs.remove(&run).is_some()
+    }
+
+    /// The run that has a place.
+    pub(super) fn placed(&self, new: &Enqueue, once: Once) -> Option<RunNo> {
+        let tenant = &new.new.key.tenant;
+        let has = |line: &Line| line.queue == new.queue && line.tenant == *tenant && line.once == Some(once.id);
+        self.runs.iter().find(|(_, line)| has(line)).map(|(no, _)| *no)
     }
 
     /// The runs of a queue.
@@ -65,21 +87,16 @@ impl Queues for MemoryStore {
         })
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        let withdrawn = self.with(|house| {
-            house.check("withdraw run", ask.lease)?;
-            let Some(no) = house.by_key.get(&ask.run).copied() else { return Ok(None) };
-            if house.lines.runs.get(&no).is_none_or(|line| line.admitted) || !house.is_served(no, &ask.serves) {
-                return Ok(None);
-            }
-            let claimed = house.give(no, ask.lease)?;
-            house.lines.leave(no);
-            Ok(Some(claimed))
-        })?;
-        if withdrawn.is_some() {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        check_withdraw(&ask)?;
+        let queued = self.with(|house| Ok(house.withdraw(ask)))?;
+        if queued == Some(true) {
             self.board.tell_queues();
         }
-        Ok(withdrawn)
+        if queued.is_some() {
+            self.board.tell_ends();
+        }
+        Ok(queued.is_some())
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
@@ -113,17 +130,18 @@ impl Queues for MemoryStore {
 }
 
 impl House {
-    /// Creates a run that waits, unless there is one of its id, or its place is taken.
-    pub(super) fn enqueue(&mut self, new: &Enqueue, now: Timestamp) -> Written {
-        let tenant = &new.new.key.tenant;
-        if let Some(once) = new.once.filter(|_| !self.by_key.contains_key(&new.new.key)) {
-            let has = |line: &Line| line.queue == new.queue && line.tenant == *tenant && line.once == Some(once.id);
-            let taken = self.lines.runs.iter().find(|(_, line)| has(line)).map(|(no, _)| *no);
-            if let Some(no) = taken
-                && let Some(taken) = self.find_taken(no, new, now)
-            {
-                return Written::Taken(Box::new(taken));
+    /// Creates a run that waits, unless there is one of its id, or its place is taken. Tells also whether there may be more
+    /// to admit, now or later.
+    pub(super) fn enqueue(&mut self, new: &Enqueue, now: Timestamp) -> (Written, bool) {
+        if let Some((once, join)) = item_of(new) {
+            if let Some(joined) = self.join(new, once, &join, now) {
+                return joined;
             }
+        } else if let Some(once) = new.once.filter(|_| !self.by_key.contains_key(&new.new.key))
+            && let Some(no) = self.lines.placed(new, once)
+            && let Some(taken) = self.find_taken(no, new, now)
+        {
+            return (Written::Taken(Box::new(taken)), true);
         }
         let written = self.create(&new.new, None);
         if let Written::Created(no) = written {
@@ -131,24 +149,26 @@ impl House {
             let line = Line {
                 queue: new.queue.clone(),
                 key: new.key.clone(),
-                tenant: tenant.clone(),
+                tenant: new.new.key.tenant.clone(),
                 once: new.once.map(|once| once.id),
                 enqueued_at: now,
                 ready_at,
                 rank: rank(ready_at, new.priority, new.ageing),
                 cost: new.cost,
                 admitted: false,
+                gathers: None,
             };
             self.lines.runs.insert(no, line);
+            self.gather(no, new, now);
         }
-        written
+        (written, true)
     }
 
     /// The run that has taken a place, pushed back if it is to be. `None` if it has to give the place up.
     fn find_taken(&mut self, no: RunNo, new: &Enqueue, now: Timestamp) -> Option<Taken> {
         let (line, run) = (self.lines.runs.get_mut(&no)?, self.runs.get_mut(&no)?);
         if let Some(most) = push_back(new) {
-            if line.admitted || run.definition != new.new.definition {
+            if line.admitted || line.gathers.is_some() || run.definition != new.new.definition {
                 line.once = None;
                 return None;
             }
@@ -156,8 +176,22 @@ impl House {
             line.rank = rank(line.ready_at, new.priority, new.ageing);
             run.input = new.new.input.clone();
         }
-        let (definition, input) = (run.definition.clone(), run.input.clone());
+        let (definition, input) =
+            (run.definition.clone(), self.lines.items.list(no).unwrap_or_else(|| run.input.clone()));
         Some(Taken { key: run.key.clone(), run: Existing { no, definition, input, status: run.status } })
+    }
+
+    /// Ends a run that nobody has ever had. Whether it was of a queue; `None` if there is no such run.
+    fn withdraw(&mut self, ask: Withdraw) -> Option<bool> {
+        let no = self.by_key.get(&ask.run).copied()?;
+        if self.runs.get(&no).is_none_or(|run| run.begun || run.status.is_final()) {
+            return None;
+        }
+        self.give_list(no);
+        let run = self.runs.get_mut(&no)?;
+        run.records = ask.records.to_vec();
+        (run.next, run.status, run.finished_at) = (u64::from(ask.count), ask.status, Some(ask.now));
+        Some(self.lines.leave(no))
     }
 
     fn is_served(&self, no: RunNo, serves: &[DefinitionKey]) -> bool {
@@ -211,6 +245,7 @@ impl House {
             if let Some(line) = self.lines.runs.get_mut(&no) {
                 line.admitted = true;
             }
+            self.give_list(no);
             runs.push(self.give(no, ask.lease)?);
         }
         Ok(Admitted { runs, again_in })

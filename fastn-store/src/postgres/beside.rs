@@ -176,6 +176,8 @@ impl Day<'_> {
                  WHERE NOT j.stays AND k.tenant_no = j.tenant_no AND k.run_id = j.run_id AND k.run_no = j.run_no
              ), messages AS (
                  DELETE FROM flow_messages m USING judged j WHERE NOT j.stays AND m.run_no = j.run_no
+             ), batched AS (
+                 DELETE FROM flow_batched b USING judged j WHERE NOT j.stays AND b.run_no = j.run_no
              ), effects AS (
                  -- In the same moment: once it has no key there may be another run of its id, which has its own effects.
                  DELETE FROM flow_effects f USING judged j

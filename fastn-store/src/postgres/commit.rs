@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Client;
-use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use fastn_core::{Error, ErrorKind, Result, RunId, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::Statement;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::create::NewRows;
 use super::database::for_now;
@@ -334,13 +335,13 @@ pub(super) struct Done {
     pub(super) queued: BTreeMap<usize, Queued>,
 }
 
-const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint FROM commit_1(
+const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint, NULL::uuid FROM commit_1(
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
         $26, $27, $28, $29, $30) AS c (no)";
 
 /// One part after the other, in one transaction: what ends makes room before what comes looks for it.
-const ENQUEUE: &str = " UNION ALL SELECT run_no, place, outcome FROM enqueue_1(
-        $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49)";
+const ENQUEUE: &str = " UNION ALL SELECT run_no, place, outcome, joined FROM enqueue_2(
+        $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)";
 
 async fn statement(client: &Client, queued: &EnqueueRows<'_>) -> Result<Statement> {
     let both;
@@ -402,9 +403,12 @@ async fn make_true(
         let no = RunNo(row.try_get::<_, i64>(0)?.cast_unsigned());
         match (row.try_get::<_, Option<i32>>(1)?, row.try_get::<_, Option<i16>>(2)?) {
             (Some(place), outcome) => {
-                let queued = match outcome {
-                    Some(0) => Queued::Created(no),
-                    Some(2) => Queued::Taken(no),
+                let queued = match (outcome, row.try_get::<_, Option<Uuid>>(3)?) {
+                    (Some(0), _) => Queued::Created(no),
+                    (Some(2), _) => Queued::Taken(no),
+                    (Some(joined), Some(run)) => {
+                        Queued::Joined { run: RunId::from_bytes(run.into_bytes()), ready: joined == 4 }
+                    }
                     _ => Queued::Exists,
                 };
                 done.queued.insert(usize::try_from(place - 1).unwrap_or(usize::MAX), queued);

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use fastn_core::{ContentType, Error, ErrorKind, Result, Timestamp};
+use fastn_core::{ContentType, Error, ErrorKind, Result, RunId, Timestamp};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::days::range_of;
+use super::numbers::stored;
 use super::options::LeaseClock;
-
 use super::read;
-use crate::queue::{push_back, rank};
-use crate::{Batch, Enqueue, RunNo, Taken, Write, Written};
+use crate::queue::{item_of, push_back, rank};
+use crate::{Batch, Enqueue, RunKey, RunNo, Taken, Write, Written};
 
 /// Runs that are to wait, a column each.
 #[derive(Debug, Default)]
@@ -36,6 +36,9 @@ pub(super) struct EnqueueRows<'a> {
     cost: Vec<i64>,
     once: Vec<Option<Uuid>>,
     push: Vec<Option<i64>>,
+    item: Vec<Option<Uuid>>,
+    most: Vec<Option<i64>>,
+    bytes: Vec<Option<i64>>,
 }
 
 /// Where a run is to wait, in numbers.
@@ -58,7 +61,7 @@ impl Place {
     }
 }
 
-/// What became of a run that was to wait.
+/// What became of a run that was to wait, or an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Queued {
     Created(RunNo),
@@ -66,6 +69,11 @@ pub(super) enum Queued {
     Exists,
     /// This one has its place.
     Taken(RunNo),
+    /// The item is in this one.
+    Joined {
+        run: RunId,
+        ready: bool,
+    },
 }
 
 /// The runs of a batch that are to wait.
@@ -101,8 +109,12 @@ impl<'a> EnqueueRows<'a> {
             rows.advance.push(place.advance);
             rows.cost.push(place.cost);
             rows.once.push(place.once);
+            rows.push.push(push_back(enqueue).map(micros));
+            let join = item_of(enqueue).map(|(_, join)| join);
+            rows.item.push(join.map(|join| Uuid::from_bytes(join.item)));
+            rows.most.push(join.map(|join| i64::from(join.most)));
+            rows.bytes.push(join.map(|join| stored(join.bytes)));
         }
-        rows.push.extend(enqueued(batch).map(|new| push_back(new).map(micros)));
         rows
     }
 
@@ -110,8 +122,8 @@ impl<'a> EnqueueRows<'a> {
         self.run.is_empty()
     }
 
-    /// What `enqueue_1` is called with.
-    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 19] {
+    /// What `enqueue_2` is called with.
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 22] {
         [
             &self.now,
             &self.tenant,
@@ -132,6 +144,9 @@ impl<'a> EnqueueRows<'a> {
             &self.cost,
             &self.once,
             &self.push,
+            &self.item,
+            &self.most,
+            &self.bytes,
         ]
     }
 }
@@ -141,7 +156,14 @@ fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX).min(1 << 60)
 }
 
-/// What became of a run that was to wait.
+impl Queued {
+    /// Whether there may be more to admit, now or later.
+    pub(super) const fn is_news(self) -> bool {
+        !matches!(self, Self::Joined { ready: false, .. })
+    }
+}
+
+/// What became of a run that was to wait, or an item.
 ///
 /// # Errors
 /// [`Unavailable`](ErrorKind::Unavailable) if what was there instead has ended and was deleted since.
@@ -154,5 +176,6 @@ pub(super) async fn answer(client: &deadpool_postgres::Client, new: &Enqueue, qu
             let (key, run) = read::existing_no(client, no).await?.ok_or_else(gone)?;
             Written::Taken(Box::new(Taken { key, run }))
         }
+        Queued::Joined { run, .. } => Written::Joined(Box::new(RunKey { tenant: new.new.key.tenant.clone(), run })),
     })
 }

@@ -12,8 +12,9 @@ use super::fault::{corrupt, fault};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
 use super::row::{get, status};
-use crate::queue::push_back;
-use crate::{DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, Written};
+use crate::{
+    DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, WhenTaken, Written,
+};
 
 pub(super) const OP: &str = "start run in a transaction";
 
@@ -62,7 +63,7 @@ impl HostTransaction for InSchema<'_, &Transaction<'_>> {
 
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        refuse_push_back(enqueue)?;
+        refuse_change(enqueue)?;
         let (new, place) = (&enqueue.new, Place::of(enqueue));
         let (from, to) = range_of(new.key.run).unzip();
         let values: [&(dyn ToSql + Sync); 17] = [
@@ -149,14 +150,16 @@ fn wrong(why: impl std::fmt::Display) -> Error {
     corrupt(OP, why.to_string())
 }
 
-/// A run that has taken a place can be pushed back only by who keeps the queue's lock, and a host's transaction may take long.
-pub(super) fn refuse_push_back(new: &Enqueue) -> Result<()> {
-    match push_back(new) {
-        None => Ok(()),
-        Some(_) => Err(Error::new(ErrorKind::Unsupported, OP)
-            .with("queue", &new.queue)
-            .caused_by("a run that is debounced cannot be started in a transaction of the host's on Postgres")),
-    }
+/// A run that has taken a place can be changed only by who keeps the queue's lock, and a host's transaction may take long.
+pub(super) fn refuse_change(new: &Enqueue) -> Result<()> {
+    let why = match new.once.map(|once| once.taken) {
+        Some(WhenTaken::PushBack(_)) => {
+            "a run that is debounced cannot be started in a transaction of the host's on Postgres"
+        }
+        Some(WhenTaken::Join(_)) => "an item cannot be added in a transaction of the host's on Postgres",
+        None | Some(WhenTaken::Stay) => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unsupported, OP).with("queue", &new.queue).caused_by(why))
 }
 
 pub(super) fn content_of(new: &NewRun) -> Option<&[u8]> {

@@ -90,6 +90,36 @@ impl Mailbox for PostgresStore {
         client.execute(&function, &[&stored(lease), &messages]).await.map_err(fault(OP)).map(drop)
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        const OP: &str = "look at messages";
+        let client = self.connect(OP).await?;
+        let select = client
+            .prepare_cached(
+                "SELECT m.id, m.sent_at, m.body FROM flow_messages m WHERE m.body IS NOT NULL AND m.run_no = (
+                     SELECT x.run_no FROM flow_tenants t JOIN flow_executions x ON x.tenant_no = t.tenant_no
+                     WHERE t.tenant = $1 AND x.run_id = $2 AND x.run_no >= $3 AND x.run_no < $4
+                     UNION
+                     SELECT k.run_no FROM flow_tenants t JOIN flow_keys k ON k.tenant_no = t.tenant_no
+                     WHERE t.tenant = $1 AND k.run_id = $2
+                     LIMIT 1
+                 ) AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = m.run_no AND h.status IS NOT NULL)
+                 ORDER BY m.message_no",
+            )
+            .await
+            .map_err(fault(OP))?;
+        let (id, (from, to)) = (Uuid::from_bytes(*run.run.as_bytes()), range_of(run.run).unzip());
+        let rows = client.query(&select, &[&run.tenant.as_str(), &id, &from, &to]).await.map_err(fault(OP))?;
+        let message = |row: &tokio_postgres::Row| {
+            Ok(Message {
+                id: get::<Uuid>(row, 0)?.into_bytes(),
+                run: run.clone(),
+                body: Bytes::from(get::<Vec<u8>>(row, 2)?),
+                sent_at: Timestamp::from_micros(get(row, 1)?),
+            })
+        };
+        rows.iter().map(message).collect()
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         const OP: &str = "read runs";
         let client = self.connect(OP).await?;

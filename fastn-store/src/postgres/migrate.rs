@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "hosts", serves: 3, sql: include_str!("migrations/0004_hosts.sql") },
     Migration { name: "queues", serves: 4, sql: include_str!("migrations/0005_queues.sql") },
     Migration { name: "fleet", serves: 5, sql: include_str!("migrations/0006_fleet.sql") },
+    Migration { name: "batches", serves: 6, sql: include_str!("migrations/0007_batches.sql") },
 ];
 
 /// Brings the schema to the version of this build, one process at a time.

@@ -32,6 +32,7 @@ pub(super) async fn prune(client: &mut Client, schema: &str, before: Timestamp, 
         "DELETE FROM flow_keys k USING flow_executions e
          WHERE e.run_no = ANY ($1) AND k.tenant_no = e.tenant_no AND k.run_id = e.run_id AND k.run_no = e.run_no",
         "DELETE FROM flow_messages WHERE run_no = ANY ($1)",
+        "DELETE FROM flow_batched WHERE run_no = ANY ($1)",
         "DELETE FROM flow_history WHERE run_no = ANY ($1)",
         "DELETE FROM flow_executions WHERE run_no = ANY ($1)",
     ] {

@@ -1,18 +1,19 @@
 //! Queues.
 
 use async_trait::async_trait;
+use deadpool_postgres::Client;
 use fastn_core::{QueueKey, QueueName, Result};
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::admit::{admit, take};
+use super::admit::admit;
 use super::days::range_of;
 use super::fault::{corrupt, fault};
-use super::numbers::{run_no, stored, unsigned};
+use super::numbers::unsigned;
 use super::row::get;
-use super::served::Served;
 use super::store::PostgresStore;
-use crate::{AdmitAsk, Admitted, Claimed, QueueBusy, QueueCounts, Queues, RunNo, Withdraw};
+use crate::standing::check_withdraw;
+use crate::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 
 #[async_trait]
 impl Queues for PostgresStore {
@@ -25,11 +26,13 @@ impl Queues for PostgresStore {
         Ok(admitted)
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        let mut client = self.connect("withdraw run").await?;
-        let withdrawn = withdraw(&mut client, &ask).await;
-        let withdrawn = self.heed(ask.lease, withdrawn)?;
-        self.hold(&client, "withdraw run", ask.lease, withdrawn.as_slice()).await?;
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        check_withdraw(&ask)?;
+        let withdrawn = withdraw(&self.connect("withdraw run").await?, &ask).await?;
+        if withdrawn {
+            self.board().tell_queues();
+            self.board().tell_ends();
+        }
         Ok(withdrawn)
     }
 
@@ -78,48 +81,22 @@ impl Queues for PostgresStore {
     }
 }
 
-/// Takes a run out of its queue, as long as nobody admits it.
-async fn withdraw(client: &mut deadpool_postgres::Client, ask: &Withdraw) -> Result<Option<Claimed>> {
+/// Ends a run that nobody has ever had.
+async fn withdraw(client: &Client, ask: &Withdraw) -> Result<bool> {
     const OP: &str = "withdraw run";
-    let level = IsolationLevel::ReadCommitted;
-    let transaction = client.build_transaction().isolation_level(level).start().await.map_err(fault(OP))?;
-    transaction.execute("SELECT hold_lease_1($1)", &[&stored(ask.lease)]).await.map_err(fault(OP))?;
     let (id, (from, to)) = (Uuid::from_bytes(*ask.run.run.as_bytes()), range_of(ask.run.run).unzip());
-    let row = transaction
-        .query_opt(
-            "SELECT q.run_no, q.queue FROM (
-                 SELECT x.run_no FROM flow_tenants t JOIN flow_executions x ON x.tenant_no = t.tenant_no
-                 WHERE t.tenant = $1 AND x.run_id = $2 AND x.run_no >= $3 AND x.run_no < $4
-                 UNION
-                 SELECT k.run_no FROM flow_tenants t JOIN flow_keys k ON k.tenant_no = t.tenant_no
-                 WHERE t.tenant = $1 AND k.run_id = $2
-             ) found JOIN flow_queued q ON q.run_no = found.run_no WHERE q.state < 2",
-            &[&ask.run.tenant.as_str(), &id, &from, &to],
-        )
-        .await
-        .map_err(fault(OP))?;
-    let Some(row) = row else { return Ok(None) };
-    let (no, queue): (i64, String) = (get(&row, 0)?, get(&row, 1)?);
-    transaction
-        .execute("INSERT INTO flow_queues (queue) VALUES ($1) ON CONFLICT DO NOTHING", &[&queue])
-        .await
-        .map_err(fault(OP))?;
-    transaction.execute("SELECT 1 FROM flow_queues WHERE queue = $1 FOR UPDATE", &[&queue]).await.map_err(fault(OP))?;
-    let Served { workflow, version, shape } = Served::of(&ask.serves);
-    let taken = transaction
-        .execute(
-            "DELETE FROM flow_queued WHERE run_no = $1 AND state < 2 AND def_no IN (
-                 SELECT d.def_no FROM flow_definitions d JOIN unnest($2::text[], $3::bigint[], $4::bytea[])
-                     AS s (workflow, version, shape) USING (workflow, version, shape))",
-            &[&no, &workflow, &version, &shape],
-        )
-        .await
-        .map_err(fault(OP))?;
-    if taken == 0 {
-        return Ok(None);
-    }
-    let runs: [RunNo; 1] = [run_no(no)?];
-    let withdrawn = take(&transaction, ask.lease, &runs).await?.pop();
-    transaction.commit().await.map_err(fault(OP))?;
-    Ok(withdrawn)
+    let withdraw =
+        client.prepare_cached("SELECT withdraw_1($1, $2, $3, $4, $5, $6, $7, $8)").await.map_err(fault(OP))?;
+    let values: [&(dyn ToSql + Sync); 8] = [
+        &ask.run.tenant.as_str(),
+        &id,
+        &from,
+        &to,
+        &ask.now.as_micros(),
+        &i16::from(ask.status.code()),
+        &i64::from(ask.count),
+        &&ask.records[..],
+    ];
+    let row = client.query_one(&withdraw, &values).await.map_err(fault(OP))?;
+    get(&row, 0)
 }

@@ -17,8 +17,9 @@ pub(super) const COLUMNS: &str = "e.run_no, t.tenant, e.run_id, d.workflow, d.ve
     coalesce(h.status, o.status, 1::smallint), e.created_at, h.finished_at,
     CASE WHEN h.status IS NULL THEN o.wake_at END, CASE WHEN h.status IS NULL THEN l.token END";
 
-/// What [`input`] reads, behind those.
-pub(super) const INPUT: &str = ", e.input_type, e.input";
+/// What [`input`] reads, behind those. A run that gathers items has no input of its own yet.
+pub(super) const INPUT: &str =
+    ", e.input_type, CASE WHEN length(e.input) > 0 THEN e.input ELSE coalesce(list_1(e.run_no), e.input) END";
 
 /// Where these columns come from, beside `flow_executions e`.
 pub(super) const BESIDE: &str = "

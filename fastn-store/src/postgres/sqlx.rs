@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::days::range_of;
 use super::enqueue::Place;
 use super::fault::kind_of_state;
-use super::host::{Found, OP, content_of, create_sql, enqueue_sql, existing_sql, refuse_push_back};
+use super::host::{Found, OP, content_of, create_sql, enqueue_sql, existing_sql, refuse_change};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
 use crate::{Enqueue, HostTransaction, InSchema, NewRun, Written};
@@ -56,7 +56,7 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
 
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        refuse_push_back(enqueue)?;
+        refuse_change(enqueue)?;
         let (new, place) = (&enqueue.new, Place::of(enqueue));
         let (from, to) = range_of(new.key.run).unzip();
         // The schema's name was checked, and nothing else is put together.

@@ -252,9 +252,6 @@ impl PostgresStore {
         if batch.writes.iter().any(ends) {
             self.board.tell_ends();
         }
-        if enqueue::enqueued(batch).next().is_some() {
-            self.board.tell_queues();
-        }
     }
 
     async fn write(&self, client: &Client, batch: &Batch) -> Result<Vec<Written>> {
@@ -272,6 +269,9 @@ impl PostgresStore {
         };
         if done.there.is_empty() {
             numbers.has_plans(&new.plan_definition);
+        }
+        if done.queued.values().any(|queued| queued.is_news()) {
+            self.board.tell_queues();
         }
         let mut created = (0..creations.len()).filter_map(|place| new.run_no(place));
         let mut written = Vec::with_capacity(batch.writes.len());

@@ -11,8 +11,10 @@
 //! | `rank` | in which order runs of one key go |
 //! | `admission` | which of the runs that wait go now |
 //! | `once` | what becomes of a run that finds its place taken |
+//! | `gather` | what becomes of items that are to be one run |
 
 mod admission;
+mod gather;
 mod key;
 mod once;
 mod pointer;
@@ -28,6 +30,7 @@ pub use self::rate::{Rate, RateWindow};
 pub use self::rules::{QUEUE, QueueRules};
 
 pub(crate) use self::admission::{Admission, Head, KeyBooks, QueueBooks, Room, Step};
+pub(crate) use self::gather::{Gathering, check_item, item_of};
 pub(crate) use self::once::{push_back, pushed_to};
 pub(crate) use self::rank::rank;
 pub(crate) use self::rules::entry_key;

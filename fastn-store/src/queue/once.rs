@@ -10,7 +10,7 @@ use crate::contract::{Enqueue, WhenTaken};
 pub(crate) fn push_back(new: &Enqueue) -> Option<Duration> {
     match new.once.as_ref()?.taken {
         WhenTaken::PushBack(most) => Some(most),
-        WhenTaken::Stay => None,
+        WhenTaken::Stay | WhenTaken::Join(_) => None,
     }
 }
 

@@ -11,10 +11,10 @@ use super::definitions::Definitions;
 use super::fault::{corrupt, fault};
 use super::row::{get, run_no, stored};
 use super::state::State;
-use super::{deaths, entries, lease};
+use super::{deaths, entries, gather, lease};
 use crate::journal::RunState;
 use crate::queue::{Admission, Head, QueueRules, Room, Step, entry_key};
-use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus, Withdraw};
+use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus};
 
 pub(super) const OP: &str = "admit runs";
 
@@ -228,6 +228,7 @@ impl Desk<'_> {
 
     /// Gives a run its place.
     fn seat(&self, no: RunNo) -> Result<()> {
+        gather::give_list(self.conn, stored(no.0))?;
         self.conn
             .prepare_cached("UPDATE flow_queued SET state = 2 WHERE run_no = ?1")
             .and_then(|mut update| update.execute([stored(no.0)]))
@@ -280,42 +281,4 @@ fn read<T: serde::de::DeserializeOwned>(books: &str) -> Result<T> {
 
 fn written(books: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(books).map_err(|e| Error::new(ErrorKind::Internal, OP).caused_by(e))
-}
-
-/// Takes a run that waits out of its queue, and gives it to the lease.
-///
-/// # Errors
-/// As [`Queues::withdraw`](crate::Queues::withdraw).
-pub(super) fn withdraw(conn: &Connection, state: &mut State, ask: &Withdraw) -> Result<Option<Claimed>> {
-    const OP: &str = "withdraw run";
-    let withdrawn = transact(conn, OP, |conn| {
-        lease::check(conn, state, OP, ask.lease)?;
-        let found: Option<(i64, i64)> = conn
-            .prepare_cached(
-                "SELECT q.run_no, q.def_no FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
-                 WHERE q.state < 2 AND q.run_no = (
-                     SELECT run_no FROM flow_executions
-                     WHERE tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND run_id = ?2)",
-            )
-            .and_then(|mut select| {
-                let key = (ask.run.tenant.as_str(), ask.run.run.as_bytes());
-                select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .map_err(fault(OP))?;
-        let Some((no, definition)) = found else { return Ok(None) };
-        if !ask.serves.contains(state.definitions.key(conn, definition)?) {
-            return Ok(None);
-        }
-        for sql in
-            ["DELETE FROM flow_queued WHERE run_no = ?1", "UPDATE flow_executions SET queued = 0 WHERE run_no = ?1"]
-        {
-            conn.prepare_cached(sql).and_then(|mut change| change.execute([no])).map_err(fault(OP))?;
-        }
-        take(conn, run_no(no), ask.lease, false)
-    })?;
-    if let Some(Claimed { no, history, .. }) = &withdrawn {
-        let next = u64::try_from(history.records.len()).unwrap_or(u64::MAX);
-        state.runs.insert(*no, RunState::folded(next, history.run.status, history.run.wake_at));
-    }
-    Ok(withdrawn)
 }

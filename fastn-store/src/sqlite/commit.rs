@@ -147,9 +147,10 @@ fn answer(
             }
             Write::Enqueue(new) => {
                 done.bytes += new.new.input.len() + 3 * ROW;
-                done.queues = true;
                 let mut creation = Creation { hand: &mut *hand, state: &mut *state, numbers: &mut *numbers };
-                enqueue(conn, &mut creation, new, batch.now)?
+                let (enqueued, news) = enqueue(conn, &mut creation, new, batch.now)?;
+                done.queues |= news;
+                enqueued
             }
         });
     }

@@ -1,25 +1,32 @@
 //! New runs of queues.
 
-use fastn_core::{Result, Timestamp};
+use fastn_core::{Payload, Result, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::create::{Creation, create};
 use super::fault::fault;
+use super::gather;
 use super::row::{definition, get, input, run_no, select_runs, stored, summary};
-use crate::queue::{push_back, pushed_to, rank};
-use crate::{Enqueue, Existing, Taken, Written};
+use crate::queue::{item_of, push_back, pushed_to, rank};
+use crate::{Enqueue, Existing, NewRun, Taken, Written};
 
 const OP: &str = "enqueue run";
 
-/// Creates a run that waits, unless there is one of its id, or its place is taken.
+/// Creates a run that waits, unless there is one of its id, or its place is taken. Tells also whether there may be more to
+/// admit, now or later.
 pub(super) fn enqueue(
     conn: &Connection,
     creation: &mut Creation<'_, '_>,
     new: &Enqueue,
     now: Timestamp,
-) -> Result<Written> {
+) -> Result<(Written, bool)> {
     let number = creation.state.definitions.number(conn, &new.new.key.tenant, &new.new.definition)?;
-    if let Some(once) = new.once {
+    let item = item_of(new);
+    if let Some((once, join)) = &item {
+        if let Some(joined) = gather::join(conn, number, new, (*once, join), now)? {
+            return Ok(joined);
+        }
+    } else if let Some(once) = new.once {
         let taken: Option<i64> = conn
             .prepare_cached(
                 "SELECT run_no FROM flow_queued WHERE queue = ?1 AND tenant_no = ?2 AND once_id = ?3
@@ -33,10 +40,11 @@ pub(super) fn enqueue(
         if let Some(no) = taken
             && let Some(taken) = find_taken(conn, no, new, now)?
         {
-            return Ok(Written::Taken(Box::new(taken)));
+            return Ok((Written::Taken(Box::new(taken)), true));
         }
     }
-    let written = create(conn, creation, &new.new, None, true)?;
+    let empty = item.map(|_| NewRun { input: Payload::json(""), ..new.new.clone() });
+    let written = create(conn, creation, empty.as_ref().unwrap_or(&new.new), None, true)?;
     if let Written::Created(no) = written {
         let ready_at = now.plus(new.delay);
         conn.prepare_cached(
@@ -60,21 +68,24 @@ pub(super) fn enqueue(
             ))
         })
         .map_err(fault(OP))?;
+        if let Some((_, join)) = &item {
+            gather::begin(conn, no, number, new, join, now)?;
+        }
     }
-    Ok(written)
+    Ok((written, true))
 }
 
 /// The run that has taken a place, pushed back if it is to be. `None` if it has to give the place up.
 fn find_taken(conn: &Connection, no: i64, new: &Enqueue, now: Timestamp) -> Result<Option<Taken>> {
     if let Some(most) = push_back(new) {
-        let (state, enqueued_at, workflow, version, shape): (i64, i64, String, u32, [u8; 32]) = conn
+        let (fixed, enqueued_at, workflow, version, shape): (bool, i64, String, u32, [u8; 32]) = conn
             .prepare_cached(
-                "SELECT q.state, q.enqueued_at, d.workflow, d.version, d.shape
+                "SELECT q.state = 2 OR q.items IS NOT NULL, q.enqueued_at, d.workflow, d.version, d.shape
                  FROM flow_queued q JOIN flow_definitions d ON d.def_no = q.def_no WHERE q.run_no = ?1",
             )
             .and_then(|mut select| select.query_row([no], |row| row.try_into()))
             .map_err(fault(OP))?;
-        if state == 2 || definition(workflow, version, shape)? != new.new.definition {
+        if fixed || definition(workflow, version, shape)? != new.new.definition {
             conn.prepare_cached("UPDATE flow_queued SET once_id = NULL WHERE run_no = ?1")
                 .and_then(|mut update| update.execute([no]))
                 .map_err(fault(OP))?;

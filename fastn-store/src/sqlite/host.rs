@@ -8,6 +8,7 @@ use super::enqueue::enqueue;
 use super::hand::Hand;
 use super::migrate::check_current;
 use super::state::State;
+use crate::queue::check_item;
 use crate::{Enqueue, HostTransaction, NewRun, Written};
 
 impl HostTransaction for &Transaction<'_> {
@@ -22,9 +23,10 @@ impl HostTransaction for &Transaction<'_> {
 
     async fn enqueue(self, new: &Enqueue) -> Result<Written> {
         check_current(self)?;
+        check_item(new)?;
         let (mut state, mut numbers) = (State::default(), Numbers::default());
         let mut hand = Hand::of(self);
         let mut creation = Creation { hand: &mut hand, state: &mut state, numbers: &mut numbers };
-        enqueue(self, &mut creation, new, new.new.created_at)
+        enqueue(self, &mut creation, new, new.new.created_at).map(|(written, _)| written)
     }
 }

@@ -35,6 +35,11 @@ impl Mailbox for SqliteStore {
         self.writer.ask(move |writer| messages::acknowledge(&writer.conn, &writer.state, lease, &messages)).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        let run = run.clone();
+        self.reader.ask(move |reader| messages::unread(&reader.conn, &run)).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         let runs = runs.to_vec();
         self.reader.ask(move |reader| reader.summaries(&runs)).await

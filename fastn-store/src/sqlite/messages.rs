@@ -99,6 +99,29 @@ pub(super) fn receive(conn: &Connection, ask: &ReceiveAsk) -> Result<Page> {
     Ok((page, dead))
 }
 
+/// Gives what a run that has not ended has not acknowledged.
+pub(super) fn unread(conn: &Connection, run: &RunKey) -> Result<Vec<Message>> {
+    const OP: &str = "look at messages";
+    let mut select = conn
+        .prepare_cached(
+            "SELECT m.id, m.sent_at, m.body FROM flow_executions e CROSS JOIN flow_messages m ON m.run_no = e.run_no
+             WHERE e.tenant_no = (SELECT tenant_no FROM flow_tenants WHERE tenant = ?1) AND e.run_id = ?2
+                 AND e.finished_at IS NULL AND m.body IS NOT NULL ORDER BY m.message_no",
+        )
+        .map_err(fault(OP))?;
+    let mut rows = select.query((run.tenant.as_str(), run.run.as_bytes())).map_err(fault(OP))?;
+    let mut unread = Vec::new();
+    while let Some(row) = rows.next().map_err(fault(OP))? {
+        unread.push(Message {
+            id: get(row, 0)?,
+            run: run.clone(),
+            body: Bytes::from(get::<Vec<u8>>(row, 2)?),
+            sent_at: Timestamp::from_micros(get(row, 1)?),
+        });
+    }
+    Ok(unread)
+}
+
 /// Forgets messages under a lease, but for their ids.
 ///
 /// # Errors

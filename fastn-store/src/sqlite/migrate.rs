@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "messages", sql: include_str!("migrations/0003_messages.sql") },
     Migration { name: "effects", sql: include_str!("migrations/0004_effects.sql") },
     Migration { name: "queues", sql: include_str!("migrations/0005_queues.sql") },
+    Migration { name: "batches", sql: include_str!("migrations/0006_batches.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (

@@ -16,6 +16,7 @@ mod entries;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod gather;
 mod hand;
 mod history;
 mod host;
@@ -34,6 +35,7 @@ mod state;
 #[cfg(test)]
 mod statements;
 mod store;
+mod withdraw;
 mod worker;
 mod writer;
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::fault::{corrupt, fault};
 use super::row::get;
 use super::store::SqliteStore;
-use crate::{AdmitAsk, Admitted, Claimed, QueueBusy, QueueCounts, Queues, Withdraw};
+use crate::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 
 #[async_trait]
 impl Queues for SqliteStore {
@@ -15,7 +15,7 @@ impl Queues for SqliteStore {
         self.writer.ask(move |writer| writer.admit(&ask)).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
         self.writer.ask(move |writer| writer.withdraw(&ask)).await
     }
 

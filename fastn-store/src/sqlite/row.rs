@@ -15,7 +15,15 @@ const OP: &str = "read run";
 /// CROSS JOIN keeps SQLite to this order: a list is read from the runs, newest first, and stops when it is full.
 macro_rules! select_runs {
     ($rest:literal) => {
-        concat!(select_runs!(), ", e.input_type, e.input ", select_runs!(from), $rest)
+        concat!(
+            select_runs!(),
+            // A run that gathers items has no input of its own yet.
+            ", e.input_type, CASE WHEN length(e.input) > 0 THEN e.input ELSE coalesce(",
+            crate::sqlite::gather::list!("e.run_no"),
+            ", e.input) END ",
+            select_runs!(from),
+            $rest
+        )
     };
     () => {
         "SELECT e.run_no, t.tenant, e.run_id, d.workflow, d.version, d.shape, e.status, e.created_at, e.finished_at,

@@ -17,7 +17,7 @@ use super::look::Looked;
 use super::options::{SqliteOptions, Synchronous};
 use super::state::State;
 use super::worker::Thing;
-use super::{admit, claim, entries, lease};
+use super::{admit, claim, entries, lease, withdraw};
 use crate::board::Board;
 use crate::journal::size_of;
 use crate::{AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put, QUEUE, Withdraw};
@@ -146,12 +146,15 @@ impl Writer {
         admit::admit(&self.conn, &mut self.state, ask)
     }
 
-    pub(super) fn withdraw(&mut self, ask: &Withdraw) -> Result<Option<Claimed>> {
-        let withdrawn = admit::withdraw(&self.conn, &mut self.state, ask)?;
-        if withdrawn.is_some() {
+    pub(super) fn withdraw(&mut self, ask: &Withdraw) -> Result<bool> {
+        let queued = self.apart(|conn| withdraw::withdraw(conn, ask))?;
+        if queued == Some(true) {
             self.board.tell_queues();
         }
-        Ok(withdrawn)
+        if queued.is_some() {
+            self.board.tell_ends();
+        }
+        Ok(queued.is_some())
     }
 
     /// Deletes runs that ended before a time, the oldest first.
@@ -174,6 +177,7 @@ impl Writer {
                      SELECT t.tenant, e.run_id FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
                      WHERE e.run_no = ?1)",
                 "DELETE FROM flow_messages WHERE run_no = ?1",
+                "DELETE FROM flow_batched WHERE run_no = ?1",
                 "DELETE FROM flow_history WHERE run_no = ?1",
                 "DELETE FROM flow_executions WHERE run_no = ?1",
             ] {

@@ -13,6 +13,7 @@ use super::capability::Capability;
 use super::case::{Case, Flaw};
 use super::cases::{
     claim, close, commit, create, deaths, fencing, list, mailbox, news, queues, race, repository, retention, values,
+    withdraw,
 };
 use super::report::{CaseReport, Report, Verdict};
 use super::trial::Trial;
@@ -21,7 +22,7 @@ use super::trial::Trial;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every case, room by room. One that is missing here is dead code, which is not allowed.
-const ALL: [&[Case]; 20] = [
+const ALL: [&[Case]; 22] = [
     create::CASES,
     commit::CASES,
     fencing::CASES,
@@ -35,8 +36,10 @@ const ALL: [&[Case]; 20] = [
     queues::rates::CASES,
     queues::order::CASES,
     queues::once::CASES,
+    queues::gather::CASES,
     queues::race::CASES,
     queues::deaths::CASES,
+    withdraw::CASES,
     list::CASES,
     retention::CASES,
     repository::CASES,

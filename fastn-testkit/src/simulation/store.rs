@@ -231,6 +231,11 @@ impl Mailbox for Wire {
         self.pass("acknowledge", Box::pin(call)).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        let (at, run) = (self.clone(), run.clone());
+        self.pass("unread", Box::pin(async move { at.store.unread(&run).await })).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         let (at, runs) = (self.clone(), runs.to_vec());
         self.pass("summaries", Box::pin(async move { at.store.summaries(&runs).await })).await
@@ -272,13 +277,16 @@ impl Queues for Wire {
         self.pass("admit", Box::pin(call)).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
         let at = self.clone();
         let call = async move {
-            let (token, now) = (ask.lease, ask.now);
-            let withdrawn = at.store.withdraw(ask).await?;
-            let held = at.world.truth().claimed(token, now, withdrawn.as_slice());
-            at.world.note(held);
+            let withdrawn = at.store.withdraw(ask.clone()).await?;
+            if withdrawn {
+                at.world.tell(|| format!("{:?} withdraws run {}", at.process, ask.run.run));
+                let held = at.world.truth().withdrawn(&ask);
+                at.world.note(held);
+                at.look(&ask.run).await;
+            }
             Ok(withdrawn)
         };
         self.pass("withdraw", Box::pin(call)).await

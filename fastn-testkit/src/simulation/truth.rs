@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastn_core::{Outcome, Payload, Plan, Record, Timestamp};
 use fastn_runtime::machine::Machine;
-use fastn_store::{Batch, Claimed, History, RunKey, RunNo, RunStatus, Then, Turn, Write, Written};
+use fastn_store::{Batch, Claimed, History, RunKey, RunNo, RunStatus, Then, Turn, Withdraw, Write, Written};
 
 use super::calls::Calls;
 use super::executor::Process;
@@ -179,6 +179,17 @@ impl Truth {
         hold(over == run.facts.over.is_some(), HistoryIsKept, || {
             format!("the run is said to go on with {:?}", turn.then)
         })
+    }
+
+    /// A run ended that nobody had ever had.
+    pub(super) fn withdrawn(&mut self, ask: &Withdraw) -> Held {
+        let Some(run) = self.runs.get_mut(&ask.run) else { return Ok(()) };
+        hold(run.holder.is_none() && run.records.is_empty(), OneExecutor, || {
+            format!("run {} was withdrawn, and {:?} has had it", ask.run.run, run.holder)
+        })?;
+        let turn =
+            Turn { run: run.no, first: 0, count: ask.count, records: ask.records.clone(), then: Then::End(ask.status) };
+        self.turned(None, &turn)
     }
 
     /// Runs were claimed under a lease.

@@ -99,6 +99,10 @@ impl Mailbox for MortalStore {
         self.pass(self.inner.acknowledge(lease, messages)).await
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        self.pass(self.inner.unread(run)).await
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         self.pass(self.inner.summaries(runs)).await
     }
@@ -115,7 +119,7 @@ impl Queues for MortalStore {
         self.pass(self.inner.admit(ask)).await
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
         self.pass(self.inner.withdraw(ask)).await
     }
 

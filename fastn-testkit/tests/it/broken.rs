@@ -10,9 +10,9 @@ use fastn_core::{
 };
 use fastn_store::{
     AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Entry, EntryKey, Expect, History, Lease, LeaseAsk,
-    Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
-    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunSummary, Scan, Sent, Store, Suspects, Then, Turn,
-    Withdraw, Write, Written,
+    Mailbox, MemoryStore, Message, MessageNo, News, NewsAsk, Once, Page, Put, QUEUE, QueueCounts, QueueRules, Queues,
+    ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Suspects,
+    Then, Turn, WhenTaken, Withdraw, Write, Written,
 };
 
 /// What is wrong with a store.
@@ -99,6 +99,12 @@ pub(crate) enum Flaw {
     ForgetsWhenToAdmit,
     CreatesWhereAPlaceIsTaken,
     HoldsWhatWaits,
+    LosesItems,
+    TakesItemsAgain,
+    JoinsWhatWasAdmitted,
+    WithdrawsNothing,
+    WithdrawsWhatWasReleased,
+    HidesMessages,
     LivesOnAfterClose,
     Panics,
     NeverAnswersClaims,
@@ -133,6 +139,11 @@ struct Memory {
     admitted: Vec<Claimed>,
     /// How many places were not freed.
     freed: u32,
+    /// The run of the first item, and how many came after it.
+    gathers: Option<RunKey>,
+    items: u64,
+    /// Whether it was admitted.
+    gathered: bool,
 }
 
 impl BrokenStore {
@@ -168,6 +179,13 @@ impl BrokenStore {
             }
             Write::Enqueue(new) if self.is(Flaw::CreatesWhereAPlaceIsTaken) => {
                 std::sync::Arc::make_mut(new).once = None;
+            }
+            Write::Enqueue(new) if self.is(Flaw::TakesItemsAgain) => {
+                self.memory().items += 1;
+                let count = u8::try_from(self.memory().items).unwrap();
+                if let Some(Once { taken: WhenTaken::Join(join), .. }) = &mut std::sync::Arc::make_mut(new).once {
+                    join.item[15] = count;
+                }
             }
             Write::Enqueue(new) if self.is(Flaw::HoldsWhatWaits) => *write = Write::Create(new.new.clone().into()),
             _ => {}
@@ -402,6 +420,14 @@ impl Mailbox for BrokenStore {
         Ok(())
     }
 
+    async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
+        let mut unread = self.inner.unread(run).await?;
+        if self.is(Flaw::HidesMessages) {
+            unread.truncate(1);
+        }
+        Ok(unread)
+    }
+
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         let mut found = self.inner.summaries(runs).await?;
         if self.is(Flaw::MixesUpSummaries) {
@@ -441,6 +467,7 @@ impl Queues for BrokenStore {
             _ => {}
         }
         let mut admitted = self.admit_by_other_rules(ask.clone()).await?;
+        self.memory().gathered |= !admitted.runs.is_empty();
         match self.flaw {
             Flaw::CountsNoDeathsOverQueues => admitted.runs.iter_mut().for_each(|run| run.deaths = 0),
             Flaw::AdmitsToTwo => {
@@ -457,8 +484,16 @@ impl Queues for BrokenStore {
         Ok(admitted)
     }
 
-    async fn withdraw(&self, ask: Withdraw) -> Result<Option<Claimed>> {
-        self.inner.withdraw(ask).await
+    async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
+        if self.is(Flaw::WithdrawsNothing) {
+            return Ok(self.inner.read(&ask.run).await?.is_some_and(|found| found.run.status == RunStatus::Pending));
+        }
+        let withdrawn = self.inner.withdraw(ask.clone()).await?;
+        if self.is(Flaw::WithdrawsWhatWasReleased) && !withdrawn {
+            let found = self.inner.read(&ask.run).await?;
+            return Ok(found.is_some_and(|found| found.run.holder.is_none() && !found.run.status.is_final()));
+        }
+        Ok(withdrawn)
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
@@ -471,6 +506,23 @@ impl Queues for BrokenStore {
 }
 
 impl BrokenStore {
+    /// Says that an item has joined a run, and forgets it, where that is what is wrong.
+    fn join(&self, batch: &Batch) -> Option<Written> {
+        let mut memory = self.memory();
+        let [Write::Enqueue(new)] = &batch.writes[..] else { return None };
+        let Some(first) = memory.gathers.clone() else {
+            memory.gathers = Some(new.new.key.clone());
+            return None;
+        };
+        memory.items += 1;
+        let forgets = match self.flaw {
+            Flaw::LosesItems => memory.items.is_multiple_of(2),
+            Flaw::JoinsWhatWasAdmitted => memory.gathered,
+            _ => false,
+        };
+        forgets.then(|| Written::Joined(Box::new(first)))
+    }
+
     /// Admits by rules that are not those of the queue, where that is what is wrong.
     async fn admit_by_other_rules(&self, ask: AdmitAsk) -> Result<Admitted> {
         let kind = EntryKind::new(QUEUE).unwrap();
@@ -544,6 +596,9 @@ impl Store for BrokenStore {
     }
 
     async fn commit(&self, mut batch: Batch) -> Result<Vec<Written>> {
+        if let Some(joined) = self.join(&batch) {
+            return Ok(vec![joined]);
+        }
         batch.writes.iter_mut().for_each(|write| self.write(write));
         let (flaw, newest, lease) = (self.flaw, self.memory().newest_lease, batch.lease);
         let mut written = match flaw {

@@ -131,6 +131,16 @@ teeth! {
     a_time_that_is_not_told: ForgetsWhenToAdmit => a_run_is_not_admitted_before_its_delay_is_over;
     a_place_that_two_take: CreatesWhereAPlaceIsTaken => a_place_is_taken_once;
     runs_that_do_not_wait: HoldsWhatWaits => a_run_that_waits_is_in_nobodys_hands;
+    items_that_are_lost: LosesItems =>
+        items_become_one_run_in_the_order_in_which_they_came, of_many_items_that_come_at_once_each_is_in_one_run;
+    items_that_are_taken_again: TakesItemsAgain =>
+        an_item_is_there_once_for_as_long_as_its_run_is_kept, of_many_items_that_come_at_once_each_is_in_one_run;
+    items_that_come_too_late: JoinsWhatWasAdmitted => nothing_joins_a_run_that_was_admitted;
+    runs_that_are_not_withdrawn: WithdrawsNothing =>
+        a_run_that_waits_for_its_turn_is_withdrawn_whoever_serves_it, a_run_that_nobody_has_had_is_withdrawn,
+        of_those_who_want_a_run_at_once_one_has_it;
+    runs_that_are_withdrawn_though_begun: WithdrawsWhatWasReleased => a_run_that_somebody_has_had_is_not_withdrawn;
+    messages_that_are_hidden: HidesMessages => what_a_run_has_not_acknowledged_can_be_looked_at;
     a_store_that_lives_on: LivesOnAfterClose => a_closed_store_says_so;
     a_store_that_panics: Panics => runs_are_claimed_oldest_first;
     a_store_that_does_not_answer: NeverAnswersClaims => runs_are_claimed_oldest_first;

@@ -36,6 +36,7 @@ pub(in crate::engine) async fn enqueue(
                 check_existing(&enqueue.new, &existing)?;
                 return Ok(enqueue.new.key.clone());
             }
+            Written::Joined(run) => return Ok(*run),
             Written::Taken(taken) => taken.key,
             _ => return Err(mistaken()),
         };
@@ -87,7 +88,7 @@ async fn waiting(core: &Core, queue: &QueueName, new: NewRun, place: &Place) -> 
     let rules = shelf::known(core, queue).await?;
     let key = place.key.clone().unwrap_or_else(|| rules.key_of(&new.key.tenant, &new.input));
     Ok(Enqueue {
-        once: place.once(&key),
+        once: place.once(&key, &new, core.services.limits.payload),
         queue: queue.clone(),
         key,
         priority: place.priority,

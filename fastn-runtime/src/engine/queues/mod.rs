@@ -6,14 +6,15 @@
 //! | `shelf` | the rules of queues, as the store has them |
 //! | `known` | those that were read a moment ago |
 //! | `place` | how a run is to wait |
+//! | `batching` | how items are gathered that become one run |
 //! | `enqueue` | starting a run that waits |
 //! | `gate` | the task that admits runs whose turn it is |
-//! | `withdraw` | cancelling a run that waits |
 //! | `queues` | what hosts call |
 //!
 //! Who is admitted is decided in the store, by its rules and in one atomic step: see [`fastn_store::Queues`]. An engine asks
 //! when there may be somebody to admit, and never counts by itself.
 
+mod batching;
 mod enqueue;
 pub(super) mod gate;
 pub(super) mod known;
@@ -22,8 +23,8 @@ mod queue;
 #[allow(clippy::module_inception, reason = "the room of what is called `engine.queues()`")]
 mod queues;
 pub(super) mod shelf;
-pub(super) mod withdraw;
 
+pub use batching::Batching;
 pub(super) use enqueue::{enqueue, enqueue_within};
 pub use place::Singleton;
 pub(super) use place::{Only, Place};

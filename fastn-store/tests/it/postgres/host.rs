@@ -115,6 +115,8 @@ async fn a_run_of_a_queue_waits_with_the_hosts_transaction_or_not_at_all() {
         // What cannot be done is refused, and the transaction is as good as before.
         let pushed = Once { taken: WhenTaken::PushBack(std::time::Duration::from_secs(60)), ..STAY };
         fails(within().enqueue(&waiting("pushed", Some(pushed))).await, ErrorKind::Unsupported);
+        let join = WhenTaken::Join(fastn_store::Join { item: [1; 16], most: 9, bytes: 99 });
+        fails(within().enqueue(&waiting("item", Some(Once { taken: join, ..STAY }))).await, ErrorKind::Unsupported);
         // Nobody sees it, and nobody waits.
         assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, 0);
         assert_eq!(admit(&store, &lease, 1).await, []);

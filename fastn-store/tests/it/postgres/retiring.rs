@@ -63,12 +63,14 @@ impl World {
              INSERT INTO {schema}.flow_effects (key, tenant, run, output)
              SELECT 'of ' || run_no, 't', run_id, '1' FROM {schema}.flow_executions_{day} WHERE run_no % 4 = 0;
              INSERT INTO {schema}.flow_messages (run_no, id, sent_at, body)
-             SELECT run_no, run_id, 1, '1' FROM {schema}.flow_executions_{day} WHERE run_no % 5 = 0"
+             SELECT run_no, run_id, 1, '1' FROM {schema}.flow_executions_{day} WHERE run_no % 5 = 0;
+             INSERT INTO {schema}.flow_batched (run_no, seq, queue, tenant_no, item)
+             SELECT run_no, 0, 'q', tenant_no, run_id FROM {schema}.flow_executions_{day} WHERE run_no % 5 = 0"
         ));
         day
     }
 
-    /// What the store has of a day: how many runs, keys that say so, effects and messages.
+    /// What the store has of a day: how many runs, keys that say so, effects, messages and items.
     fn has(&self, day: i64) -> String {
         let schema = &self.schema;
         let of_day =
@@ -79,7 +81,8 @@ impl World {
                  (SELECT count(*) FROM {schema}.flow_effects WHERE run IN (
                      SELECT run_id FROM {schema}.flow_executions WHERE {of_day})),
                  (SELECT count(*) FROM {schema}.flow_effects),
-                 (SELECT count(*) FROM {schema}.flow_messages WHERE {of_day})"
+                 (SELECT count(*) FROM {schema}.flow_messages WHERE {of_day}),
+                 (SELECT count(*) FROM {schema}.flow_batched WHERE {of_day})"
         ))
     }
 
@@ -88,7 +91,7 @@ impl World {
         let (dear, open) = (runs / 10, runs / 100);
         let effects = runs / 100;
         let messages = dear + open;
-        let expected = format!("{}|{open}|{effects}|{effects}|{messages}", dear + open);
+        let expected = format!("{}|{open}|{effects}|{effects}|{messages}|{messages}", dear + open);
         assert_eq!(self.has(day), expected);
         let schema = &self.schema;
         let left = super::sql(&format!(

@@ -1,11 +1,12 @@
 //! The tables, and who may use them.
 
 use fastn_core::ErrorKind;
-use fastn_store::{PostgresOptions, PostgresStore, Store};
+use fastn_store::{Batch, Join, Once, PostgresOptions, PostgresStore, Queues, Store, WhenTaken, Write, Written};
+use fastn_testkit::sample::at;
 use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
 
-use crate::support::{acquire, create, fails, key, new_run};
+use crate::support::{acquire, create, fails, key, new_run, waiting};
 
 #[tokio::test]
 async fn many_may_open_a_new_database_at_once() {
@@ -69,6 +70,48 @@ async fn what_programs_of_the_version_before_call_is_still_there() {
     );
     assert_eq!(super::sql(&claim), "t 0");
     assert_eq!(store.read(&key("t", "1")).await.unwrap().unwrap().run.holder, Some(lease.token));
+}
+
+/// A program of version 6 knows nothing of items: what it admits gathers no more all the same, and what it deletes is gone.
+#[tokio::test]
+async fn items_are_safe_beside_programs_that_know_of_none() {
+    let store = super::open(&PostgresOptions::default().schema("beside_items")).await;
+    let queue = crate::support::open_queue(&store).await;
+    let add = async |name: &str, item: u8| {
+        let join = Join { item: [item; 16], most: 9, bytes: 1_000 };
+        let new = waiting(name, Some(Once { id: [1; 16], taken: WhenTaken::Join(join) }));
+        let batch = Batch { lease: None, now: at(1), writes: vec![Write::Enqueue(new.into())] };
+        store.commit(batch).await.unwrap().pop().unwrap()
+    };
+    let input = async |name: &str| {
+        let history = store.read(&key("t", name)).await.unwrap().unwrap();
+        String::from_utf8(history.input.bytes().to_vec()).unwrap()
+    };
+    for (name, item) in [("a", 1), ("b", 2)] {
+        add(name, item).await;
+    }
+    assert_eq!(input("a").await, r#"["a","b"]"#);
+    super::sql("UPDATE beside_items.flow_queued SET state = 2 WHERE state = 1");
+    let kept = super::sql("SELECT convert_from(input, 'UTF8') FROM beside_items.flow_executions");
+    assert_eq!((kept.as_str(), input("a").await.as_str()), (r#"["a","b"]"#, r#"["a","b"]"#));
+    assert!(matches!(add("c", 3).await, Written::Created(_)), "the other was admitted");
+    assert_eq!(input("a").await, r#"["a","b"]"#);
+    // Withdrawn.
+    assert!(matches!(add("d", 4).await, Written::Joined(_)));
+    super::sql("DELETE FROM beside_items.flow_queued WHERE state < 2");
+    assert_eq!(input("c").await, r#"["c","d"]"#);
+    // Pruned, with its items left behind.
+    super::sql("DELETE FROM beside_items.flow_executions; DELETE FROM beside_items.flow_keys");
+    assert!(matches!(add("e", 4).await, Written::Created(_)), "an item whose run is gone is known no more");
+    assert_eq!(input("e").await, r#"["e"]"#);
+    // What it enqueues itself waits as before.
+    let enqueue =
+        "SELECT outcome FROM beside_items.enqueue_1(NULL, ARRAY['t'], ARRAY[gen_random_uuid()], ARRAY[NULL::bigint],
+        ARRAY[NULL::bigint], ARRAY['w'], ARRAY[1::bigint], ARRAY['\\x07'::bytea], ARRAY[NULL], ARRAY[1::bigint],
+        ARRAY[NULL::bytea], ARRAY['7'::bytea], ARRAY['jobs'], ARRAY['key'], ARRAY[0::bigint], ARRAY[0::bigint],
+        ARRAY[1::bigint], ARRAY[NULL::uuid], ARRAY[NULL::bigint])";
+    assert_eq!(super::sql(enqueue), "0");
+    assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, 2);
 }
 
 /// A role that owns its schema, and may do nothing else in the database.

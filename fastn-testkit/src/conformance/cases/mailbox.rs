@@ -23,6 +23,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(messages_are_received_page_by_page),
     case!(the_same_id_may_be_used_for_several_runs),
     case!(messages_go_when_their_run_is_pruned),
+    case!(what_a_run_has_not_acknowledged_can_be_looked_at),
     case!(summaries_are_given_in_the_order_asked_for),
 ];
 
@@ -224,6 +225,24 @@ async fn messages_go_when_their_run_is_pruned(t: Trial) -> Found {
     same(waiting(&t, &lease).await?, vec![0_u8; 0])?;
     same(send(&t, "1", 1).await?, Some(Sent::Accepted))?;
     same(waiting(&t, &lease).await?, vec![1])
+}
+
+async fn what_a_run_has_not_acknowledged_can_be_looked_at(t: Trial) -> Found {
+    let lease = t.acquire("a", 0).await?;
+    let held = t.held(&lease, "1").await?;
+    t.free("t", "2", "w").await?;
+    let sent = [message("1", 1)?, message("2", 2)?, message("1", 3)?, message("2", 4)?];
+    t.store.send(sent.to_vec()).await?;
+    let [one, two, three, four] = sent;
+    let unread = async |name: &str| t.store.unread(&key("t", name)?).await;
+    same(unread("1").await?, vec![one, three.clone()])?;
+    same(unread("2").await?, vec![two, four])?;
+    same(unread("nobody").await?, vec![])?;
+    let received = receive(&t, &lease, None, 10).await?;
+    t.store.acknowledge(lease.token, &received.iter().map(|received| received.no).take(1).collect::<Vec<_>>()).await?;
+    same(unread("1").await?, vec![three])?;
+    t.turn(&lease, held, 0, 1, Then::End(RunStatus::Succeeded)).await?;
+    same(unread("1").await?, vec![])
 }
 
 async fn summaries_are_given_in_the_order_asked_for(t: Trial) -> Found {

@@ -14,3 +14,4 @@ pub(super) mod race;
 pub(super) mod repository;
 pub(super) mod retention;
 pub(super) mod values;
+pub(super) mod withdraw;

@@ -11,7 +11,7 @@ use fastn_store::{
 use crate::conformance::trial::Trial;
 use crate::sample::{at, definition, new_run};
 
-pub(super) fn queue() -> Result<QueueName> {
+pub(in crate::conformance::cases) fn queue() -> Result<QueueName> {
     QueueName::new("q").map_err(invalid)
 }
 
@@ -20,7 +20,7 @@ fn invalid(why: impl Into<fastn_core::BoxError>) -> Error {
 }
 
 /// A run of tenant `t` and workflow `w` that is to wait, of this key.
-pub(super) fn waiting(name: &str, key: &str) -> Result<Enqueue> {
+pub(in crate::conformance::cases) fn waiting(name: &str, key: &str) -> Result<Enqueue> {
     Ok(Enqueue {
         new: new_run("t", name, "w")?,
         queue: queue()?,
@@ -35,7 +35,7 @@ pub(super) fn waiting(name: &str, key: &str) -> Result<Enqueue> {
 
 impl Trial {
     /// Says what the queue allows.
-    pub(super) async fn rule(&self, change: impl FnOnce(&mut QueueRules)) -> Result<()> {
+    pub(in crate::conformance::cases) async fn rule(&self, change: impl FnOnce(&mut QueueRules)) -> Result<()> {
         let mut rules = QueueRules::default();
         change(&mut rules);
         let kind = EntryKind::new(QUEUE).map_err(invalid)?;
@@ -45,7 +45,7 @@ impl Trial {
     }
 
     /// Enqueues a run at this second.
-    pub(super) async fn enqueue(&self, now: i64, new: Enqueue) -> Result<Written> {
+    pub(in crate::conformance::cases) async fn enqueue(&self, now: i64, new: Enqueue) -> Result<Written> {
         let batch = Batch { lease: None, now: at(now), writes: vec![Write::Enqueue(new.into())] };
         let mut written = self.store.commit(batch).await?;
         let missing = || Error::new(ErrorKind::Internal, "enqueue run").caused_by("there is no answer");
@@ -53,33 +53,39 @@ impl Trial {
     }
 
     /// Enqueues a run of this key.
-    pub(super) async fn line_up(&self, name: &str, key: &str) -> Result<RunNo> {
+    pub(in crate::conformance::cases) async fn line_up(&self, name: &str, key: &str) -> Result<RunNo> {
         self.line_up_as(0, waiting(name, key)?).await
     }
 
-    pub(super) async fn line_up_as(&self, now: i64, new: Enqueue) -> Result<RunNo> {
+    pub(in crate::conformance::cases) async fn line_up_as(&self, now: i64, new: Enqueue) -> Result<RunNo> {
         match self.enqueue(now, new).await? {
             Written::Created(no) => Ok(no),
             other => Err(Error::new(ErrorKind::Internal, "enqueue run").caused_by(format!("the answer was {other:?}"))),
         }
     }
 
-    pub(super) async fn admit(&self, lease: &Lease, now: i64, limit: u32) -> Result<Admitted> {
+    pub(in crate::conformance::cases) async fn admit(&self, lease: &Lease, now: i64, limit: u32) -> Result<Admitted> {
         self.admit_with(lease, now, limit, Suspects::default()).await
     }
 
-    pub(super) async fn admit_with(&self, lease: &Lease, now: i64, limit: u32, suspects: Suspects) -> Result<Admitted> {
+    pub(in crate::conformance::cases) async fn admit_with(
+        &self,
+        lease: &Lease,
+        now: i64,
+        limit: u32,
+        suspects: Suspects,
+    ) -> Result<Admitted> {
         let (lease, now, queue, serves) = (lease.token, at(now), queue()?, vec![definition("w")?]);
         self.store.admit(AdmitAsk { lease, now, queue, serves, limit, suspects }).await
     }
 
     /// The numbers of the runs that are admitted.
-    pub(super) async fn admit_nos(&self, lease: &Lease, now: i64) -> Result<Vec<RunNo>> {
+    pub(in crate::conformance::cases) async fn admit_nos(&self, lease: &Lease, now: i64) -> Result<Vec<RunNo>> {
         Ok(self.admit(lease, now, 100).await?.runs.into_iter().map(|claim| claim.no).collect())
     }
 
     /// Ends a run that has done nothing yet.
-    pub(super) async fn finish(&self, lease: &Lease, run: RunNo) -> Result<()> {
+    pub(in crate::conformance::cases) async fn finish(&self, lease: &Lease, run: RunNo) -> Result<()> {
         self.turn(lease, run, 0, 1, Then::End(RunStatus::Succeeded)).await
     }
 }

@@ -1,12 +1,12 @@
 //! Waiting, being admitted, ending.
 
 use fastn_core::{ErrorKind, TenantId};
-use fastn_store::{Batch, EntryKey, Expect, NewsAsk, Put, QUEUE, RunQuery, RunStatus, Then, Withdraw, Write, Written};
+use fastn_store::{Batch, EntryKey, Expect, NewsAsk, Put, QUEUE, RunQuery, RunStatus, Then, Write, Written};
 
 use super::desk::{queue, waiting};
 use crate::conformance::case::{Case, Flaw, Found, case, ensure, fails, same};
 use crate::conformance::trial::Trial;
-use crate::sample::{at, definition, key, new_run};
+use crate::sample::{at, definition, new_run};
 
 pub(in crate::conformance) const CASES: &[Case] = &[
     case!(a_run_that_waits_is_in_nobodys_hands),
@@ -18,7 +18,6 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(only_served_runs_are_admitted),
     case!(who_has_no_lease_admits_nothing),
     case!(a_run_keeps_its_place_when_its_executor_ends),
-    case!(a_run_that_waits_can_be_withdrawn),
     case!(a_queue_says_how_full_it_is),
     case!(what_comes_to_a_queue_and_what_leaves_it_is_news),
 ];
@@ -131,8 +130,6 @@ async fn who_has_no_lease_admits_nothing(t: Trial) -> Found {
     t.store.release(&old).await?;
     let lease = t.acquire("b", 0).await?;
     fails(t.admit(&old, 1, 10).await, ErrorKind::Fenced)?;
-    let (run, serves) = (key("t", "1")?, vec![definition("w")?]);
-    fails(t.store.withdraw(Withdraw { lease: old.token, now: at(1), run, serves }).await, ErrorKind::Fenced)?;
     same(t.admit_nos(&lease, 1).await?, vec![no])
 }
 
@@ -158,29 +155,6 @@ async fn a_run_keeps_its_place_when_its_executor_ends(t: Trial) -> Found {
     same(t.admit_nos(&next, 7).await?, vec![*three])?;
     t.turn(&next, *two, 1, 1, Then::End(RunStatus::Succeeded)).await?;
     same(t.admit_nos(&next, 7).await?, vec![*four])
-}
-
-async fn a_run_that_waits_can_be_withdrawn(t: Trial) -> Found {
-    t.rule(|rules| rules.concurrency = Some(1)).await?;
-    let (one, two) = (t.line_up("1", "").await?, t.line_up_as(1, waiting("2", "")?).await?);
-    let three = t.line_up_as(2, waiting("3", "")?).await?;
-    let lease = t.acquire("a", 0).await?;
-    same(t.admit_nos(&lease, 5).await?, vec![one])?;
-    let ask = |name, workflow| {
-        let serves = vec![definition(workflow)?];
-        Ok::<_, fastn_core::Error>(Withdraw { lease: lease.token, now: at(5), run: key("t", name)?, serves })
-    };
-    same(t.store.withdraw(ask("1", "w")?).await?, None)?;
-    same(t.store.withdraw(ask("2", "other")?).await?, None)?;
-    same(t.store.withdraw(ask("nobody", "w")?).await?, None)?;
-    same(t.store.withdraw(ask("2", "w")?).await?.map(|claim| claim.no), Some(two))?;
-    same(t.store.withdraw(ask("2", "w")?).await?, None)?;
-    same(t.admit_nos(&lease, 5).await?, vec![])?;
-    // It has no place that it could free.
-    t.turn(&lease, two, 0, 1, Then::End(RunStatus::Cancelled)).await?;
-    same(t.admit_nos(&lease, 5).await?, vec![])?;
-    t.finish(&lease, one).await?;
-    same(t.admit_nos(&lease, 5).await?, vec![three])
 }
 
 async fn a_queue_says_how_full_it_is(t: Trial) -> Found {
