@@ -24,6 +24,7 @@ pub use crate::engine::{
     SendSignal, Singleton, Start, StartBatched, StoreSource,
 };
 pub use crate::engine::{
-    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+    DeadEvent, DeadLetter, DeadLetters, Dismissal, DismissedAll, EventMark, EventPage, EventQuery, LetterPage,
+    LetterQuery, LetterRetry, Retrial, RetriedAll, ToldAgain,
 };
 pub use crate::tasks::{EngineTask, Spawner};

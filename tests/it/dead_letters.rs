@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fastn::core::{EntryKind, EntryName};
 use fastn::prelude::*;
-use fastn::runtime::{LetterQuery, LetterRetry, StoreSource};
+use fastn::runtime::{EventQuery, LetterQuery, LetterRetry, StoreSource};
+use fastn::store::{EntryKey, Expect, Message, Put, RunKey};
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 
@@ -246,4 +248,72 @@ async fn letters_of_a_query_are_dismissed_and_those_that_were_cancelled_are_none
     engine.shutdown().await.unwrap();
     let late = letters.dismiss(&TenantId::default(), RunId::named("order 1"), "ann", "late").await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Closed);
+}
+
+const PAID: Signal<u64> = Signal::new("paid");
+const NONSENSE: Signal<u64> = Signal::new("nonsense");
+
+/// The sender serves another workflow, so it cannot know what runs of this one wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_told_to_a_run_is_kept_and_told_again_or_dismissed() {
+    let url = PrivatePostgres::shared().unwrap().database("dead_events").unwrap();
+    let flow = workflow("order").define(|flow, n: Out<'_, u64>| flow.wait("payment", PAID, n)).unwrap();
+    let other = workflow("other").define(|flow, n| flow.step("step", async |n: u64| Res::Ok(n), n)).unwrap();
+    let holder = builder().store(url.as_str()).serve(&flow).open().await.unwrap();
+    let sender = builder().store(url.as_str()).serve(&other).open().await.unwrap();
+    let run = holder.start(&flow, 7).await.unwrap();
+    let strange = sender.runs().handle::<u64>(run.tenant(), run.id());
+    assert_eq!(strange.signal(NONSENSE, &1).await.unwrap(), Delivery::Told);
+    let store = fastn::store::open(&url).await.unwrap();
+    let key = RunKey { tenant: run.tenant().clone(), run: run.id() };
+    let message =
+        |id, body: &'static str| Message { id, run: key.clone(), body: body.into(), sent_at: Timestamp::EPOCH };
+    store.send(vec![message([9; 16], "{nonsense")]).await.unwrap();
+
+    let letters = sender.dead_letters();
+    while letters.count_events(EventQuery::default()).await.unwrap() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let of = |signal: &str| EventQuery { signal: Some(signal.to_owned()), ..EventQuery::default() };
+    let [event] = letters.events(of("nonsense")).await.unwrap().events.try_into().unwrap();
+    assert_eq!(
+        (event.run, event.attempts, event.signal.clone()),
+        (run.id(), 1, Some(("nonsense".into(), Payload::json("1"))))
+    );
+    assert_eq!(event.reason, "no node of order v1 waits for `nonsense`");
+    let all = letters.events(EventQuery::default()).await.unwrap().events;
+    let broken = all.iter().find(|event| event.id == [9; 16]).unwrap();
+    assert_eq!((broken.text.as_str(), &broken.signal), ("{nonsense", &None));
+
+    // What a program of before has not understood is understood by this one.
+    let kept = concat!(
+        r#"{"format":1,"id":"07070707-0707-0707-0707-070707070707","run":"RUN","#,
+        r#""text":"{\"v\":1,\"kind\":\"signal\",\"name\":\"paid\",\"value\":5}","#,
+        r#""reason":"it was not understood","attempts":1,"sent_at":1,"failed_at":2}"#
+    );
+    let name = format!("{}/07070707-0707-0707-0707-070707070707", run.id());
+    let (kind, name) = (EntryKind::new("dead-event").unwrap(), EntryName::new(name).unwrap());
+    let entry = EntryKey { kind, tenant: run.tenant().clone(), name };
+    let value = Some(kept.replace("RUN", &run.id().to_string()).into());
+    store.put(Put { key: entry, value, expect: Expect::Absent }).await.unwrap();
+
+    let pages = EventQuery { limit: 2, ..EventQuery::default() };
+    let page = letters.events(pages.clone()).await.unwrap();
+    let rest = letters.events(EventQuery { after: page.next.clone(), ..pages }).await.unwrap();
+    assert_eq!((page.events.len(), rest.events.len(), rest.next), (2, 1, None));
+
+    let again = holder.dead_letters().retry_events(EventQuery::default()).await.unwrap();
+    assert_eq!((again.told.len(), again.refused.len()), (1, 2));
+    assert!(again.refused.iter().all(|(_, error)| error.kind() == ErrorKind::Invalid), "{again:?}");
+    assert_eq!(run.output().await.unwrap(), 5);
+    let [event] = letters.events(of("nonsense")).await.unwrap().events.try_into().unwrap();
+    assert_eq!(event.attempts, 2);
+    assert!(letters.dismiss_event(&event.tenant, event.run, event.id, "ann", "a typing error").await.unwrap());
+    assert!(!letters.dismiss_event(&event.tenant, event.run, event.id, "ann", "a typing error").await.unwrap());
+    let gone = letters.retry_event(&event.tenant, event.run, event.id).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert_eq!(letters.count_events(EventQuery::default()).await.unwrap(), 1);
+    holder.shutdown().await.unwrap();
+    sender.shutdown().await.unwrap();
+    store.close().await.unwrap();
 }

@@ -9,6 +9,8 @@
 mod ahead;
 #[path = "../it/chaos.rs"]
 mod chaos;
+#[path = "../it/children.rs"]
+mod children;
 #[path = "../it/connectors.rs"]
 mod connectors;
 #[path = "../it/crash_sweep.rs"]
@@ -45,6 +47,8 @@ mod read_cache;
 mod recovery;
 #[path = "../it/schedules.rs"]
 mod schedules;
+#[path = "../it/signals.rs"]
+mod signals;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
 #[path = "../it/standby.rs"]

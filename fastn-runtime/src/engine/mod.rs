@@ -9,6 +9,7 @@
 //! | `reign` | one lease after the other: won, kept, lost |
 //! | `bells`, `listen` | what rings when another process has done something |
 //! | `command`, `post` | what is told to runs that another engine has, and how it gets there |
+//! | `dead_event` | what was told to a run and could not be handed over, as it is kept |
 //! | `lookout` | the ends of runs that other engines have |
 //! | `alarms` | when to look at which run |
 //! | `run` | one run in memory: its machine, and how events become turns |
@@ -36,6 +37,7 @@ mod builder;
 mod children;
 mod command;
 mod core;
+mod dead_event;
 mod families;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -67,9 +69,11 @@ mod watch;
 mod withdraw;
 
 pub use builder::{EngineBuilder, StoreSource};
+pub use dead_event::DeadEvent;
 pub use handle::{RunEvents, RunHandle};
 pub use letters::{
-    DeadLetter, DeadLetters, Dismissal, DismissedAll, LetterPage, LetterQuery, LetterRetry, Retrial, RetriedAll,
+    DeadLetter, DeadLetters, Dismissal, DismissedAll, EventMark, EventPage, EventQuery, LetterPage, LetterQuery,
+    LetterRetry, Retrial, RetriedAll, ToldAgain,
 };
 pub use owner::Engine;
 pub use queues::{Batching, Queue, Queues, Singleton};

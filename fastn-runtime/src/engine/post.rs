@@ -9,6 +9,7 @@ use fastn_store::{Message, MessageNo, ReceiveAsk, RunKey, Sent};
 
 use super::command::Command;
 use super::core::Core;
+use super::dead_event;
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::strand::{self, is_of_lease};
@@ -130,7 +131,9 @@ async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<H
             return Ok(Handed::Strange);
         }
         Err(error) => {
-            tracing::error!(%run, error = ?error, "a message means nothing and is dropped");
+            tracing::error!(%run, error = ?error, "a message means nothing and becomes a dead event");
+            dead_event::keep(&**core.services.store()?, message, error.chain().join(": "), core.services.clock.now())
+                .await?;
             return Ok(Handed::Over);
         }
     };
@@ -140,6 +143,14 @@ async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<H
             Found::Over => return Ok(Handed::Over),
             Found::Elsewhere => return Ok(Handed::Elsewhere),
         };
+        if let Command::Signal { name, .. } = &command
+            && !run.definition.plan().signals().contains_key(name)
+        {
+            let plan = run.definition.plan();
+            let reason = format!("no node of {} {} waits for `{name}`", plan.name(), plan.version());
+            dead_event::keep(&**core.services.store()?, message, reason, core.services.clock.now()).await?;
+            return Ok(Handed::Over);
+        }
         let event = |machine: &Machine| match &command {
             Command::Cancel { reason } => machine.cancel(reason.as_str()),
             Command::Signal { name, value } => machine.signal(message.id, name, value),

@@ -1,27 +1,14 @@
 //! Loops: a body that is done again and again.
 
-use std::collections::BTreeMap;
-
 use fastn_core::plan::NodeKind;
 use fastn_core::{Failure, FailureKind, Part, Payload, Result};
 
 use super::apply::Agenda;
 use super::cell::{Parent, State, Try};
+use super::rounds::Round;
 use super::slot::Slot;
 use super::state::{Machine, Phase, corrupt};
 use super::turn::Turn;
-
-/// The loops under way.
-pub(super) type Rounds = BTreeMap<Slot, Round>;
-
-/// How far a loop is.
-#[derive(Clone, Debug)]
-pub(super) struct Round {
-    /// How often its body was done.
-    pub(super) done: u32,
-    /// What it gave last, or what the node was given.
-    pub(super) value: Payload,
-}
 
 impl Machine {
     /// Begins a loop: its function says whether there is anything to do.

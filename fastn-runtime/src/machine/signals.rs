@@ -2,11 +2,8 @@
 //!
 //! What is recorded is that a wait began and that a signal came; who gets which value follows from the order of the two.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{Address, Attempt, Event, Failure, FailureKind, Part, Payload, Result, Take, Timestamp};
-use foldhash::HashSet;
 
 use super::apply::{Agenda, Todo};
 use super::cell::{State, Try};
@@ -14,58 +11,15 @@ use super::slot::Slot;
 use super::state::{Machine, Phase, corrupt};
 use super::turn::Turn;
 
-/// What a run was told, and who waits.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Signals {
-    inboxes: BTreeMap<String, Inbox>,
-    /// What was told, since it may be told again.
-    known: HashSet<[u8; 16]>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Inbox {
-    /// What nobody was given yet, in the order in which it came; of those of which the first counts, that one.
-    values: VecDeque<Payload>,
-    /// Who waits, in the order in which they began to.
-    waiting: VecDeque<Slot>,
-}
-
-impl Signals {
-    /// The value for somebody who begins to wait, if there is one.
-    fn take(&mut self, signal: &str, take: Take) -> Option<Payload> {
-        let values = &mut self.inboxes.get_mut(signal)?.values;
-        match take {
-            Take::First => values.front().cloned(),
-            _ => values.pop_front(),
-        }
-    }
-
-    fn inbox(&mut self, signal: &str) -> &mut Inbox {
-        // Looked for first: a name is copied once.
-        if !self.inboxes.contains_key(signal) {
-            self.inboxes.insert(signal.to_owned(), Inbox::default());
-        }
-        self.inboxes.entry(signal.to_owned()).or_default()
-    }
-
-    /// It does not wait any more.
-    pub(super) fn forget(&mut self, signal: &str, slot: Slot) {
-        if let Some(inbox) = self.inboxes.get_mut(signal) {
-            inbox.waiting.retain(|waiting| *waiting != slot);
-        }
-    }
-}
-
 impl Machine {
     /// What a signal is now: an event, or nothing if the run was told of it before, if it means nothing any more, or if no
     /// node of the plan waits for it.
     pub fn signal(&self, id: [u8; 16], signal: &str, value: &Payload) -> Option<Event> {
         let take = *self.plan.signals().get(signal)?;
-        if !matches!(self.phase, Phase::Going) || self.signals.known.contains(&id) {
+        if !matches!(self.phase, Phase::Going) || self.signals.has_heard(&id) {
             return None;
         }
-        let inbox = self.signals.inboxes.get(signal);
-        if take == Take::First && inbox.is_some_and(|inbox| !inbox.values.is_empty()) {
+        if take == Take::First && self.signals.has_value(signal) {
             return None;
         }
         Some(Event::Signalled { id, signal: signal.to_owned(), value: value.clone() })
@@ -123,16 +77,16 @@ impl Machine {
         let known = |what| corrupt(what, NodeIx(0));
         let take =
             *self.plan.signals().get(signal).ok_or_else(|| known("nothing in the plan waits for this signal"))?;
-        if !self.signals.known.insert(id) {
+        if !self.signals.hear(id) {
             return Err(known("a signal was told twice"));
         }
         let inbox = self.signals.inbox(signal);
         let given: Vec<Slot> = match take {
-            Take::First => {
-                inbox.values.truncate(0);
+            Take::First if inbox.values.is_empty() => {
                 inbox.values.push_back(value.clone());
                 inbox.waiting.drain(..).collect()
             }
+            Take::First => return Err(known("it was the second of which the first counts")),
             _ => match inbox.waiting.pop_front() {
                 Some(slot) => vec![slot],
                 None => {

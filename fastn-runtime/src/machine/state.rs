@@ -8,8 +8,8 @@ use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Resu
 use fastn_store::{RunStatus, Then};
 
 use super::cell::Scopes;
-use super::repeat::Rounds;
-use super::signals::Signals;
+use super::inbox::Signals;
+use super::rounds::Rounds;
 use super::slot::Slot;
 use super::turn::Turn;
 use super::undo::Undo;

@@ -37,6 +37,10 @@ impl DeadLetters {
         Self { core }
     }
 
+    pub(super) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Lists letters, those of the newest runs first. Each costs a read of its run.
     pub async fn list(&self, query: LetterQuery) -> Result<LetterPage> {
         let store = self.core.services.store()?;
@@ -141,7 +145,7 @@ impl DeadLetters {
         Ok(all)
     }
 
-    fn check(&self, op: &'static str, by: &str, why: &str) -> Result<()> {
+    pub(super) fn check(&self, op: &'static str, by: &str, why: &str) -> Result<()> {
         self.core.check_open(op)?;
         let said = by.len().saturating_add(why.len());
         if said > MOST_SAID {
