@@ -2,6 +2,7 @@
 
 use fastn_store::{RunStatus, Then};
 
+use super::by::By;
 use super::entries::{EntryDeed, entry_deed};
 use super::lines::{Line, LineDeed, line, line_deed};
 use super::mail::{MailDeed, mail_deed};
@@ -63,18 +64,6 @@ pub(super) enum Deed {
     Line(LineDeed),
     /// Everything is read.
     Look,
-}
-
-/// Under which lease.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum By {
-    /// The one in force.
-    Own,
-    /// The one before.
-    Old,
-    /// That of the second executor.
-    Other,
-    Nobody,
 }
 
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use fastn_core::{Error, ErrorKind, Result, TenantId, WorkflowName};
 use fastn_store::{Batch, ClaimAsk, Existing, Lease, NewRun, News, RunNo, RunQuery, Store, Suspects, Write, Written};
 
-use super::deed::{By, Deed};
+use super::by::By;
+use super::deed::Deed;
 use super::entries::Versions;
 use super::lines::{self, Line};
 use super::mail::Post;

@@ -8,7 +8,7 @@ use fastn_store::{
     Withdraw,
 };
 
-use super::deed::By;
+use super::by::By;
 use super::names::Names;
 use super::place::place;
 use crate::dice::Dice;

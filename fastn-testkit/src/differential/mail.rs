@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fastn_core::Result;
 use fastn_store::{Message, MessageNo, NewRun, News, NewsAsk, ReceiveAsk, RunKey, Sent, Store};
 
-use super::deed::By;
+use super::by::By;
 use super::names::Names;
 use super::place::place;
 use crate::dice::Dice;

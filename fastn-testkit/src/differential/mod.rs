@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod by;
 mod deed;
 mod entries;
 mod hand;

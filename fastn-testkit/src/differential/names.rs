@@ -3,7 +3,7 @@
 use fastn_core::Timestamp;
 use fastn_store::{Claimed, History, Lease, RunNo, RunSummary};
 
-use super::deed::By;
+use super::by::By;
 
 /// The leases and runs of one store, in the order in which they came.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fastn_core::{Payload, Result};
 use fastn_store::NewRun;
 
-use super::deed::{By, Deed, Draft, Timed};
+use super::by::By;
+use super::deed::{Deed, Draft, Timed};
 use super::hand::{Hand, Settled};
 use super::lines::Line;
 use super::place::place;
