@@ -51,6 +51,16 @@ impl Registry {
         Ok(self)
     }
 
+    /// The same connectors, each replaced by what `wrap` makes of it: something that counts its calls, records or repeats
+    /// them.
+    ///
+    /// # Errors
+    /// Those of [`Registry::with`], if what wraps a connector says something else of itself.
+    pub fn wrapped(&self, wrap: impl Fn(Arc<dyn Connector>) -> Arc<dyn Connector>) -> Result<Self> {
+        let mut connectors = self.connectors.values().cloned();
+        connectors.try_fold(Self::new(), |registry, connector| registry.with_shared(wrap(connector)))
+    }
+
     /// What the connectors say about themselves, by name.
     pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
         self.connectors.values().map(|connector| connector.describe())

@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn-store", &["fastn-core"]),
     ("fastn-schedule", &["fastn-core"]),
     ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors", "fastn-schedule"]),
-    ("fastn-testkit", &["fastn-core", "fastn-store", "fastn-runtime"]),
+    ("fastn-testkit", &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime"]),
     ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule"]),
     ("fastn-ffi", &["fastn", "fastn-core"]),
     ("fastn-cli", &["fastn"]),

@@ -2,7 +2,10 @@
 
 use fastn_store::{RunStatus, Then};
 
+use super::by::By;
 use super::entries::{EntryDeed, entry_deed};
+use super::lines::{Line, LineDeed, line, line_deed};
+use super::mail::{MailDeed, mail_deed};
 use crate::dice::Dice;
 use crate::sample::at;
 
@@ -19,6 +22,8 @@ pub(super) struct Timed {
 pub(super) enum Deed {
     Commit {
         by: By,
+        /// Whether it is looked whether that is news, which takes a moment.
+        listens: bool,
         writes: Vec<Draft>,
     },
     Claim {
@@ -31,6 +36,10 @@ pub(super) enum Deed {
     },
     /// The executor goes and says so, and the next one comes.
     Succeed,
+    /// The second executor takes a lease, whatever becomes of the one it had.
+    Join,
+    /// The second executor goes and says so.
+    Part,
     /// The process dies, and another opens the store.
     Reopen,
     Prune {
@@ -49,29 +58,42 @@ pub(super) enum Deed {
     },
     /// What is kept beside runs.
     Entry(EntryDeed),
+    /// What is told to runs from outside.
+    Mail(MailDeed),
+    /// What waits.
+    Line(LineDeed),
     /// Everything is read.
     Look,
 }
 
-/// Under which lease.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum By {
-    /// The one in force.
-    Own,
-    /// The one before.
-    Old,
-    Nobody,
-}
-
 #[derive(Clone, Debug)]
 pub(super) enum Draft {
-    Create { tenant: &'static str, name: u64, workflow: &'static str, input: &'static str },
-    Turn { run: u64, shift: i64, count: u64, then: Then },
+    Create {
+        tenant: &'static str,
+        name: u64,
+        workflow: &'static str,
+        input: &'static str,
+    },
+    Enqueue {
+        tenant: &'static str,
+        name: u64,
+        workflow: &'static str,
+        input: &'static str,
+        line: Line,
+    },
+    /// Of a run in the hands of whoever commits, if there is one and it does not stray.
+    Turn {
+        run: u64,
+        strays: bool,
+        shift: i64,
+        count: u64,
+        then: Then,
+    },
 }
 
 const TENANTS: &[&str] = &["t", "u", "\u{1F600}"];
 const WORKFLOWS: &[&str] = &["a", "b", "c"];
-const INPUTS: &[&str] = &["null", "", "\0", "9007199254740993", "\"\u{10FFFF}'; --\"", "[1,[2],{}]"];
+const INPUTS: &[&str] = &["null", "", "\0", "9007199254740993", "\"\u{10FFFF}';--\"", "[1,[2],{}]"];
 
 /// A list of deeds that a seed decides.
 pub(super) fn deeds(dice: &mut Dice) -> Vec<Timed> {
@@ -80,10 +102,10 @@ pub(super) fn deeds(dice: &mut Dice) -> Vec<Timed> {
 }
 
 fn deed(dice: &mut Dice) -> Deed {
-    match dice.below(48) {
+    match dice.below(76) {
         0 => Deed::Succeed,
         1 => Deed::Reopen,
-        2 | 3 => Deed::Prune { before: seconds(dice.below(120)), limit: small(dice, 4) },
+        2 | 3 => Deed::Prune { before: seconds(dice.below(90)), limit: small(dice, 4) },
         4 => Deed::Renew { by: by(dice) },
         5..=9 => Deed::Claim { by: by(dice), workflows: dice.some(WORKFLOWS), limit: small(dice, 8) },
         10..=12 => Deed::List {
@@ -96,9 +118,19 @@ fn deed(dice: &mut Dice) -> Deed {
         13 => Deed::Plan { run: dice.next() >> 48 },
         14 => Deed::Look,
         15..=22 => Deed::Entry(entry_deed(dice)),
+        23..=33 => {
+            let by = by(dice);
+            Deed::Mail(mail_deed(dice, by))
+        }
+        34..=48 => {
+            let (by, workflows) = (by(dice), if dice.one_in(4) { dice.some(WORKFLOWS) } else { WORKFLOWS.to_vec() });
+            Deed::Line(line_deed(dice, by, workflows))
+        }
+        49..=51 => Deed::Join,
+        52 => Deed::Part,
         _ => {
             let writes = dice.below(6);
-            Deed::Commit { by: by(dice), writes: (0..writes).map(|_| draft(dice)).collect() }
+            Deed::Commit { by: by(dice), listens: dice.one_in(6), writes: (0..writes).map(|_| draft(dice)).collect() }
         }
     }
 }
@@ -107,14 +139,19 @@ fn by(dice: &mut Dice) -> By {
     match dice.below(20) {
         0 => By::Old,
         1 => By::Nobody,
+        2..=7 => By::Other,
         _ => By::Own,
     }
 }
 
 fn draft(dice: &mut Dice) -> Draft {
-    if dice.one_in(4) {
+    if dice.one_in(3) {
         let (tenant, workflow, input) = (dice.pick(TENANTS), dice.pick(WORKFLOWS), dice.pick(INPUTS));
-        return Draft::Create { tenant, name: dice.below(20), workflow, input };
+        let name = dice.below(20);
+        if !dice.one_in(3) {
+            return Draft::Enqueue { tenant, name, workflow, input, line: line(dice) };
+        }
+        return Draft::Create { tenant, name, workflow, input };
     }
     let shift = if dice.one_in(16) { seconds(dice.below(7)).saturating_sub(3) } else { 0 };
     let then = match dice.below(8) {
@@ -123,7 +160,7 @@ fn draft(dice: &mut Dice) -> Draft {
         _ => Then::Run,
     };
     let count = if matches!(then, Then::End(_)) && !dice.one_in(8) { 1 } else { dice.below(4) };
-    Draft::Turn { run: dice.next() >> 48, shift, count, then }
+    Draft::Turn { run: dice.next() >> 48, strays: dice.one_in(16), shift, count, then }
 }
 
 /// A status to end in, which now and then is none.

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use fastn_core::{Result, TenantId, WorkflowName};
-use fastn_store::{
-    Batch, ClaimAsk, History, Lease, NewRun, RunNo, RunQuery, RunSummary, Store, Suspects, Write, Written,
-};
+use fastn_core::{Error, ErrorKind, Result, TenantId, WorkflowName};
+use fastn_store::{Batch, ClaimAsk, Existing, Lease, NewRun, News, RunNo, RunQuery, Store, Suspects, Write, Written};
 
-use super::deed::{By, Deed};
+use super::by::By;
+use super::deed::Deed;
 use super::entries::Versions;
+use super::lines::{self, Line};
+use super::mail::Post;
+use super::names::Names;
+use super::place::place;
 use super::subject::Subject;
 use crate::sample::{at, definition, lease_ask, turn};
 
@@ -17,6 +20,7 @@ use crate::sample::{at, definition, lease_ask, turn};
 #[derive(Clone, Debug)]
 pub(super) enum Settled {
     Create { new: NewRun },
+    Enqueue { new: NewRun, line: Line },
     Turn { place: usize, first: u64, count: u64, then: fastn_store::Then },
 }
 
@@ -24,19 +28,23 @@ pub(super) enum Settled {
 pub(super) struct Hand {
     subject: Subject,
     number: u64,
+    /// One lease at a time is all that is asked of it, whatever it would give.
+    one_lease: bool,
     /// `None` only while it is opened again.
     store: Option<Arc<dyn Store>>,
-    leases: Vec<Lease>,
-    runs: Vec<RunNo>,
+    names: Names,
     versions: Versions,
+    post: Post,
 }
 
 impl Hand {
-    pub(super) async fn open(subject: &Subject, number: u64) -> Result<Self> {
+    pub(super) async fn open(subject: &Subject, number: u64, one_lease: bool) -> Result<Self> {
         let store = (subject.open)(number).await?;
-        let lease = store.acquire(lease_ask("x", 0)?).await?;
-        let (store, leases) = (Some(store), vec![lease]);
-        Ok(Self { subject: subject.clone(), number, store, leases, runs: Vec::new(), versions: Versions::default() })
+        let (names, versions, post) = (Names::default(), Versions::default(), Post::default());
+        let (subject, first) = (subject.clone(), store.clone());
+        let mut hand = Self { subject, number, one_lease, store: Some(store), names, versions, post };
+        hand.acquire(&*first, false, 0).await?;
+        Ok(hand)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -54,45 +62,50 @@ impl Hand {
     async fn answer(&mut self, deed: &Deed, writes: &[Settled], runs: &[NewRun], now: i64) -> Result<String> {
         let store = self.store()?;
         match deed {
-            Deed::Commit { by, .. } => self.commit(&*store, *by, writes, now).await,
+            Deed::Commit { by, listens, .. } => self.commit(&*store, (*by, *listens), writes, now).await,
             Deed::Claim { by, workflows, limit } => {
                 let serves = workflows.iter().map(|workflow| definition(workflow)).collect::<Result<_>>()?;
-                let lease = self.token(*by).unwrap_or(0);
+                let lease = self.names.token(*by).unwrap_or(0);
                 let claimed = store
                     .claim(ClaimAsk { lease, now: at(now), serves, limit: *limit, suspects: Suspects::default() })
                     .await?;
-                Ok(claimed
-                    .iter()
-                    .map(|claim| {
-                        let (run, history) = (self.run(claim.no), self.history(&claim.history));
-                        format!("{run} after {} deaths: {history}", claim.deaths)
-                    })
-                    .collect())
+                Ok(self.names.claimed(&claimed))
             }
-            Deed::Renew { by } => match self.lease(*by) {
-                Some(lease) => store.renew(lease, at(now.saturating_add(10))).await.map(|()| "renewed".to_owned()),
-                None => Ok("nothing to renew".to_owned()),
-            },
+            Deed::Renew { by } => {
+                let Some(lease) = self.names.lease(*by).cloned() else { return Ok("nothing to renew".to_owned()) };
+                let until = at(now.saturating_add(10));
+                store.renew(&lease, until).await?;
+                self.names.renew(lease.token, until);
+                Ok("renewed".to_owned())
+            }
             Deed::Succeed => {
-                self.release(&*store).await?;
-                self.acquire(&*store, now).await
+                self.release(&*store, By::Own, now).await?;
+                self.acquire(&*store, false, now).await
             }
+            Deed::Join => self.acquire(&*store, true, now).await,
+            Deed::Part => self.release(&*store, By::Other, now).await.map(|()| "gone".to_owned()),
             Deed::Reopen if self.subject.reopens => {
                 self.store = None;
                 drop(store);
                 let store = (self.subject.open)(self.number).await?;
                 self.store = Some(store.clone());
-                self.acquire(&*store, now).await
+                // What it had given nobody has any more.
+                let given = self.names.in_force().map(|lease| lease.token);
+                given.into_iter().for_each(|token| self.names.take_back(token));
+                self.acquire(&*store, false, now).await
             }
             Deed::Reopen => {
-                self.release(&*store).await?;
-                self.acquire(&*store, now).await
+                match self.names.in_force().cloned().filter(|_| self.one_lease) {
+                    Some(lease) => self.give_back(&*store, &lease).await?,
+                    None => self.release(&*store, By::Own, now).await?,
+                }
+                self.acquire(&*store, false, now).await
             }
             Deed::Prune { before, limit } => Ok(format!("{} pruned", store.prune(at(*before), *limit).await?)),
             Deed::List { tenant, workflow, status, limit, before } => {
                 let tenant = tenant.and_then(|tenant| TenantId::new(tenant).ok());
                 let workflow = workflow.and_then(|workflow| WorkflowName::new(workflow).ok());
-                let before = before.and_then(|before| self.runs.get(place(before, self.runs.len())?).copied());
+                let before = before.and_then(|before| self.names.run_at(place(before, self.names.runs())?));
                 self.list(&*store, RunQuery { tenant, workflow, status: status.clone(), limit: *limit, before }).await
             }
             Deed::Plan { run } => match place(*run, runs.len()).and_then(|place| runs.get(place)) {
@@ -100,12 +113,14 @@ impl Hand {
                 None => Ok("no run".to_owned()),
             },
             Deed::Entry(deed) => self.versions.answer(&*store, deed).await,
+            Deed::Mail(deed) => self.post.answer(&*store, deed, (&self.names, runs, now)).await,
+            Deed::Line(deed) => lines::answer(&*store, deed, (&self.names, runs, now)).await,
             Deed::Look => {
                 let all = RunQuery { limit: u32::MAX, ..RunQuery::default() };
                 let mut seen = self.list(&*store, all).await?;
                 for run in runs {
                     match store.read(&run.key).await? {
-                        Some(history) => seen.push_str(&self.history(&history)),
+                        Some(history) => seen.push_str(&self.names.history(&history)),
                         None => seen.push_str("; none"),
                     }
                 }
@@ -114,98 +129,112 @@ impl Hand {
         }
     }
 
-    async fn commit(&mut self, store: &dyn Store, by: By, writes: &[Settled], now: i64) -> Result<String> {
+    async fn commit(
+        &mut self,
+        store: &dyn Store,
+        (by, listens): (By, bool),
+        writes: &[Settled],
+        now: i64,
+    ) -> Result<String> {
         let concrete = writes.iter().map(|write| match write {
             Settled::Create { new } => Ok(Write::Create(new.clone().into())),
+            Settled::Enqueue { new, line } => Ok(Write::Enqueue(line.enqueue(new)?.into())),
             Settled::Turn { place, first, count, then } => {
-                let run = self.runs.get(*place).copied().unwrap_or(RunNo(u64::MAX));
+                let run = self.names.run_at(*place).unwrap_or(RunNo(u64::MAX));
                 Ok(Write::Turn(turn(run, *first, *count, *then)?))
             }
         });
-        let writes = concrete.collect::<Result<_>>()?;
-        let written = store.commit(Batch { lease: self.token(by), now: at(now), writes }).await?;
+        let batch = Batch { lease: self.names.token(by), now: at(now), writes: concrete.collect::<Result<_>>()? };
+        if listens {
+            self.post.listen(store).await?;
+        }
+        let written = store.commit(batch).await?;
         // First of all numbers, since a run may be met in the batch that creates it.
         for written in &written {
             if let Written::Created(no) = written {
-                self.runs.push(*no);
+                self.names.add_run(*no);
             }
         }
+        let heard = !listens || self.hears(store, by, writes, &written).await?;
+        let found = |old: &Existing| {
+            let (input, status) = (String::from_utf8_lossy(old.input.bytes()), old.status);
+            format!("{} {} {input:?} {status}", self.names.run(old.no), old.definition.workflow)
+        };
         let answer = |written: &Written| match written {
-            Written::Created(no) => format!("; created {}", self.run(*no)),
-            Written::Exists(old) => {
-                let (input, status) = (String::from_utf8_lossy(old.input.bytes()), old.status);
-                format!("; exists {} {} {input:?} {status}", self.run(old.no), old.definition.workflow)
-            }
+            Written::Created(no) => format!("; created {}", self.names.run(*no)),
+            Written::Exists(old) => format!("; exists {}", found(old)),
+            Written::Taken(taken) => format!("; taken by {:?} {}", taken.key, found(&taken.run)),
             other => format!("; {other:?}"),
         };
-        Ok(written.iter().map(answer).collect())
+        Ok(format!("heard of: {heard}{}", written.iter().map(answer).collect::<String>()))
+    }
+
+    /// Whether what somebody else has to begin is news.
+    async fn hears(&self, store: &dyn Store, by: By, writes: &[Settled], written: &[Written]) -> Result<bool> {
+        let new = |write: &Settled, written: &Written| match (write, written) {
+            (Settled::Create { .. }, Written::Created(_)) => (self.names.token(by).is_none(), false),
+            (Settled::Enqueue { .. }, Written::Created(_)) => (false, true),
+            _ => (false, false),
+        };
+        let (runs, queues): (Vec<_>, Vec<_>) =
+            writes.iter().zip(written).map(|(write, written)| new(write, written)).unzip();
+        let (runs, queues) = (runs.contains(&true), queues.contains(&true));
+        let is = |old: &News, new: &News| (!runs || old.runs != new.runs) && (!queues || old.queues != new.queues);
+        self.post.hears(store, is).await
+    }
+
+    /// The places of the runs that a lease holds.
+    pub(super) async fn held(&self, by: By, runs: &[NewRun]) -> Result<Vec<usize>> {
+        let (store, Some(token)) = (self.store()?, self.names.token(by)) else { return Ok(Vec::new()) };
+        let keys: Vec<_> = runs.iter().map(|run| run.key.clone()).collect();
+        let found = store.summaries(&keys).await?;
+        let holds = |run: &Option<fastn_store::RunSummary>| run.as_ref().is_some_and(|run| run.holder == Some(token));
+        Ok(found.iter().enumerate().filter(|(_, run)| holds(run)).map(|(place, _)| place).collect())
     }
 
     async fn list(&self, store: &dyn Store, query: RunQuery) -> Result<String> {
         let page = store.list(query).await?;
-        let mut seen: String = page.runs.iter().map(|run| self.summary(run)).collect();
+        let mut seen: String = page.runs.iter().map(|run| self.names.summary(run)).collect();
         if let Some(next) = page.next {
-            let _ = write!(seen, "; next {}", self.run(next));
+            let _ = write!(seen, "; next {}", self.names.run(next));
         }
         Ok(seen)
     }
 
-    async fn release(&self, store: &dyn Store) -> Result<()> {
-        match self.leases.last() {
-            Some(lease) => store.release(lease).await,
+    /// An executor gives its lease back, unless it is late: whether it has died over the runs of one that has ended, stores
+    /// judge differently.
+    async fn release(&mut self, store: &dyn Store, by: By, now: i64) -> Result<()> {
+        match self.names.lease(by).cloned().filter(|lease| lease.until >= at(now)) {
+            Some(lease) => self.give_back(store, &lease).await,
             None => Ok(()),
         }
     }
 
-    async fn acquire(&mut self, store: &dyn Store, now: i64) -> Result<String> {
-        let lease = store.acquire(lease_ask("x", now)?).await?;
-        let grown = self.leases.last().is_none_or(|last| last.token < lease.token);
-        self.leases.push(lease);
-        Ok(format!("a lease, larger: {grown}"))
+    async fn give_back(&mut self, store: &dyn Store, lease: &Lease) -> Result<()> {
+        store.release(lease).await?;
+        self.names.take_back(lease.token);
+        Ok(())
+    }
+
+    /// An executor takes a lease, if it may.
+    async fn acquire(&mut self, store: &dyn Store, second: bool, now: i64) -> Result<String> {
+        // What a store that gives one lease at a time sees to by itself.
+        let sees_to_it = self.one_lease && !self.subject.gives_one_lease;
+        let held = self.names.in_force().is_some_and(|lease| lease.until >= at(now));
+        if sees_to_it && held {
+            return Err(Error::new(ErrorKind::Locked, "acquire lease"));
+        }
+        let lease = store.acquire(lease_ask(if second { "y" } else { "x" }, now)?).await?;
+        if sees_to_it {
+            let (serves, suspects) = (Vec::new(), Suspects::default());
+            // Ends those that were not renewed.
+            store.claim(ClaimAsk { lease: lease.token, now: at(now), serves, limit: 0, suspects }).await?;
+        }
+        Ok(format!("a lease, larger: {}", self.names.give(second, lease)))
     }
 
     fn store(&self) -> Result<Arc<dyn Store>> {
-        let gone = || fastn_core::Error::new(fastn_core::ErrorKind::Closed, "use store");
+        let gone = || Error::new(ErrorKind::Closed, "use store");
         self.store.clone().ok_or_else(gone)
     }
-
-    fn lease(&self, by: By) -> Option<&Lease> {
-        match by {
-            By::Own => self.leases.last(),
-            By::Old => self.leases.iter().rev().nth(1),
-            By::Nobody => None,
-        }
-    }
-
-    fn token(&self, by: By) -> Option<u64> {
-        self.lease(by).map(|lease| lease.token)
-    }
-
-    fn run(&self, no: RunNo) -> String {
-        match self.runs.iter().position(|known| *known == no) {
-            Some(place) => format!("#{place}"),
-            None => format!("unknown {no:?}"),
-        }
-    }
-
-    fn summary(&self, run: &RunSummary) -> String {
-        let holder = run.holder.map(|token| self.leases.iter().position(|lease| lease.token == token));
-        let (no, RunSummary { key, definition, status, created_at, finished_at, wake_at, .. }) =
-            (self.run(run.no), run);
-        let (tenant, run, workflow) = (&key.tenant, key.run, &definition.workflow);
-        format!(
-            "; {no} {tenant}/{run} {workflow} {} {} {status} {created_at} {finished_at:?} {wake_at:?} held by {holder:?}",
-            definition.version, definition.shape
-        )
-    }
-
-    fn history(&self, history: &History) -> String {
-        let input = String::from_utf8_lossy(history.input.bytes());
-        format!("{} {input:?} {:?}", self.summary(&history.run), history.records)
-    }
-}
-
-/// A place among so many, counted round and round; `None` if there are none.
-pub(super) fn place(number: u64, count: usize) -> Option<usize> {
-    usize::try_from(number.checked_rem(count as u64)?).ok()
 }

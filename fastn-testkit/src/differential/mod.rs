@@ -1,7 +1,8 @@
 //! The same random operations on several stores at once: whatever is done to them, they answer alike.
 //!
-//! One seed says everything that is done; the memory store says what the answers should be. If another store answers
-//! differently, operations are left out as long as it still does, and what remains is a script of a few lines.
+//! One seed says everything that is done, by two executors, to runs, entries, messages and queues; the memory store says
+//! what the answers should be. Both executors have leases at once, unless a store gives one at a time: then the second is
+//! told so until it finds the lease free or ended. If another store answers differently, operations are left out as long as it still does, and what remains is a script of a few lines.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -16,9 +17,14 @@
 //! # }
 //! ```
 
+mod by;
 mod deed;
 mod entries;
 mod hand;
+mod lines;
+mod mail;
+mod names;
+mod place;
 mod scene;
 mod shrink;
 mod subject;

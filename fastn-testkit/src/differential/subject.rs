@@ -14,6 +14,8 @@ pub struct Subject {
     pub(super) name: String,
     pub(super) open: Opener,
     pub(super) reopens: bool,
+    pub(super) gives_one_lease: bool,
+    pub(super) numbers_apart: bool,
 }
 
 impl Subject {
@@ -22,13 +24,35 @@ impl Subject {
     where
         F: Future<Output = Result<Arc<dyn Store>>> + Send + 'static,
     {
-        Self { name: name.into(), open: Arc::new(move |number| Box::pin(open(number))), reopens: false }
+        Self {
+            name: name.into(),
+            open: Arc::new(move |number| Box::pin(open(number))),
+            reopens: false,
+            gives_one_lease: false,
+            numbers_apart: false,
+        }
     }
 
     /// The store keeps what it is given: now and then it is dropped and opened again by its number, as after a crash.
     #[must_use]
     pub fn reopens(mut self) -> Self {
         self.reopens = true;
+        self
+    }
+
+    /// The store gives one lease at a time. All that it is compared with are treated as if they did.
+    #[must_use]
+    pub fn gives_one_lease(mut self) -> Self {
+        self.gives_one_lease = true;
+        self
+    }
+
+    /// The store does not say which of a run of a queue and another one is the newer, if they were created within a second,
+    /// nor which of two runs of queues, if one batch created them. So a script has the ones or the others, and one of a
+    /// queue in a batch.
+    #[must_use]
+    pub fn numbers_runs_of_queues_apart(mut self) -> Self {
+        self.numbers_apart = true;
         self
     }
 

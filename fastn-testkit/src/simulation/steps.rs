@@ -13,6 +13,7 @@ use super::calls::End;
 use super::executor::Process;
 use super::weather::Weather;
 use super::world::World;
+use crate::paths::address;
 
 /// The same definition, each of whose functions is seen when it runs in this process.
 pub(super) fn observed(definition: &Definition, world: &World, process: Process) -> Definition {
@@ -59,23 +60,6 @@ impl StepFn for Observed {
             result
         })
     }
-}
-
-/// The path of an instance as that of its node, and the items in it.
-fn address(path: &str) -> (String, Vec<u32>) {
-    let (mut node, mut items) = (String::new(), Vec::new());
-    let mut rest = path.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => {
-                node.push(c);
-                node.extend(rest.next());
-            }
-            '[' => items.extend(rest.by_ref().take_while(|c| *c != ']').collect::<String>().parse::<u32>()),
-            c => node.push(c),
-        }
-    }
-    (node, items)
 }
 
 /// A call that is being seen: its end is noted when this is dropped.

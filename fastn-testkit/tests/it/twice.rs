@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use fastn_core::{Durability, Failure, StepCx, StepError, Workflow};
+use fastn_connectors::{Registry, typed};
+use fastn_core::{Durability, Failure, Op, StepCx, StepError, Workflow};
 use fastn_runtime::Engine;
-use fastn_testkit::{every_step_twice, one_step_twice};
+use fastn_testkit::{every_call_twice, every_step_twice, one_call_twice, one_step_twice};
 use fastn_workflow::{Work as _, workflow};
 
 /// A bank that knows keys, and one that does not.
@@ -66,4 +67,64 @@ async fn only_what_adds_up_shows() {
     assert_eq!(after(every_step_twice).await, (7, 14, 7));
     assert_eq!(after(|flow| one_step_twice(flow, "book")).await, (7, 7, 7));
     assert_eq!(after(|flow| one_step_twice(flow, "pay")).await, (7, 14, 7));
+}
+
+const BOOK: Op<u64, u64> = Op::new("bank", "book");
+const PAY: Op<u64, u64> = Op::new("bank", "pay");
+const SEND: Op<u64, u64> = Op::new("bank", "send");
+
+/// A bank as a connector, with an action that knows keys and two that do not.
+fn bank(world: &World) -> Registry {
+    let (careful, careless, once) = (world.careful.clone(), world.careless.clone(), world.once.clone());
+    let book = move |cx: StepCx, n: u64| {
+        careful.lock().unwrap().insert(cx.info().idempotency_key(), n);
+        async move { Ok::<_, StepError>(n) }
+    };
+    let pay = move |_: StepCx, n: u64| {
+        *careless.lock().unwrap() += n;
+        async move { Ok::<_, StepError>(n) }
+    };
+    let send = move |_: StepCx, n: u64| {
+        *once.lock().unwrap() += n;
+        async move { Ok::<_, StepError>(n) }
+    };
+    let bank = typed("bank").op(BOOK, book).op(PAY, pay).op(SEND, send).build().unwrap();
+    Registry::new().with(bank).unwrap()
+}
+
+/// The same as [`shop`], by calls; it pays in two steps, of which one is an item's.
+fn calling_shop(name: &str) -> Workflow<u64, u64> {
+    let list = |n: u64| async move { Ok::<_, StepError>(vec![n]) };
+    workflow(name)
+        .define(|flow, n| {
+            let booked = flow.call("book", BOOK, n);
+            let paid = flow.call("pay", PAY, booked);
+            let sent = flow.call("send", SEND.durability(Durability::AtMostOnce), paid);
+            let items = flow.step("list", list, sent);
+            let each = flow.each("each", items.at_most(1), |flow, item| flow.call("pay", PAY, item));
+            flow.step("thank", |n: u64, _: Vec<u64>| async move { Ok::<_, StepError>(n) }, (sent, each))
+        })
+        .unwrap()
+}
+
+/// What the world looks like after a run of the shop with changed connectors: booked, paid, sent.
+async fn after_calls(change: impl FnOnce(&Registry) -> Registry) -> (u64, u64, u64) {
+    let (world, flow) = (World::default(), calling_shop("shop"));
+    let engine = Engine::builder().connectors(change(&bank(&world))).serve(&flow).open().await.unwrap();
+    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+    engine.shutdown().await.unwrap();
+    let booked = world.careful.lock().unwrap().values().sum();
+    let (paid, sent) = (*world.careless.lock().unwrap(), *world.once.lock().unwrap());
+    (booked, paid, sent)
+}
+
+#[tokio::test]
+async fn only_what_adds_up_shows_in_what_connectors_do() {
+    let (shop, other) = (calling_shop("shop"), calling_shop("other"));
+    assert_eq!(after_calls(Registry::clone).await, (7, 14, 7));
+    assert_eq!(after_calls(|bank| every_call_twice(bank, &shop).unwrap()).await, (7, 28, 7));
+    assert_eq!(after_calls(|bank| one_call_twice(bank, &shop, "book").unwrap()).await, (7, 14, 7));
+    assert_eq!(after_calls(|bank| one_call_twice(bank, &shop, "pay").unwrap()).await, (7, 21, 7));
+    assert_eq!(after_calls(|bank| one_call_twice(bank, &shop, "each/pay").unwrap()).await, (7, 21, 7));
+    assert_eq!(after_calls(|bank| every_call_twice(bank, &other).unwrap()).await, (7, 14, 7), "another workflow");
 }

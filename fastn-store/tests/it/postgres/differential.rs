@@ -15,7 +15,7 @@ fn postgres(name: &'static str, options: PostgresOptions) -> Subject {
         async move { Ok(Arc::new(PostgresStore::open(&url, options).await?) as Arc<dyn Store>) }
     };
     // Opened again, it still has the leases it had: an executor that died is waited for, since others may be alive.
-    Subject::new(name, open)
+    Subject::new(name, open).numbers_runs_of_queues_apart()
 }
 
 #[tokio::test]
@@ -37,8 +37,10 @@ async fn memory_a_file_and_a_server_answer_alike() {
         let path = path.join(format!("{number}.db"));
         async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) }
     };
-    let stores =
-        [Subject::new("sqlite", open).reopens(), postgres("all", PostgresOptions::default().journal_budget(2_000))];
+    let stores = [
+        Subject::new("sqlite", open).reopens().gives_one_lease(),
+        postgres("all", PostgresOptions::default().journal_budget(2_000)),
+    ];
     let seeds = std::env::var("FASTN_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
     for seed in 1_000..1_000 + seeds {
         run(seed, &stores).await.unwrap_or_else(|difference| panic!("{difference}"));

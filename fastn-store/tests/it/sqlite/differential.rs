@@ -14,7 +14,7 @@ async fn both_stores_answer_alike() {
             let (path, options) = (folder.join(format!("{name} {number}.db")), options.clone());
             async move { Ok(Arc::new(SqliteStore::open(path, options).await?) as Arc<dyn Store>) }
         };
-        Subject::new(name, open).reopens()
+        Subject::new(name, open).reopens().gives_one_lease()
     };
     let tiny = SqliteOptions::default().journal_budget(500);
     let stores = [subject("sqlite", SqliteOptions::default()), subject("tiny", tiny)];

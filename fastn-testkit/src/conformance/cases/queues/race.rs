@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastn_core::Error;
 use fastn_store::{Batch, Lease, RunNo, Write};
+use tokio::sync::Barrier;
 
 use super::desk::waiting;
 use crate::conformance::capability::Capability;
@@ -33,11 +34,15 @@ async fn race(t: &Trial, leases: Vec<Lease>) -> Found {
     t.store.commit(Batch { lease: None, now: at(0), writes }).await?;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (done, given) = (Arc::new(AtomicUsize::new(0)), RUNS as usize);
+    // Otherwise one may have done everything before the others begin.
+    let gate = Arc::new(Barrier::new(leases.len()));
     let tasks: Vec<_> = leases
         .into_iter()
         .map(|lease| {
-            let (t, running, most, done) = (t.clone(), running.clone(), most.clone(), done.clone());
+            let (t, gate) = (t.clone(), gate.clone());
+            let (running, most, done) = (running.clone(), most.clone(), done.clone());
             tokio::spawn(async move {
+                gate.wait().await;
                 let mut mine: Vec<RunNo> = Vec::new();
                 // A store that gives the same runs again and again must not hold up the suite.
                 while done.load(Ordering::SeqCst) < given && mine.len() < 1_000 {
