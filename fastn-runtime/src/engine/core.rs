@@ -14,6 +14,7 @@ use foldhash::HashMap;
 use super::bells::Bells;
 use super::pending::Pending;
 use super::queues::known::Known;
+use super::queues::seats::Seats;
 use super::run::Run;
 #[cfg(feature = "schedules")]
 use super::schedules::desk::Desk;
@@ -46,6 +47,8 @@ pub(super) struct Core {
     pub(super) claiming: tokio::sync::RwLock<()>,
     /// The rules of queues.
     pub(super) queues: Known,
+    /// The runs of queues that are here.
+    pub(super) seats: Seats,
     #[cfg(feature = "schedules")]
     pub(super) schedules: Desk,
     /// Where tasks run.
@@ -104,6 +107,7 @@ impl Core {
             loading: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             claiming: tokio::sync::RwLock::default(),
             queues: Known::default(),
+            seats: Seats::default(),
             #[cfg(feature = "schedules")]
             schedules: Desk::default(),
             tasks: Arc::new(Tasks::new(spawner.clone())),
@@ -265,6 +269,9 @@ impl Core {
             self.awaits().remove(&run.key);
         }
         drop(runs);
+        if self.seats.leave(run.no) {
+            self.bells.own_queues.notify_one();
+        }
     }
 
     /// A run cannot be brought into memory: those who wait for it are told why.
@@ -345,6 +352,7 @@ impl Core {
             }
         }
         drop(awaited);
+        self.seats.clear();
         self.services.alarms.clear();
         drop(runs);
         self.bells.awaited.notify_one();

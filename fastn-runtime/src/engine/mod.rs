@@ -22,6 +22,7 @@
 //! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
+//! | `spread` | who asks first for what all can have |
 //! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
@@ -48,6 +49,7 @@ mod same;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod services;
+mod spread;
 mod start;
 mod start_batched;
 mod strand;
