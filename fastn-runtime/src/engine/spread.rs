@@ -20,10 +20,10 @@ pub(super) struct Spread {
 
 impl Spread {
     /// How long to leave it to others, by chance.
-    pub(super) fn delay(self, chance: u64) -> Duration {
+    pub(super) fn delay(self, chance: impl FnOnce() -> u64) -> Duration {
         match self.late.checked_sub(1) {
             None => Duration::ZERO,
-            Some(times) => Duration::from_micros(chance % (FIRST << times)),
+            Some(times) => Duration::from_micros(chance() % (FIRST << times)),
         }
     }
 
@@ -42,11 +42,11 @@ mod tests {
         let mut spread = Spread::default();
         let mut most = Vec::new();
         for _ in 0..9 {
-            most.push((0..100_000).map(|n| spread.delay(n * 7).as_micros()).max().unwrap());
+            most.push((0..100_000).map(|n| spread.delay(|| n * 7).as_micros()).max().unwrap());
             spread.looked(false);
         }
         assert_eq!(most, [0, 19_999, 39_999, 79_999, 159_999, 319_999, 639_999, 639_999, 639_999]);
         spread.looked(true);
-        assert_eq!(spread.delay(u64::MAX), Duration::ZERO);
+        assert_eq!(spread.delay(|| u64::MAX), Duration::ZERO);
     }
 }

@@ -95,7 +95,7 @@ pub(in crate::engine) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
             () = pause(clock, wait) => if told { For::All } else { For::Itself },
         };
         if look == For::All {
-            let delay = spread.delay(chance.next());
+            let delay = spread.delay(|| chance.next());
             tokio::select! {
                 biased;
                 () = core.bells.own_queues.notified() => look = For::Itself,
