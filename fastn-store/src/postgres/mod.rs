@@ -39,6 +39,7 @@ mod store;
 mod time;
 mod tls;
 mod upkeep;
+mod values;
 
 pub use self::options::{LeaseClock, PostgresOptions};
 pub use self::retire::Retired;
