@@ -85,7 +85,7 @@ pub(in crate::engine) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
             }
         }
         if look == For::All {
-            spread.looked(admitted > 0);
+            spread.looked(clock.uptime(), admitted > 0);
         }
         let told = wait < poll && !unsure;
         look = tokio::select! {
@@ -95,7 +95,7 @@ pub(in crate::engine) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
             () = pause(clock, wait) => if told { For::All } else { For::Itself },
         };
         if look == For::All {
-            let delay = spread.delay(|| chance.next());
+            let delay = spread.delay(clock.uptime(), || chance.next());
             tokio::select! {
                 biased;
                 () = core.bells.own_queues.notified() => look = For::Itself,
