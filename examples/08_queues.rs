@@ -1,8 +1,8 @@
-//! Runs wait for their turn: so many at a time, keys that take turns, and one run for many requests.
+//! Runs wait for their turn: so many at a time, keys that take turns, and one run for many requests or many items.
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use fastn::prelude::*;
-use fastn::runtime::{Queue, Singleton};
+use fastn::runtime::{Batching, Queue, Singleton};
 use tokio::sync::mpsc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,11 +16,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         flow.step("send", send, to)
     })?;
 
+    let digest = workflow("digest").define(|flow, lines: Out<'_, Vec<String>>| {
+        flow.step("join", |lines: Vec<String>| async move { Ok::<_, StepError>(lines.join(" and ")) }, lines)
+    })?;
+
     // A queue is one for all executors on a store, whichever of them a run was started by. Its key is found in the input.
     let folder = tempfile::tempdir()?;
     let store = format!("sqlite:{}", folder.path().join("runs.db").display());
     let queue = Queue::new("mail").concurrency(1).per_key(1).rate(1_000, secs(60)).key("/0").weight("gold", 2);
-    let engine = Engine::builder().store(&*store).queue(queue).serve(&mail).open().await?;
+    let engine = Engine::builder().store(&*store).queue(queue).serve(&mail).serve(&digest).open().await?;
 
     // Nothing is admitted while the queue is paused, so that all are there before the first goes.
     engine.queues().pause("mail").await?;
@@ -44,6 +48,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     runs.dedup_by_key(|run| run.id());
     println!("{} run, mail to {}", runs.len(), sent.recv().await.ok_or("a mail is missing")?);
+
+    // What comes one by one becomes one run: three lines, or what there is after an hour.
+    let hourly = Batching::new("mail", 3, hours(1));
+    let mut lines = Vec::new();
+    for line in ["a sale", "another sale", "a return"] {
+        lines.push(engine.start_batched(&digest, line.to_owned(), &hourly).await?);
+    }
+    lines.dedup_by_key(|run| run.id());
+    for run in &lines {
+        println!("one run of {}", run.output().await?);
+    }
 
     // Of a singleton there is one at a time.
     let report = || engine.start(&mail, ("single".to_owned(), 1)).queue("mail").delay(hours(1));

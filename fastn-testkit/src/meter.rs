@@ -29,6 +29,8 @@ pub struct Cost {
     pub puts: u64,
     /// Looks at entries.
     pub looks: u64,
+    /// Looks for queues, and asks for runs of them.
+    pub asks: u64,
 }
 
 /// Passes everything on and counts it, for tests that hold what a workflow costs. Clones count together.
@@ -55,6 +57,10 @@ impl MeterStore {
 
     fn count_look(&self) {
         self.count(|cost| cost.looks = cost.looks.saturating_add(1));
+    }
+
+    fn count_ask(&self) {
+        self.count(|cost| cost.asks = cost.asks.saturating_add(1));
     }
 
     fn count_read(&self) {
@@ -124,7 +130,7 @@ impl Mailbox for MeterStore {
 #[async_trait]
 impl Queues for MeterStore {
     async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
-        self.count_look();
+        self.count_ask();
         self.inner.admit(ask).await
     }
 
@@ -134,7 +140,7 @@ impl Queues for MeterStore {
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
-        self.count_look();
+        self.count_ask();
         self.inner.waiting().await
     }
 

@@ -9,7 +9,7 @@ use fastn::core::Timestamp;
 use fastn::prelude::*;
 use fastn::runtime::{Batching, EngineBuilder, Queue, Singleton};
 use fastn::store::{Rate, SqliteOptions, SqliteStore, Store};
-use fastn_testkit::ManualClock;
+use fastn_testkit::{ManualClock, MeterStore};
 use tokio::sync::Semaphore;
 
 use crate::world::{Log, Res, StepFuture, builder, memory, noted};
@@ -159,6 +159,39 @@ async fn of_all_engines_together_no_more_runs_work_at_a_time_than_may() {
     for engine in engines {
         engine.shutdown().await.unwrap();
     }
+}
+
+/// What it takes to run so many one after the other by so many engines, in looks for queues and asks for runs.
+async fn asks(engines: usize, runs: u64) -> u64 {
+    let (floor, meter) = (Floor::default(), MeterStore::new(memory()));
+    let flow = floor.flow();
+    let store: Arc<dyn Store> = Arc::new(meter.clone());
+    let mut all = Vec::new();
+    for _ in 0..engines {
+        let queue = Queue::new("q").concurrency(2);
+        all.push(builder().store(store.clone()).queue(queue).serve(&flow).open().await.unwrap());
+    }
+    meter.take();
+    let mut started = Vec::new();
+    for n in 0..runs {
+        started.push(all[0].start(&flow, n).queue("q").await.unwrap());
+    }
+    for run in &started {
+        run.output().await.unwrap();
+    }
+    let asks = meter.take().asks;
+    for engine in all {
+        engine.shutdown().await.unwrap();
+    }
+    asks
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_costs_does_not_grow_with_the_number_of_engines() {
+    const RUNS: u64 = 400;
+    // One look and one question for its start, and the same for its end, is what a run costs by itself.
+    let (two, eight) = (asks(2, RUNS).await, asks(8, RUNS).await);
+    assert!(eight < 6 * RUNS, "{two} by two engines, {eight} by eight, for {RUNS} runs");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use fastn::runtime::{CatchUp, Clock, Overlap, Schedule, ScheduleInfo, SystemCloc
 use fastn::schedule::Calendar;
 use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::server::PrivatePostgres;
-use fastn_testkit::{FaultStore, ManualClock};
+use fastn_testkit::{FaultStore, ManualClock, MeterStore};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::world::{Res, builder, memory};
@@ -123,6 +123,44 @@ async fn a_run_is_started_when_it_is_due_and_not_before() {
     assert_eq!(scene.next(1).await, [hour(2)]);
     engine.shutdown().await.unwrap();
     assert_eq!(scene.runs(&store).await, 2);
+}
+
+#[tokio::test]
+async fn of_many_engines_one_fires_and_the_others_leave_it_to_it() {
+    const ENGINES: usize = 6;
+    let (mut scene, meter) = (Scene::new(), MeterStore::new(memory()));
+    let store: Arc<dyn Store> = Arc::new(meter.clone());
+    let mut engines = Vec::new();
+    for _ in 0..ENGINES {
+        engines.push(scene.engine(&store).await);
+    }
+    engines[0].schedules().put(&scene.schedule("* * * * *")).await.unwrap();
+    // So that all know of it.
+    scene.clock.advance(secs(6));
+    scene.settle().await;
+    let mut puts = Vec::new();
+    for minute in 1..=9 {
+        meter.take();
+        scene.clock.advance(at(minute * 60).since(scene.clock.now()));
+        assert_eq!(scene.next(1).await, [at(minute * 60)]);
+        scene.info(&engines[0], |info| info.fired_up_to == at(minute * 60)).await;
+        // The others look whether it was done.
+        scene.settle().await;
+        scene.clock.advance(secs(1));
+        scene.settle().await;
+        puts.push(meter.take().puts);
+        if minute == 6 {
+            // Whoever has fired so far may be among these: one of the others goes on.
+            for engine in engines.drain(..ENGINES - 1) {
+                engine.shutdown().await.unwrap();
+            }
+            engines.push(scene.engine(&store).await);
+            scene.clock.advance(secs(6));
+            scene.settle().await;
+        }
+    }
+    assert!(puts[2..6].iter().all(|puts| *puts == 1), "{puts:?}");
+    assert_eq!(scene.runs(&store).await, 9);
 }
 
 #[tokio::test]

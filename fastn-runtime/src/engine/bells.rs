@@ -1,4 +1,4 @@
-//! What rings when there may be something to do that this engine did not do itself.
+//! What rings when there may be something to do.
 
 use tokio::sync::Notify;
 
@@ -9,8 +9,10 @@ pub(super) struct Bells {
     pub(super) lease: Notify,
     /// There may be runs that nobody holds.
     pub(super) runs: Notify,
-    /// There may be runs to be admitted from queues.
+    /// There may be runs to be admitted from queues, by what others have done or this engine.
     pub(super) queues: Notify,
+    /// The same by what this engine did: it asks before the others.
+    pub(super) own_queues: Notify,
     /// There may be messages.
     pub(super) messages: Notify,
     /// Runs that others have may have ended.

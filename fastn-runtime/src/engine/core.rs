@@ -15,6 +15,7 @@ use super::bells::Bells;
 use super::families::Families;
 use super::pending::Pending;
 use super::queues::known::Known;
+use super::queues::seats::Seats;
 use super::run::Run;
 #[cfg(feature = "schedules")]
 use super::schedules::desk::Desk;
@@ -49,6 +50,8 @@ pub(super) struct Core {
     pub(super) families: Families,
     /// The rules of queues.
     pub(super) queues: Known,
+    /// The runs of queues that are here.
+    pub(super) seats: Seats,
     #[cfg(feature = "schedules")]
     pub(super) schedules: Desk,
     /// Where tasks run.
@@ -108,6 +111,7 @@ impl Core {
             claiming: tokio::sync::RwLock::default(),
             families: Families::default(),
             queues: Known::default(),
+            seats: Seats::default(),
             #[cfg(feature = "schedules")]
             schedules: Desk::default(),
             tasks: Arc::new(Tasks::new(spawner.clone())),
@@ -270,6 +274,9 @@ impl Core {
             self.families.ended(&run.key);
         }
         drop(runs);
+        if self.seats.leave(run.no) {
+            self.bells.own_queues.notify_one();
+        }
     }
 
     /// A run cannot be brought into memory: those who wait for it are told why.
@@ -361,6 +368,7 @@ impl Core {
             }
         }
         drop(awaited);
+        self.seats.clear();
         self.services.alarms.clear();
         drop(runs);
         self.bells.awaited.notify_one();

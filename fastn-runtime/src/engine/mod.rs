@@ -26,6 +26,7 @@
 //! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
 //! | `kept` | how what is kept beside runs says its format |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
+//! | `spread` | who asks first for what all can have |
 //! | `queues` | runs that wait for their turn |
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
@@ -59,6 +60,7 @@ mod same;
 mod schedules;
 mod services;
 mod signals;
+mod spread;
 mod start;
 mod start_batched;
 mod strand;

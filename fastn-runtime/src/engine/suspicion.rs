@@ -40,6 +40,6 @@ impl Drop for Suspect {
         self.there.store(false, Ordering::SeqCst);
         // The next one may be waiting.
         self.bells.runs.notify_one();
-        self.bells.queues.notify_one();
+        self.bells.own_queues.notify_one();
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Resu
     if !withdrawn.await? {
         return Ok(false);
     }
+    core.bells.own_queues.notify_one();
     core.tell_end(key, Ok(outcome));
     Ok(true)
 }

@@ -1,47 +1,23 @@
 //! Commits: one statement, there and back; several at once, if they are about different runs.
 
-use std::collections::BTreeMap;
-
 use deadpool_postgres::Client;
-use fastn_core::{Error, ErrorKind, Result, RunId, Timestamp};
+use fastn_core::{Error, ErrorKind, Result};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio_postgres::Statement;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use super::create::NewRows;
-use super::database::for_now;
-use super::enqueue::{EnqueueRows, Queued};
-use super::fault::{fault, is_refusal, is_stale_plan};
+use super::enqueue::EnqueueRows;
+use super::fault::{fault, is_refusal};
 use super::flight::Flight;
 use super::lane::{Held, Lane, check_lease, standings};
+use super::made::{Done, make_true, statement, told};
 use super::numbers::stored;
 use super::planned::Planned;
-use crate::journal::{Change, Draft, RunState, encode};
-use crate::standing::{no_such_run, status_after};
+use super::rows::Rows;
+use crate::journal::{Change, Draft, RunState};
+use crate::standing::no_such_run;
 use crate::{Batch, NewRun, RunNo, RunStatus, Then, Write};
 
 const OP: &str = "commit";
-
-/// What becomes of turns, a column each.
-#[derive(Debug, Default)]
-struct Rows {
-    journal_runs: Vec<i64>,
-    entries: Vec<u8>,
-    piece_no: Vec<i64>,
-    piece_first: Vec<i64>,
-    piece_count: Vec<i64>,
-    piece_status: Vec<Option<i16>>,
-    piece_at: Vec<Option<i64>>,
-    piece_records: Vec<Vec<u8>>,
-    open_no: Vec<i64>,
-    open_status: Vec<i16>,
-    open_wake: Vec<Option<i64>>,
-    closed: Vec<i64>,
-    /// Whether one has ended.
-    ended: bool,
-}
 
 /// The new runs of a batch.
 pub(super) fn creations(batch: &Batch) -> Vec<&NewRun> {
@@ -265,172 +241,5 @@ impl Lane {
                 held.open = true;
             }
         }
-    }
-}
-
-impl Rows {
-    /// Writes a change: to the journal, or if the run ends or waits, or the journal is cleared, to where it stays.
-    fn add(&mut self, no: RunNo, held: &Held, change: &Change, folded: bool) -> Result<()> {
-        if !folded && !held.state.is_settled(change) {
-            if change.count > 0 {
-                self.journal_runs.push(stored(no.0));
-                encode(&mut self.entries, no, (change.first, change.count), change.records())?;
-            }
-            return Ok(());
-        }
-        let mut whole = Vec::new();
-        held.state.settle(change, &mut whole, |first, count, records| {
-            self.piece(no, first, count, records);
-            Ok::<_, Error>(())
-        })?;
-        // A run ends with a record, so that this piece is of its end.
-        if let (Then::End(status), Some(code), Some(at)) =
-            (change.then, self.piece_status.last_mut(), self.piece_at.last_mut())
-        {
-            (*code, *at) = (Some(i16::from(status.code())), Some(change.at.as_micros()));
-        }
-        Ok(())
-    }
-
-    /// Changes the row that others find a run by. Whether it gets one.
-    fn row(&mut self, no: RunNo, held: &Held, change: &Change, folded: bool) -> bool {
-        if matches!(change.then, Then::End(_)) {
-            self.ended = true;
-            if held.open {
-                self.closed.push(stored(no.0));
-            }
-            return false;
-        }
-        let (status, wake_at) = (status_after(change.then), change.then.wakes_at());
-        let differs = (status, wake_at) != (held.state.status, held.state.wake_at);
-        let wanted = if held.open { differs } else { folded || status == RunStatus::Waiting };
-        if wanted {
-            self.open(no, status, wake_at);
-        }
-        wanted
-    }
-
-    fn piece(&mut self, no: RunNo, first: u64, count: u64, records: &[u8]) {
-        self.piece_no.push(stored(no.0));
-        self.piece_first.push(stored(first));
-        self.piece_count.push(stored(count));
-        self.piece_status.push(None);
-        self.piece_at.push(None);
-        self.piece_records.push(records.to_vec());
-    }
-
-    fn open(&mut self, no: RunNo, status: RunStatus, wake_at: Option<Timestamp>) {
-        self.open_no.push(stored(no.0));
-        self.open_status.push(i16::from(status.code()));
-        self.open_wake.push(wake_at.map(Timestamp::as_micros));
-    }
-}
-
-/// What became of a batch.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    /// The numbers of new runs that were not created since there are runs of their ids.
-    pub(super) there: Vec<RunNo>,
-    /// What became of runs that were to wait, by their places among these.
-    pub(super) queued: BTreeMap<usize, Queued>,
-}
-
-const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint, NULL::uuid FROM commit_1(
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-        $26, $27, $28, $29, $30) AS c (no)";
-
-/// One part after the other, in one transaction: what ends makes room before what comes looks for it.
-const ENQUEUE: &str = " UNION ALL SELECT run_no, place, outcome, joined FROM enqueue_2(
-        $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)";
-
-async fn statement(client: &Client, queued: &EnqueueRows<'_>) -> Result<Statement> {
-    let both;
-    let sql = if queued.is_empty() {
-        COMMIT
-    } else {
-        both = [COMMIT, ENQUEUE].concat();
-        &both
-    };
-    client.prepare_cached(sql).await.map_err(fault(OP))
-}
-
-async fn make_true(
-    client: &Client,
-    statement: &Statement,
-    token: u64,
-    (seq, clear_from, clear_to): (i64, i64, i64),
-    (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
-    rows: &Rows,
-) -> Result<Done, tokio_postgres::Error> {
-    let token = stored(token);
-    let mut values: Vec<&(dyn ToSql + Sync)> = vec![
-        &token,
-        &seq,
-        &clear_from,
-        &clear_to,
-        &rows.ended,
-        &new.no,
-        &new.tenant,
-        &new.run,
-        &new.definition,
-        &new.at,
-        &new.content,
-        &new.input,
-        &new.named,
-        &new.from,
-        &new.to,
-        &new.plan_no,
-        &new.plan_definition,
-        &new.plan,
-        &rows.journal_runs,
-        &rows.entries,
-        &rows.piece_no,
-        &rows.piece_first,
-        &rows.piece_count,
-        &rows.piece_status,
-        &rows.piece_at,
-        &rows.piece_records,
-        &rows.open_no,
-        &rows.open_status,
-        &rows.open_wake,
-        &rows.closed,
-    ];
-    if !queued.is_empty() {
-        values.extend(queued.values());
-    }
-    let mut done = Done::default();
-    for row in client.query(statement, &values).await? {
-        let no = RunNo(row.try_get::<_, i64>(0)?.cast_unsigned());
-        match (row.try_get::<_, Option<i32>>(1)?, row.try_get::<_, Option<i16>>(2)?) {
-            (Some(place), outcome) => {
-                let queued = match (outcome, row.try_get::<_, Option<Uuid>>(3)?) {
-                    (Some(0), _) => Queued::Created(no),
-                    (Some(2), _) => Queued::Taken(no),
-                    (Some(joined), Some(run)) => {
-                        Queued::Joined { run: RunId::from_bytes(run.into_bytes()), ready: joined == 4 }
-                    }
-                    _ => Queued::Exists,
-                };
-                done.queued.insert(usize::try_from(place - 1).unwrap_or(usize::MAX), queued);
-            }
-            (None, _) => done.there.push(no),
-        }
-    }
-    Ok(done)
-}
-
-/// Makes an error ours, and sees to it that trying again is not trying the same.
-fn told(client: &Client, new: &NewRows<'_>, error: tokio_postgres::Error) -> Error {
-    if is_stale_plan(&error) {
-        client.statement_cache.clear();
-    }
-    match error.code() {
-        // Somebody's transaction that has not ended is about to create a run of the same id.
-        Some(&SqlState::LOCK_NOT_AVAILABLE) if new.named.contains(&true) => {
-            Error::new(ErrorKind::Locked, OP).caused_by(fault(OP)(error))
-        }
-        // Rights are changed while programs run. No write is to blame.
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => for_now(fault(OP)(error)),
-        _ => fault(OP)(error),
     }
 }

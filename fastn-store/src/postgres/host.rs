@@ -2,16 +2,14 @@
 
 use fastn_core::plan::PlanHash;
 use fastn_core::{ContentType, Error, ErrorKind, Payload, Result, RunId, TenantId, Version, WorkflowName};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
-use super::days::range_of;
-use super::enqueue::Place;
 use super::fault::{corrupt, fault};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
 use super::row::{get, status};
+use super::values::{Value, of_run, of_waiting};
 use crate::{
     DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, WhenTaken, Written,
 };
@@ -31,68 +29,31 @@ impl HostTransaction for &Transaction<'_> {
 impl HostTransaction for InSchema<'_, &Transaction<'_>> {
     async fn create(self, new: &NewRun) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        let (from, to) = range_of(new.key.run).unzip();
-        let id = Uuid::from_bytes(*new.key.run.as_bytes());
-        let row = self
-            .transaction
-            .query_one(
-                &create_sql(&schema),
-                &[
-                    &new.key.tenant.as_str(),
-                    &id,
-                    &from,
-                    &to,
-                    &new.definition.workflow.as_str(),
-                    &i64::from(new.definition.version.0),
-                    &&new.definition.shape.0[..],
-                    &new.plan.as_deref(),
-                    &new.created_at.as_micros(),
-                    &content_of(new),
-                    &&new.input.bytes()[..],
-                ],
-            )
-            .await
-            .map_err(fault(OP))?;
+        let row = ask(self.transaction, &create_sql(&schema), &of_run(new)).await?;
         let number: i64 = get(&row, 0)?;
         if get(&row, 1)? {
             return Ok(Written::Created(run_no(number)?));
         }
-        let row = self.transaction.query_one(&existing_sql(&schema), &[&number]).await.map_err(fault(OP))?;
+        let row = ask(self.transaction, &existing_sql(&schema), &[Value::Number(number)]).await?;
         Ok(Written::Exists(Box::new(found(&row)?.existing(run_no(number)?)?)))
     }
 
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
         refuse_change(enqueue)?;
-        let (new, place) = (&enqueue.new, Place::of(enqueue));
-        let (from, to) = range_of(new.key.run).unzip();
-        let values: [&(dyn ToSql + Sync); 17] = [
-            &new.key.tenant.as_str(),
-            &Uuid::from_bytes(*new.key.run.as_bytes()),
-            &from,
-            &to,
-            &new.definition.workflow.as_str(),
-            &i64::from(new.definition.version.0),
-            &&new.definition.shape.0[..],
-            &new.plan.as_deref(),
-            &new.created_at.as_micros(),
-            &content_of(new),
-            &&new.input.bytes()[..],
-            &enqueue.queue.as_str(),
-            &enqueue.key.as_str(),
-            &place.delay,
-            &place.advance,
-            &place.cost,
-            &place.once,
-        ];
-        let row = self.transaction.query_one(&enqueue_sql(&schema), &values).await.map_err(fault(OP))?;
+        let row = ask(self.transaction, &enqueue_sql(&schema), &of_waiting(enqueue)).await?;
         let (number, outcome): (i64, i16) = (get(&row, 0)?, get(&row, 1)?);
         if outcome == 0 {
             return Ok(Written::Created(run_no(number)?));
         }
-        let row = self.transaction.query_one(&existing_sql(&schema), &[&number]).await.map_err(fault(OP))?;
+        let row = ask(self.transaction, &existing_sql(&schema), &[Value::Number(number)]).await?;
         found(&row)?.instead(run_no(number)?, outcome)
     }
+}
+
+async fn ask(transaction: &Transaction<'_>, sql: &str, values: &[Value<'_>]) -> Result<Row> {
+    let values: Vec<_> = values.iter().map(Value::to_sql).collect();
+    transaction.query_one(sql, &values).await.map_err(fault(OP))
 }
 
 fn found(row: &Row) -> Result<Found> {
@@ -160,12 +121,6 @@ pub(super) fn refuse_change(new: &Enqueue) -> Result<()> {
         None | Some(WhenTaken::Stay) => return Ok(()),
     };
     Err(Error::new(ErrorKind::Unsupported, OP).with("queue", &new.queue).caused_by(why))
-}
-
-pub(super) fn content_of(new: &NewRun) -> Option<&[u8]> {
-    Some(new.input.content())
-        .filter(|content| **content != ContentType::Json)
-        .map(|content| content.as_str().as_bytes())
 }
 
 pub(super) fn create_sql(schema: &str) -> String {

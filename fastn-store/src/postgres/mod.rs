@@ -23,6 +23,7 @@ mod judge;
 mod lane;
 mod lease;
 mod listen;
+mod made;
 mod mailbox;
 mod migrate;
 mod numbers;
@@ -31,9 +32,11 @@ mod partitions;
 mod planned;
 mod prune;
 mod queues;
+mod quiet;
 mod read;
 mod retire;
 mod row;
+mod rows;
 mod served;
 #[cfg(feature = "sqlx")]
 mod sqlx;
@@ -41,6 +44,8 @@ mod store;
 mod time;
 mod tls;
 mod upkeep;
+mod values;
+mod write;
 
 pub use self::options::{LeaseClock, PostgresOptions};
 pub use self::retire::Retired;

@@ -7,14 +7,12 @@ use sqlx_core::row::Row;
 use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_core::{decode::Decode, types::Type};
 use sqlx_postgres::{PgConnection, PgRow, Postgres};
-use uuid::Uuid;
 
-use super::days::range_of;
-use super::enqueue::Place;
 use super::fault::kind_of_state;
-use super::host::{Found, OP, content_of, create_sql, enqueue_sql, existing_sql, refuse_change};
+use super::host::{Found, OP, create_sql, enqueue_sql, existing_sql, refuse_change};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
+use super::values::{Value, of_run, of_waiting};
 use crate::{Enqueue, HostTransaction, InSchema, NewRun, Written};
 
 impl HostTransaction for &mut PgConnection {
@@ -30,23 +28,7 @@ impl HostTransaction for &mut PgConnection {
 impl HostTransaction for InSchema<'_, &mut PgConnection> {
     async fn create(self, new: &NewRun) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        let (from, to) = range_of(new.key.run).unzip();
-        // The schema's name was checked, and nothing else is put together.
-        let row = query::<Postgres>(AssertSqlSafe(create_sql(&schema)))
-            .bind(new.key.tenant.as_str())
-            .bind(Uuid::from_bytes(*new.key.run.as_bytes()))
-            .bind(from)
-            .bind(to)
-            .bind(new.definition.workflow.as_str())
-            .bind(i64::from(new.definition.version.0))
-            .bind(&new.definition.shape.0[..])
-            .bind(new.plan.as_deref())
-            .bind(new.created_at.as_micros())
-            .bind(content_of(new))
-            .bind(&new.input.bytes()[..])
-            .fetch_one(&mut *self.transaction)
-            .await
-            .map_err(fault)?;
+        let row = ask(self.transaction, create_sql(&schema), of_run(new)).await?;
         let number: i64 = get(&row, 0)?;
         if get(&row, 1)? {
             return Ok(Written::Created(run_no(number)?));
@@ -57,30 +39,7 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
         refuse_change(enqueue)?;
-        let (new, place) = (&enqueue.new, Place::of(enqueue));
-        let (from, to) = range_of(new.key.run).unzip();
-        // The schema's name was checked, and nothing else is put together.
-        let row = query::<Postgres>(AssertSqlSafe(enqueue_sql(&schema)))
-            .bind(new.key.tenant.as_str())
-            .bind(Uuid::from_bytes(*new.key.run.as_bytes()))
-            .bind(from)
-            .bind(to)
-            .bind(new.definition.workflow.as_str())
-            .bind(i64::from(new.definition.version.0))
-            .bind(&new.definition.shape.0[..])
-            .bind(new.plan.as_deref())
-            .bind(new.created_at.as_micros())
-            .bind(content_of(new))
-            .bind(&new.input.bytes()[..])
-            .bind(enqueue.queue.as_str())
-            .bind(enqueue.key.as_str())
-            .bind(place.delay)
-            .bind(place.advance)
-            .bind(place.cost)
-            .bind(place.once)
-            .fetch_one(&mut *self.transaction)
-            .await
-            .map_err(fault)?;
+        let row = ask(self.transaction, enqueue_sql(&schema), of_waiting(enqueue)).await?;
         let (number, outcome): (i64, i16) = (get(&row, 0)?, get(&row, 1)?);
         if outcome == 0 {
             return Ok(Written::Created(run_no(number)?));
@@ -89,13 +48,24 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
     }
 }
 
+/// Asks for one row. Nothing is put together but the schema's name, which was checked.
+async fn ask(connection: &mut PgConnection, sql: String, values: Vec<Value<'_>>) -> Result<PgRow> {
+    let statement = values.into_iter().fold(query::<Postgres>(AssertSqlSafe(sql)), |statement, value| match value {
+        Value::Text(value) => statement.bind(value),
+        Value::MaybeText(value) => statement.bind(value),
+        Value::Number(value) => statement.bind(value),
+        Value::MaybeNumber(value) => statement.bind(value),
+        Value::Id(value) => statement.bind(value),
+        Value::MaybeId(value) => statement.bind(value),
+        Value::Bytes(value) => statement.bind(value),
+        Value::MaybeBytes(value) => statement.bind(value),
+    });
+    statement.fetch_one(connection).await.map_err(fault)
+}
+
 /// What is there of this number.
 async fn found(schema: &str, connection: &mut PgConnection, number: i64) -> Result<Found> {
-    let row = query::<Postgres>(AssertSqlSafe(existing_sql(schema)))
-        .bind(number)
-        .fetch_one(connection)
-        .await
-        .map_err(fault)?;
+    let row = ask(connection, existing_sql(schema), vec![Value::Number(number)]).await?;
     Ok(Found {
         workflow: get(&row, 0)?,
         version: get(&row, 1)?,

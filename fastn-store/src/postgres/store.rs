@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Client;
@@ -11,11 +11,8 @@ use fastn_core::{Error, ErrorKind, Result, TenantId, Timestamp};
 use tokio::task::AbortHandle;
 
 use super::claim::{Unreadable, claim};
-use super::commit::{commit, commit_unheld, creations};
 use super::config::{self, Place};
-use super::create::NewRows;
 use super::database::{Database, Fragile, check_server};
-use super::enqueue::EnqueueRows;
 use super::lane::{Held, Lane};
 use super::lease;
 use super::listen::Listener;
@@ -23,15 +20,16 @@ use super::migrate::migrate;
 use super::numbers::Numbers;
 use super::options::{LeaseClock, PostgresOptions};
 use super::partitions::Partitions;
+use super::quiet::Quiet;
 use super::retire::Retired;
 use super::time::time;
-use super::{enqueue, prune, read, upkeep};
+use super::{prune, read, upkeep};
 use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
 use crate::{
     Batch, ClaimAsk, Claimed, DefinitionKey, History, Lease, LeaseAsk, Page, Retention, RunKey, RunNo, RunQuery,
-    RunStatus, Store, Suspects, Then, Write, Written,
+    RunStatus, Store, Written,
 };
 
 /// How often it is looked whether days are to be made.
@@ -39,9 +37,6 @@ const UPKEEP: Duration = Duration::from_secs(60 * 60);
 
 /// How long after opening it is looked for the first time.
 const FIRST_UPKEEP: Duration = Duration::from_secs(30);
-
-/// After how long it is looked for runs to claim although nobody has told of any: a word may have been lost.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// Keeps runs in a PostgreSQL database, version 13 or later.
 ///
@@ -59,20 +54,10 @@ pub struct PostgresStore {
     /// What the executor of each lease serves, as it said last.
     serves: Mutex<HashMap<u64, Vec<DefinitionKey>>>,
     unreadable: Unreadable,
-    quiet: Mutex<Option<Quiet>>,
+    quiet: Quiet,
     board: Arc<Board>,
     listener: Listener,
     upkeep: AbortHandle,
-}
-
-/// When it was last seen that there is nothing to claim.
-struct Quiet {
-    lease: u64,
-    serves: Vec<DefinitionKey>,
-    suspects: Suspects,
-    /// What had been heard of runs before it was looked.
-    heard: u64,
-    since: Instant,
 }
 
 /// What upkeep needs as well.
@@ -116,7 +101,7 @@ impl PostgresStore {
             given: Mutex::default(),
             serves: Mutex::default(),
             unreadable: Unreadable::default(),
-            quiet: Mutex::default(),
+            quiet: Quiet::default(),
             board,
             listener,
             upkeep,
@@ -169,7 +154,12 @@ impl PostgresStore {
     }
 
     /// The lane of a lease.
-    async fn lane(&self, client: &Client, op: &'static str, token: u64) -> Result<Arc<tokio::sync::Mutex<Lane>>> {
+    pub(super) async fn lane(
+        &self,
+        client: &Client,
+        op: &'static str,
+        token: u64,
+    ) -> Result<Arc<tokio::sync::Mutex<Lane>>> {
         if let Some(lane) = self.known_lane(token) {
             return Ok(lane);
         }
@@ -216,84 +206,22 @@ impl PostgresStore {
         self.shared.numbers.serve(client, serves).await
     }
 
+    /// What numbers runs and knows where they belong.
+    pub(super) fn made_with(&self) -> (&Numbers, &Partitions) {
+        (&self.shared.numbers, &self.shared.partitions)
+    }
+
+    /// How large a journal may become.
+    pub(super) const fn journal_budget(&self) -> usize {
+        self.options.journal_budget
+    }
+
     pub(super) const fn lease_clock(&self) -> LeaseClock {
         self.options.lease_clock
     }
 
     pub(super) fn channel(&self) -> String {
         self.shared.database.channel()
-    }
-
-    /// Whether there is nothing to claim for sure: it was looked not long ago, nobody has told of anything since, and what
-    /// comes of time passing is told by renewals.
-    fn is_quiet(&self, ask: &ClaimAsk, heard: u64) -> bool {
-        let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        let sure = quiet.as_ref().is_some_and(|quiet| {
-            let same = (quiet.lease, quiet.heard, quiet.suspects) == (ask.lease, heard, ask.suspects);
-            same && quiet.serves == ask.serves && quiet.since.elapsed() < QUIET
-        });
-        sure && self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server
-    }
-
-    fn note_quiet(&self, ask: ClaimAsk, heard: u64) {
-        let quiet = {
-            let ClaimAsk { lease, serves, suspects, .. } = ask;
-            Quiet { lease, serves, suspects, heard, since: Instant::now() }
-        };
-        *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(quiet);
-    }
-
-    /// Hangs out what a batch has done.
-    fn tell_of(&self, batch: &Batch) {
-        let ends = |write: &Write| matches!(write, Write::Turn(turn) if matches!(turn.then, Then::End(_)));
-        if batch.lease.is_none() {
-            self.board.tell_runs();
-        }
-        if batch.writes.iter().any(ends) {
-            self.board.tell_ends();
-        }
-    }
-
-    async fn write(&self, client: &Client, batch: &Batch) -> Result<Vec<Written>> {
-        let Shared { numbers, partitions, .. } = &*self.shared;
-        let creations = creations(batch);
-        let new = NewRows::of(client, numbers, partitions.days(), &creations).await?;
-        let queued = EnqueueRows::of(batch, self.options.lease_clock);
-        let mut done = match batch.lease {
-            None => commit_unheld(client, batch, &new, &queued).await?,
-            Some(token) => {
-                let lane = self.lane(client, "commit", token).await?;
-                let written = commit(&lane, client, batch, (&new, &queued), self.options.journal_budget).await;
-                self.heed(token, written)?
-            }
-        };
-        if done.there.is_empty() {
-            numbers.has_plans(&new.plan_definition);
-        }
-        if done.queued.values().any(|queued| queued.is_news()) {
-            self.board.tell_queues();
-        }
-        let mut created = (0..creations.len()).filter_map(|place| new.run_no(place));
-        let mut written = Vec::with_capacity(batch.writes.len());
-        let mut places = 0..;
-        for write in &batch.writes {
-            written.push(match write {
-                Write::Turn(_) => Written::Turned,
-                Write::Enqueue(run) => {
-                    let lost = || Error::new(ErrorKind::Internal, "commit").caused_by("the database forgot a run");
-                    let queued = places.next().and_then(|place: usize| done.queued.remove(&place)).ok_or_else(lost)?;
-                    enqueue::answer(client, run, queued).await?
-                }
-                Write::Create(run) => match created.next() {
-                    Some(no) if !done.there.contains(&no) => Written::Created(no),
-                    _ => Written::Exists(Box::new(read::existing(client, &run.key).await?.ok_or_else(|| {
-                        // It ended and was deleted since.
-                        Error::new(ErrorKind::Unavailable, "commit").with("run", run.key.run)
-                    })?)),
-                },
-            });
-        }
-        Ok(written)
     }
 }
 
@@ -405,7 +333,9 @@ impl Store for PostgresStore {
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
         let heard = self.board.news().runs;
-        if self.is_quiet(&ask, heard) {
+        // What comes of time passing is told by renewals.
+        let told = self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server;
+        if told && self.quiet.is_sure(&ask, heard) {
             return Ok(Vec::new());
         }
         let mut client = self.connect("claim runs").await?;
@@ -417,7 +347,7 @@ impl Store for PostgresStore {
             self.board.tell_queues();
         }
         if claimed.is_empty() {
-            self.note_quiet(ask, heard);
+            self.quiet.note(ask, heard);
             return Ok(claimed);
         }
         self.hold(&client, "claim runs", ask.lease, &claimed).await?;

@@ -124,7 +124,7 @@ macro_rules! teeth {
 
 teeth! {
     fencing_that_is_forgotten_is_found: ForgetsToFenceCommits =>
-        FencedWritesNothing, OneExecutor, OnceInALife, NoErrorWithoutTrouble, EveryRunEnds;
+        FencedWritesNothing, OneExecutor, OnceInALife, HistoryIsKept, NoErrorWithoutTrouble, EveryRunEnds;
     fencing_that_claims_forget_is_found: ForgetsToFenceClaims => FencedWritesNothing, OneExecutor;
     a_dead_lease_that_is_renewed_is_found: RenewsWhatHasEnded => FencedWritesNothing;
     tokens_that_are_given_again_are_found: GivesTokensAgain => StoreKeepsItsWord;

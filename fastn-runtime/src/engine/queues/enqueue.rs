@@ -124,6 +124,7 @@ async fn commit(core: &Core, new: &Arc<Enqueue>) -> Result<Written> {
     let clock = &*core.services.clock;
     let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Enqueue(new.clone())] };
     let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
+    core.bells.own_queues.notify_one();
     let missing = || Error::new(ErrorKind::Internal, OP).caused_by("the store forgot a write");
     written.into_iter().next().ok_or_else(missing)
 }

@@ -8,6 +8,7 @@
 //! | `place` | how a run is to wait |
 //! | `batching` | how items are gathered that become one run |
 //! | `enqueue` | starting a run that waits |
+//! | `seats` | the runs that this engine has admitted |
 //! | `gate` | the task that admits runs whose turn it is |
 //! | `queues` | what hosts call |
 //!
@@ -22,6 +23,7 @@ mod place;
 mod queue;
 #[allow(clippy::module_inception, reason = "the room of what is called `engine.queues()`")]
 mod queues;
+pub(super) mod seats;
 pub(super) mod shelf;
 
 pub use batching::Batching;

@@ -69,6 +69,7 @@ pub(super) async fn change(
         match store.put(put).await {
             Ok(_) => {
                 core.queues.forget(queue);
+                core.bells.own_queues.notify_one();
                 return Ok(rules);
             }
             Err(error) if error.kind() == ErrorKind::Conflict => {}

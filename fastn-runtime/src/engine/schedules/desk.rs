@@ -28,6 +28,8 @@ struct Table {
     alarms: BTreeSet<(Timestamp, EntryKey)>,
     /// Those that are being tended.
     busy: HashSet<EntryKey>,
+    /// Those for which this engine came too late the last time.
+    late: HashSet<EntryKey>,
     /// The version of the repository that all of this is from.
     seen: u64,
 }
@@ -91,6 +93,21 @@ impl Desk {
         self.news.notify_one();
     }
 
+    /// Whether another engine was faster the last time, and is to be left to it for a while.
+    pub(super) fn is_late(&self, key: &EntryKey) -> bool {
+        self.table().late.contains(key)
+    }
+
+    /// This engine was faster than the others, or was not.
+    pub(super) fn raced(&self, key: &EntryKey, won: bool) {
+        let mut table = self.table();
+        if won {
+            table.late.remove(key);
+        } else {
+            table.late.insert(key.clone());
+        }
+    }
+
     /// Whether nothing is to be looked at, ever.
     pub(super) fn is_empty(&self) -> bool {
         self.table().when.is_empty()
@@ -105,7 +122,10 @@ impl Desk {
     pub(super) fn replace(&self, all: BTreeMap<EntryKey, Timestamp>, version: u64) {
         let mut table = self.table();
         let gone: Vec<EntryKey> = table.when.keys().filter(|key| !all.contains_key(*key)).cloned().collect();
-        gone.into_iter().for_each(|key| table.set(key, None));
+        for key in gone {
+            table.late.remove(&key);
+            table.set(key, None);
+        }
         all.into_iter().for_each(|(key, time)| table.set(key, Some(time)));
         table.seen = version;
         drop(table);

@@ -42,7 +42,8 @@ pub(super) async fn tend(core: &Arc<Core>, key: &EntryKey) -> Result<Option<Time
             What::Look(time) => return Ok(time),
         };
         // If somebody else was faster, the schedule is looked at as it is now.
-        keep(core, key, Some(&changed), Expect::Version(version)).await?;
+        let won = keep(core, key, Some(&changed), Expect::Version(version)).await?;
+        core.schedules.raced(key, won);
     }
     Ok(None)
 }

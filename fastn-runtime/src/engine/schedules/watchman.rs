@@ -9,11 +9,16 @@ use fastn_store::{EntryKey, Scan, Store};
 
 use super::stored::{Stored, kind};
 use super::tend::{AGAIN, look_at, tend};
+use crate::clock::pause;
 use crate::engine::core::Core;
 use crate::panics::caught;
 
 /// How many schedules are read at a time.
 const PAGE: u32 = 512;
+
+/// How long a schedule is left to who was faster the last time, at least, and how much longer at most, in milliseconds.
+const LATE: Duration = Duration::from_millis(100);
+const SPREAD: u64 = 400;
 
 /// Tends each schedule of the store in its time. What this engine changes it knows; for what others change it looks from
 /// time to time.
@@ -82,6 +87,11 @@ async fn look_for_changes(core: &Core, store: &Arc<dyn Store>) -> Result<()> {
 }
 
 async fn tend_one(core: Arc<Core>, key: EntryKey) {
+    if core.schedules.is_late(&key) {
+        // Whoever was faster the last time has done it by then. If not, one of those that were not is the first.
+        let delay = LATE + Duration::from_millis(core.services.chance.next() % SPREAD);
+        pause(&*core.services.clock, delay).await;
+    }
     let tended = caught(tend(&core, &key)).await;
     let tended = tended.unwrap_or_else(|panic| Err(Error::new(ErrorKind::Internal, "tend schedule").caused_by(panic)));
     let again = tended.unwrap_or_else(|error| {

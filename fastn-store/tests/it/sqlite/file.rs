@@ -68,7 +68,7 @@ async fn schemas_that_this_build_does_not_know_are_refused() {
 
     let newer = "INSERT INTO migrations (version, name, checksum) VALUES (999, 'later', x'00')";
     behind(&path).execute_batch(newer).unwrap();
-    check_refused(&path, ErrorKind::Unsupported, "database version 999, this build version 5").await;
+    check_refused(&path, ErrorKind::Unsupported, "database version 999, this build version 6").await;
 
     std::fs::write(&path, &original).unwrap();
     behind(&path).execute_batch("UPDATE migrations SET checksum = x'00' WHERE version = 1").unwrap();
@@ -79,7 +79,7 @@ async fn schemas_that_this_build_does_not_know_are_refused() {
 async fn a_full_disk_is_an_error_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
-    let options = SqliteOptions::default().max_bytes(400_000);
+    let options = SqliteOptions::default().max_bytes(450_000);
     let store = SqliteStore::open(&path, options).await.unwrap();
     let lease = acquire(&store, "a", 0).await.unwrap();
     let mut acknowledged = 0;
