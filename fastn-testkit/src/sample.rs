@@ -7,7 +7,7 @@ use fastn_core::{
     Error, ErrorKind, Event, ExecutorId, Failure, FailureKind, Outcome, Payload, Record, Result, RunId, TenantId,
     Timestamp, Version, WorkflowName,
 };
-use fastn_store::{DefinitionKey, LeaseAsk, NewRun, RunKey, RunNo, RunStatus, Then, Turn};
+use fastn_store::{DefinitionKey, LeaseAsk, NewRun, RunKey, RunNo, RunStatus, Then, Turn, Withdraw};
 
 /// How long the leases of [`lease_ask`] last, in seconds.
 pub const TTL: i64 = 10;
@@ -95,6 +95,16 @@ pub fn turn(run: RunNo, first: u64, count: u64, then: Then) -> Result<Turn> {
         *last = finished(status);
     }
     turn_of(run, first, &records, then)
+}
+
+/// What withdraws a run at this second.
+///
+/// # Errors
+/// As [`turn_of`].
+pub fn withdrawal(run: RunKey, now: i64) -> Result<Withdraw> {
+    let status = RunStatus::Cancelled;
+    let turn = turn_of(RunNo(0), 0, &[record(0), finished(status)], Then::End(status))?;
+    Ok(Withdraw { now: at(now), run, status, records: turn.records, count: turn.count })
 }
 
 fn invalid(why: impl Into<fastn_core::BoxError>) -> Error {

@@ -5,14 +5,13 @@ use std::time::Duration;
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, QueueKey, QueueName, Result, TenantId};
 use fastn_store::{
     AdmitAsk, Enqueue, EntryKey, Expect, NewRun, Once, Put, QUEUE, QueueRules, Rate, Store, Suspects, WhenTaken,
-    Withdraw,
 };
 
 use super::by::By;
 use super::names::Names;
 use super::place::place;
 use crate::dice::Dice;
-use crate::sample::{at, definition};
+use crate::sample::{at, definition, withdrawal};
 
 /// Something that is done to a queue, or a look at queues.
 #[derive(Clone, Debug)]
@@ -30,9 +29,7 @@ pub(super) enum LineDeed {
         suspects: (u32, u32),
     },
     Withdraw {
-        by: By,
         run: u64,
-        workflows: Vec<&'static str>,
     },
     Waiting,
     Counts {
@@ -64,7 +61,7 @@ pub(super) fn line_deed(dice: &mut Dice, by: By, workflows: Vec<&'static str>) -
         0 | 1 => LineDeed::Rule { queue, rules: (!dice.one_in(10)).then(|| Box::new(rules(dice))) },
         2 | 3 => LineDeed::Waiting,
         4 => LineDeed::Counts { queue, keys: if dice.one_in(4) { 0 } else { 100 } },
-        5 | 6 => LineDeed::Withdraw { by, run: dice.next() >> 48, workflows },
+        5 | 6 => LineDeed::Withdraw { run: dice.next() >> 48 },
         _ => {
             let suspects = if dice.one_in(4) { (1, small(dice, 2)) } else { (0, 0) };
             LineDeed::Admit { by, queue, workflows, limit: small(dice, 5), suspects }
@@ -166,14 +163,12 @@ pub(super) async fn answer(
             let admitted = store.admit(ask).await?;
             Ok(format!("{}, again in {:?}", names.claimed(&admitted.runs), admitted.again_in))
         }
-        LineDeed::Withdraw { by, run, workflows } => {
-            let serves = workflows.iter().map(|workflow| definition(workflow)).collect::<Result<_>>()?;
+        LineDeed::Withdraw { run } => {
             let Some(run) = place(*run, runs.len()).and_then(|place| runs.get(place)) else {
                 return Ok("no run".to_owned());
             };
-            let (lease, run) = (names.token(*by).unwrap_or(0), run.key.clone());
-            let withdrawn = store.withdraw(Withdraw { lease, now: at(now), run, serves }).await?;
-            Ok(format!("withdrawn: {}", names.claimed(withdrawn.as_slice())))
+            let withdrawn = store.withdraw(withdrawal(run.key.clone(), now)?).await?;
+            Ok(format!("withdrawn: {withdrawn}"))
         }
         LineDeed::Waiting => {
             let mut waiting = store.waiting().await?;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use fastn_core::{Error, ErrorKind, Event, Failure, FailureKind, Outcome, Record, Result};
+use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{NewsAsk, RunStatus, Then, Withdraw};
 
 use super::queues::waiting;
 use crate::conformance::case::{Case, Flaw, Found, case, ensure, fails, same};
 use crate::conformance::trial::Trial;
-use crate::sample::{at, key};
+use crate::sample::{at, finished, key, record, withdrawal};
 
 pub(in crate::conformance) const CASES: &[Case] = &[
     case!(a_run_that_waits_for_its_turn_is_withdrawn_whoever_serves_it),
@@ -20,19 +20,10 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(of_those_who_want_a_run_at_once_one_has_it),
 ];
 
-fn records() -> Result<Vec<Record>> {
-    let outcome = Outcome::Cancelled(Failure::new(FailureKind::CANCELLED, "not needed"));
-    let events = [Event::CancelRequested { reason: "not needed".to_owned() }, Event::Finished { outcome }];
-    Ok(events.into_iter().map(|event| Record { time: at(5), event }).collect())
-}
-
 impl Trial {
     /// Withdraws a run of tenant `t`.
     pub(super) async fn withdraw(&self, name: &str) -> Result<bool> {
-        let mut bytes = Vec::new();
-        records()?.iter().try_for_each(|record| record.append_to(&mut bytes))?;
-        let (run, status) = (key("t", name)?, RunStatus::Cancelled);
-        self.store.withdraw(Withdraw { now: at(5), run, status, records: Bytes::from(bytes), count: 2 }).await
+        self.store.withdraw(withdrawal(key("t", name)?, 5)?).await
     }
 
     async fn withdraws(&self, name: &str, expected: bool) -> Found {
@@ -127,7 +118,10 @@ async fn what_is_withdrawn_has_ended_and_that_is_news(t: Trial) -> Found {
     t.free("t", "3", "w").await?;
     t.withdraws("3", true).await?;
     let history = t.history("t", "3").await?;
-    same((history.records.clone(), history.run.status), (records()?, RunStatus::Cancelled))?;
+    same(
+        (history.records.clone(), history.run.status),
+        (vec![record(0), finished(RunStatus::Cancelled)], RunStatus::Cancelled),
+    )?;
     same((history.run.finished_at, history.run.holder), (Some(at(5)), None))
 }
 
