@@ -5,24 +5,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::definitions::DefinitionNo;
 use super::fault::fault;
-use super::row::stored;
+use super::row::{list, stored};
 use crate::queue::Gathering;
 use crate::{Enqueue, Join, Once, RunKey, RunNo, Written};
 
 const OP: &str = "gather item";
-
-/// The list that a run which gathers would be given now, as an expression about its number.
-macro_rules! list {
-    ($run_no:literal) => {
-        concat!(
-            "(SELECT CAST('[' || group_concat(i.input, ',') || ']' AS BLOB) FROM (
-                 SELECT input FROM flow_batched WHERE run_no = ",
-            $run_no,
-            " ORDER BY seq) i)"
-        )
-    };
-}
-pub(super) use list;
 
 /// The run that has the place of an item.
 struct Placed {

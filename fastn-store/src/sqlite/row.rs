@@ -10,6 +10,19 @@ use crate::{DefinitionKey, RunKey, RunNo, RunStatus, RunSummary};
 
 const OP: &str = "read run";
 
+/// The list that a run which gathers would be given now, as an expression about its number.
+macro_rules! list {
+    ($run_no:literal) => {
+        concat!(
+            "(SELECT CAST('[' || group_concat(i.input, ',') || ']' AS BLOB) FROM (
+                 SELECT input FROM flow_batched WHERE run_no = ",
+            $run_no,
+            " ORDER BY seq) i)"
+        )
+    };
+}
+pub(super) use list;
+
 /// Selects what [`summary`] reads, and behind it the two columns that [`input`] reads.
 ///
 /// CROSS JOIN keeps SQLite to this order: a list is read from the runs, newest first, and stops when it is full.
@@ -19,7 +32,7 @@ macro_rules! select_runs {
             select_runs!(),
             // A run that gathers items has no input of its own yet.
             ", e.input_type, CASE WHEN length(e.input) > 0 THEN e.input ELSE coalesce(",
-            crate::sqlite::gather::list!("e.run_no"),
+            crate::sqlite::row::list!("e.run_no"),
             ", e.input) END ",
             select_runs!(from),
             $rest
