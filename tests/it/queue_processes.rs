@@ -287,8 +287,10 @@ async fn no_item_is_lost_or_doubled_by_processes_that_are_killed() {
     );
     let full =
         format!("SELECT max(jsonb_array_length(convert_from(input, 'UTF8')::jsonb)) FROM {ITEMS}.flow_executions");
-    let found = [twice, lost, told, full].map(|sql| server.sql("postgres", &sql).unwrap());
-    assert_eq!(found, ["0", "0", "0", "7"], "twice, lost, elsewhere than told; and the largest run");
+    let found = [twice, lost, told].map(|sql| server.sql("postgres", &sql).unwrap());
+    assert_eq!(found, ["0", "0", "0"], "twice, lost, elsewhere than told");
+    let most: i64 = server.sql("postgres", &full).unwrap().parse().unwrap();
+    assert!((2..=7).contains(&most), "the largest run has {most}");
     engine.shutdown().await.unwrap();
     database.close().await.unwrap();
 }

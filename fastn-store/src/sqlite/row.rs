@@ -23,6 +23,19 @@ pub(super) use list;
 
 const OP: &str = "read run";
 
+/// The list that a run which gathers would be given now, as an expression about its number.
+macro_rules! list {
+    ($run_no:literal) => {
+        concat!(
+            "(SELECT CAST('[' || group_concat(i.input, ',') || ']' AS BLOB) FROM (
+                 SELECT input FROM flow_batched WHERE run_no = ",
+            $run_no,
+            " ORDER BY seq) i)"
+        )
+    };
+}
+pub(super) use list;
+
 /// Selects what [`summary`] reads, and behind it the two columns that [`input`] reads.
 ///
 /// CROSS JOIN keeps SQLite to this order: a list is read from the runs, newest first, and stops when it is full.
