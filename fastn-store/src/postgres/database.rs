@@ -55,6 +55,11 @@ impl Database {
         }
     }
 
+    /// What was prepared on any connection is prepared anew when it is next needed.
+    pub(super) fn forget_statements(&self) {
+        self.pool.manager().statement_caches.clear();
+    }
+
     /// Frees every connection; those in use when they are given back.
     pub(super) fn close(&self) {
         self.pool.close();

@@ -1,6 +1,7 @@
 //! What the errors of Postgres mean to the callers of a store.
 
 use std::error::Error as _;
+use std::fmt;
 
 use deadpool_postgres::PoolError;
 use fastn_core::{Error, ErrorKind};
@@ -15,6 +16,9 @@ pub(super) fn fault(op: &'static str) -> impl Fn(tokio_postgres::Error) -> Error
         // Its text alone: what the server said is its source, and is told in the same line.
         let text = error.source().map_or_else(|| error.to_string(), |why| format!("{error}: {why}"));
         let told = Error::new(kind_of(&error), op);
+        if is_stale_plan(&error) {
+            return told.caused_by(StalePlan(text));
+        }
         match error.code() {
             Some(code) => told.with("sqlstate", code.code()).caused_by(text),
             None => told.caused_by(text),
@@ -38,6 +42,30 @@ pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
         // A server that is going down may say so after it has committed.
         !said.code().code().starts_with("57P") && !said.code().code().starts_with("08")
     })
+}
+
+/// A prepared statement no longer fits. The server's words.
+#[derive(Debug)]
+struct StalePlan(String);
+
+impl fmt::Display for StalePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StalePlan {}
+
+/// Whether an error of ours is that a prepared statement no longer fits.
+pub(super) fn is_of_stale_plan(error: &Error) -> bool {
+    let mut next = error.source();
+    while let Some(why) = next {
+        if why.is::<StalePlan>() {
+            return true;
+        }
+        next = why.source();
+    }
+    false
 }
 
 /// Whether a prepared statement no longer fits: after a change of the schema, or another server behind the same name.

@@ -17,32 +17,37 @@ use crate::{Mailbox, Message, MessageNo, News, NewsAsk, ReceiveAsk, Received, Ru
 impl Mailbox for PostgresStore {
     async fn send(&self, messages: Vec<Message>) -> Result<Vec<Sent>> {
         const OP: &str = "send messages";
-        let client = self.connect(OP).await?;
-        let function = client.prepare_cached("SELECT send_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
-        let mut sent = Vec::with_capacity(messages.len());
-        for message in &messages {
-            let (run, id) = (Uuid::from_bytes(*message.run.run.as_bytes()), Uuid::from_bytes(message.id));
-            let (from, to) = range_of(message.run.run).unzip();
-            let (tenant, at) = (message.run.tenant.as_str(), message.sent_at.as_micros());
-            let row = client
-                .query_one(&function, &[&tenant, &run, &from, &to, &id, &at, &&message.body[..]])
-                .await
-                .map_err(fault(OP))?;
-            sent.push(match get::<i16>(&row, 0)? {
-                -1 => Sent::NotFound,
-                0 => Sent::Accepted,
-                1 => Sent::Known,
-                ended => Sent::Ended(status(ended)?),
-            });
-        }
-        if sent.contains(&Sent::Accepted) {
-            self.board().tell_messages();
-        }
-        Ok(sent)
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let function =
+                client.prepare_cached("SELECT send_1($1, $2, $3, $4, $5, $6, $7)").await.map_err(fault(OP))?;
+            let mut sent = Vec::with_capacity(messages.len());
+            for message in &messages {
+                let (run, id) = (Uuid::from_bytes(*message.run.run.as_bytes()), Uuid::from_bytes(message.id));
+                let (from, to) = range_of(message.run.run).unzip();
+                let (tenant, at) = (message.run.tenant.as_str(), message.sent_at.as_micros());
+                let row = client
+                    .query_one(&function, &[&tenant, &run, &from, &to, &id, &at, &&message.body[..]])
+                    .await
+                    .map_err(fault(OP))?;
+                sent.push(match get::<i16>(&row, 0)? {
+                    -1 => Sent::NotFound,
+                    0 => Sent::Accepted,
+                    1 => Sent::Known,
+                    ended => Sent::Ended(status(ended)?),
+                });
+            }
+            if sent.contains(&Sent::Accepted) {
+                self.board().tell_messages();
+            }
+            Ok(sent)
+        })
+        .await
     }
 
     async fn receive(&self, ask: ReceiveAsk) -> Result<Vec<Received>> {
         const OP: &str = "receive messages";
+        self.healed(async {
         let client = self.connect(OP).await?;
         let select = client
             .prepare_cached(
@@ -80,22 +85,28 @@ impl Mailbox for PostgresStore {
                 Ok(Received { no: MessageNo(unsigned(get(row, 0)?)?), message })
             })
             .collect()
+        })
+        .await
     }
 
     async fn acknowledge(&self, lease: u64, messages: &[MessageNo]) -> Result<()> {
         const OP: &str = "acknowledge messages";
-        let client = self.connect(OP).await?;
-        let function = client.prepare_cached("SELECT acknowledge_1($1, $2)").await.map_err(fault(OP))?;
-        let messages: Vec<i64> = messages.iter().map(|no| stored(no.0)).collect();
-        client.execute(&function, &[&stored(lease), &messages]).await.map_err(fault(OP)).map(drop)
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let function = client.prepare_cached("SELECT acknowledge_1($1, $2)").await.map_err(fault(OP))?;
+            let messages: Vec<i64> = messages.iter().map(|no| stored(no.0)).collect();
+            client.execute(&function, &[&stored(lease), &messages]).await.map_err(fault(OP)).map(drop)
+        })
+        .await
     }
 
     async fn unread(&self, run: &RunKey) -> Result<Vec<Message>> {
         const OP: &str = "look at messages";
-        let client = self.connect(OP).await?;
-        let select = client
-            .prepare_cached(
-                "SELECT m.id, m.sent_at, m.body FROM flow_messages m WHERE m.body IS NOT NULL AND m.run_no = (
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let select = client
+                .prepare_cached(
+                    "SELECT m.id, m.sent_at, m.body FROM flow_messages m WHERE m.body IS NOT NULL AND m.run_no = (
                      SELECT x.run_no FROM flow_tenants t JOIN flow_executions x ON x.tenant_no = t.tenant_no
                      WHERE t.tenant = $1 AND x.run_id = $2 AND x.run_no >= $3 AND x.run_no < $4
                      UNION
@@ -104,27 +115,30 @@ impl Mailbox for PostgresStore {
                      LIMIT 1
                  ) AND NOT EXISTS (SELECT 1 FROM flow_history h WHERE h.run_no = m.run_no AND h.status IS NOT NULL)
                  ORDER BY m.message_no",
-            )
-            .await
-            .map_err(fault(OP))?;
-        let (id, (from, to)) = (Uuid::from_bytes(*run.run.as_bytes()), range_of(run.run).unzip());
-        let rows = client.query(&select, &[&run.tenant.as_str(), &id, &from, &to]).await.map_err(fault(OP))?;
-        let message = |row: &tokio_postgres::Row| {
-            Ok(Message {
-                id: get::<Uuid>(row, 0)?.into_bytes(),
-                run: run.clone(),
-                body: Bytes::from(get::<Vec<u8>>(row, 2)?),
-                sent_at: Timestamp::from_micros(get(row, 1)?),
-            })
-        };
-        rows.iter().map(message).collect()
+                )
+                .await
+                .map_err(fault(OP))?;
+            let (id, (from, to)) = (Uuid::from_bytes(*run.run.as_bytes()), range_of(run.run).unzip());
+            let rows = client.query(&select, &[&run.tenant.as_str(), &id, &from, &to]).await.map_err(fault(OP))?;
+            let message = |row: &tokio_postgres::Row| {
+                Ok(Message {
+                    id: get::<Uuid>(row, 0)?.into_bytes(),
+                    run: run.clone(),
+                    body: Bytes::from(get::<Vec<u8>>(row, 2)?),
+                    sent_at: Timestamp::from_micros(get(row, 1)?),
+                })
+            };
+            rows.iter().map(message).collect()
+        })
+        .await
     }
 
     async fn summaries(&self, runs: &[RunKey]) -> Result<Vec<Option<RunSummary>>> {
         const OP: &str = "read runs";
-        let client = self.connect(OP).await?;
-        let sql = format!(
-            "SELECT {COLUMNS}, asked.place FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[])
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let sql = format!(
+                "SELECT {COLUMNS}, asked.place FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[])
                  WITH ORDINALITY AS asked (tenant, run, nos_from, nos_to, place)
              JOIN flow_tenants whose ON whose.tenant = asked.tenant
              JOIN LATERAL (
@@ -136,19 +150,22 @@ impl Mailbox for PostgresStore {
                  LIMIT 1
              ) found ON true
              JOIN flow_executions e ON e.run_no = found.run_no {BESIDE}"
-        );
-        let select = client.prepare_cached(&sql).await.map_err(fault(OP))?;
-        let tenants: Vec<&str> = runs.iter().map(|key| key.tenant.as_str()).collect();
-        let ids: Vec<Uuid> = runs.iter().map(|key| Uuid::from_bytes(*key.run.as_bytes())).collect();
-        let (from, to): (Vec<Option<i64>>, Vec<Option<i64>>) = runs.iter().map(|key| range_of(key.run).unzip()).unzip();
-        let mut summaries = vec![None; runs.len()];
-        for row in client.query(&select, &[&tenants, &ids, &from, &to]).await.map_err(fault(OP))? {
-            let place = usize::try_from(get::<i64>(&row, 11)? - 1).map_err(|e| corrupt(OP, e.to_string()))?;
-            if let Some(slot) = summaries.get_mut(place) {
-                *slot = Some(summary(&row)?);
+            );
+            let select = client.prepare_cached(&sql).await.map_err(fault(OP))?;
+            let tenants: Vec<&str> = runs.iter().map(|key| key.tenant.as_str()).collect();
+            let ids: Vec<Uuid> = runs.iter().map(|key| Uuid::from_bytes(*key.run.as_bytes())).collect();
+            let (from, to): (Vec<Option<i64>>, Vec<Option<i64>>) =
+                runs.iter().map(|key| range_of(key.run).unzip()).unzip();
+            let mut summaries = vec![None; runs.len()];
+            for row in client.query(&select, &[&tenants, &ids, &from, &to]).await.map_err(fault(OP))? {
+                let place = usize::try_from(get::<i64>(&row, 11)? - 1).map_err(|e| corrupt(OP, e.to_string()))?;
+                if let Some(slot) = summaries.get_mut(place) {
+                    *slot = Some(summary(&row)?);
+                }
             }
-        }
-        Ok(summaries)
+            Ok(summaries)
+        })
+        .await
     }
 
     async fn news(&self, ask: NewsAsk) -> Result<News> {

@@ -18,66 +18,80 @@ use crate::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 #[async_trait]
 impl Queues for PostgresStore {
     async fn admit(&self, ask: AdmitAsk) -> Result<Admitted> {
-        let mut client = self.connect("admit runs").await?;
-        self.serve(&client, &ask.serves).await?;
-        let admitted = admit(&mut client, self.lease_clock(), &ask).await;
-        let admitted = self.heed(ask.lease, admitted)?;
-        self.hold(&client, "admit runs", ask.lease, &admitted.runs).await?;
-        Ok(admitted)
+        self.healed(async {
+            let mut client = self.connect("admit runs").await?;
+            self.serve(&client, &ask.serves).await?;
+            let admitted = admit(&mut client, self.lease_clock(), &ask).await;
+            let admitted = self.heed(ask.lease, admitted)?;
+            self.hold(&client, "admit runs", ask.lease, &admitted.runs).await?;
+            Ok(admitted)
+        })
+        .await
     }
 
     async fn withdraw(&self, ask: Withdraw) -> Result<bool> {
-        check_withdraw(&ask)?;
-        let withdrawn = withdraw(&self.connect("withdraw run").await?, &ask).await?;
-        if withdrawn {
-            self.board().tell_queues();
-            self.board().tell_ends();
-        }
-        Ok(withdrawn)
+        self.healed(async {
+            check_withdraw(&ask)?;
+            let withdrawn = withdraw(&self.connect("withdraw run").await?, &ask).await?;
+            if withdrawn {
+                self.board().tell_queues();
+                self.board().tell_ends();
+            }
+            Ok(withdrawn)
+        })
+        .await
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
         const OP: &str = "look for queues";
-        let client = self.connect(OP).await?;
-        let select = client
-            .prepare_cached(
-                "SELECT q.queue FROM flow_queues q
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let select = client
+                .prepare_cached(
+                    "SELECT q.queue FROM flow_queues q
                  WHERE EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 1 AND w.queue = q.queue)
                      OR EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 0 AND w.queue = q.queue)
                      OR EXISTS (SELECT 1 FROM flow_leases l JOIN flow_open o ON o.holder = l.token
                                 JOIN flow_queued w ON w.run_no = o.run_no
                                 WHERE l.ended AND w.state = 2 AND w.queue = q.queue)
                  ORDER BY q.queue",
-            )
-            .await
-            .map_err(fault(OP))?;
-        let rows = client.query(&select, &[]).await.map_err(fault(OP))?;
-        rows.iter().map(|row| QueueName::new(get::<String>(row, 0)?).map_err(|e| corrupt(OP, e.to_string()))).collect()
+                )
+                .await
+                .map_err(fault(OP))?;
+            let rows = client.query(&select, &[]).await.map_err(fault(OP))?;
+            rows.iter()
+                .map(|row| QueueName::new(get::<String>(row, 0)?).map_err(|e| corrupt(OP, e.to_string())))
+                .collect()
+        })
+        .await
     }
 
     async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
         const OP: &str = "count runs of queue";
-        let client = self.connect(OP).await?;
-        let select = client
-            .prepare_cached(
-                "SELECT key, sum(waiting)::bigint, sum(running)::bigint FROM (
+        self.healed(async {
+            let client = self.connect(OP).await?;
+            let select = client
+                .prepare_cached(
+                    "SELECT key, sum(waiting)::bigint, sum(running)::bigint FROM (
                      SELECT key, 1 AS waiting, 0 AS running FROM flow_queued WHERE state = 0 AND queue = $1
                      UNION ALL SELECT key, 1, 0 FROM flow_queued WHERE state = 1 AND queue = $1
                      UNION ALL SELECT key, 0, 1 FROM flow_queued WHERE state = 2 AND queue = $1
                  ) AS all_of_it GROUP BY key ORDER BY 2 DESC, 3 DESC, 1",
-            )
-            .await
-            .map_err(fault(OP))?;
-        let (mut counts, most) = (QueueCounts::default(), usize::try_from(keys).unwrap_or(usize::MAX));
-        for row in client.query(&select, &[&queue.as_str()]).await.map_err(fault(OP))? {
-            let (waiting, running) = (unsigned(get(&row, 1)?)?, unsigned(get(&row, 2)?)?);
-            counts.waiting += waiting;
-            counts.running += running;
-            if counts.keys.len() < most {
-                counts.keys.push(QueueBusy { key: QueueKey::of(&get::<String>(&row, 0)?), waiting, running });
+                )
+                .await
+                .map_err(fault(OP))?;
+            let (mut counts, most) = (QueueCounts::default(), usize::try_from(keys).unwrap_or(usize::MAX));
+            for row in client.query(&select, &[&queue.as_str()]).await.map_err(fault(OP))? {
+                let (waiting, running) = (unsigned(get(&row, 1)?)?, unsigned(get(&row, 2)?)?);
+                counts.waiting += waiting;
+                counts.running += running;
+                if counts.keys.len() < most {
+                    counts.keys.push(QueueBusy { key: QueueKey::of(&get::<String>(&row, 0)?), waiting, running });
+                }
             }
-        }
-        Ok(counts)
+            Ok(counts)
+        })
+        .await
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use super::claim::{Unreadable, claim};
 use super::config::{self, Place};
 use super::database::{Database, Fragile, check_server};
+use super::fault::is_of_stale_plan;
 use super::lane::{Held, Lane};
 use super::lease;
 use super::listen::Listener;
@@ -143,6 +144,15 @@ impl PostgresStore {
         self.shared.database.connect(op).await
     }
 
+    /// Makes a call, after which no connection keeps statements that no longer fit, so that trying again is not trying the same.
+    pub(super) async fn healed<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = call.await;
+        if done.as_ref().is_err_and(is_of_stale_plan) {
+            self.shared.database.forget_statements();
+        }
+        done
+    }
+
     /// A connection as the host's own are, none of those that the engine needs.
     pub(super) async fn connect_beside(&self, op: &'static str) -> Result<Client> {
         self.shared.database.connect_beside(op).await
@@ -258,47 +268,56 @@ impl Store for PostgresStore {
     }
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
-        let client = self.connect("acquire lease").await?;
-        let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
-        let lane = Arc::new(tokio::sync::Mutex::new(Lane::new(lease.token)));
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, lane);
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token);
-        Ok(lease)
+        self.healed(async {
+            let client = self.connect("acquire lease").await?;
+            let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
+            let lane = Arc::new(tokio::sync::Mutex::new(Lane::new(lease.token)));
+            self.lanes.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, lane);
+            self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token);
+            Ok(lease)
+        })
+        .await
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
-        // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
-        let fragile = Fragile::new(self.connect("renew lease").await?);
-        let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
-        let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
-        let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
-        let client = fragile.answered();
-        if renewed.as_ref().is_err_and(Error::is_transient)
-            && let Some(client) = client
-        {
-            Database::give_back(client).await;
-        }
-        if self.heed(lease.token, renewed)? {
-            self.board.tell_runs();
-            // Those of queues are not claimed: whoever admits has to look.
-            self.board.tell_queues();
-        }
-        Ok(())
+        self.healed(async {
+            // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
+            let fragile = Fragile::new(self.connect("renew lease").await?);
+            let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
+            let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
+            let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
+            let client = fragile.answered();
+            if renewed.as_ref().is_err_and(Error::is_transient)
+                && let Some(client) = client
+            {
+                Database::give_back(client).await;
+            }
+            if self.heed(lease.token, renewed)? {
+                self.board.tell_runs();
+                // Those of queues are not claimed: whoever admits has to look.
+                self.board.tell_queues();
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn release(&self, lease: &Lease) -> Result<()> {
-        let mut client = self.connect("release lease").await?;
-        let lane = self.known_lane(lease.token);
-        // Whatever is under way under it comes first.
-        let _held = match &lane {
-            Some(lane) => Some(Lane::at_rest(lane).await),
-            None => None,
-        };
-        lease::release(&mut client, &self.shared.database, lease.token).await?;
-        self.forget(lease.token);
-        self.board.tell_runs();
-        self.board.tell_queues();
-        Ok(())
+        self.healed(async {
+            let mut client = self.connect("release lease").await?;
+            let lane = self.known_lane(lease.token);
+            // Whatever is under way under it comes first.
+            let _held = match &lane {
+                Some(lane) => Some(Lane::at_rest(lane).await),
+                None => None,
+            };
+            lease::release(&mut client, &self.shared.database, lease.token).await?;
+            self.forget(lease.token);
+            self.board.tell_runs();
+            self.board.tell_queues();
+            Ok(())
+        })
+        .await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>> {
@@ -322,8 +341,11 @@ impl Store for PostgresStore {
     }
 
     async fn introduce(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<()> {
-        let client = self.connect("find definition").await?;
-        self.shared.numbers.definition(&client, tenant, definition).await.map(drop)
+        self.healed(async {
+            let client = self.connect("find definition").await?;
+            self.shared.numbers.definition(&client, tenant, definition).await.map(drop)
+        })
+        .await
     }
 
     /// While the server makes one group of writes true, the next one gathers and a second is on its way.
@@ -332,42 +354,46 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
-        let heard = self.board.news().runs;
-        // What comes of time passing is told by renewals.
-        let told = self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server;
-        if told && self.quiet.is_sure(&ask, heard) {
-            return Ok(Vec::new());
-        }
-        let mut client = self.connect("claim runs").await?;
-        self.serves.lock().unwrap_or_else(PoisonError::into_inner).insert(ask.lease, ask.serves.clone());
-        self.shared.numbers.serve(&client, &ask.serves).await?;
-        let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
-        let (claimed, left) = self.heed(ask.lease, claimed)?;
-        if left {
-            self.board.tell_queues();
-        }
-        if claimed.is_empty() {
-            self.quiet.note(ask, heard);
-            return Ok(claimed);
-        }
-        self.hold(&client, "claim runs", ask.lease, &claimed).await?;
-        Ok(claimed)
+        self.healed(async {
+            let heard = self.board.news().runs;
+            // What comes of time passing is told by renewals.
+            let told = self.listener.is_hearing() && self.options.lease_clock == LeaseClock::Server;
+            if told && self.quiet.is_sure(&ask, heard) {
+                return Ok(Vec::new());
+            }
+            let mut client = self.connect("claim runs").await?;
+            self.serves.lock().unwrap_or_else(PoisonError::into_inner).insert(ask.lease, ask.serves.clone());
+            self.shared.numbers.serve(&client, &ask.serves).await?;
+            let claimed = claim(&mut client, self.options.lease_clock, &self.unreadable, &ask).await;
+            let (claimed, left) = self.heed(ask.lease, claimed)?;
+            if left {
+                self.board.tell_queues();
+            }
+            if claimed.is_empty() {
+                self.quiet.note(ask, heard);
+                return Ok(claimed);
+            }
+            self.hold(&client, "claim runs", ask.lease, &claimed).await?;
+            Ok(claimed)
+        })
+        .await
     }
 
     async fn read(&self, run: &RunKey) -> Result<Option<History>> {
-        read::read(&mut self.connect("read run").await?, run).await
+        self.healed(async { read::read(&mut self.connect("read run").await?, run).await }).await
     }
 
     async fn plan(&self, tenant: &TenantId, definition: &DefinitionKey) -> Result<Option<String>> {
-        read::plan(&self.connect("read plan").await?, tenant, definition).await
+        self.healed(async { read::plan(&self.connect("read plan").await?, tenant, definition).await }).await
     }
 
     async fn list(&self, query: RunQuery) -> Result<Page> {
-        read::list(&self.connect("list runs").await?, &query).await
+        self.healed(async { read::list(&self.connect("list runs").await?, &query).await }).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {
-        prune::prune(&mut self.connect("prune runs").await?, self.schema(), before, limit).await
+        self.healed(async { prune::prune(&mut self.connect("prune runs").await?, self.schema(), before, limit).await })
+            .await
     }
 
     async fn close(&self) -> Result<()> {

@@ -8,19 +8,6 @@ use rusqlite::types::FromSql;
 use super::fault::{corrupt, fault};
 use crate::{DefinitionKey, RunKey, RunNo, RunStatus, RunSummary};
 
-/// The list that a run which gathers would be given now, as an expression about its number.
-macro_rules! list {
-    ($run_no:literal) => {
-        concat!(
-            "(SELECT CAST('[' || group_concat(i.input, ',') || ']' AS BLOB) FROM (
-                 SELECT input FROM flow_batched WHERE run_no = ",
-            $run_no,
-            " ORDER BY seq) i)"
-        )
-    };
-}
-pub(super) use list;
-
 const OP: &str = "read run";
 
 /// The list that a run which gathers would be given now, as an expression about its number.

@@ -1,7 +1,10 @@
 //! The tables, and who may use them.
 
-use fastn_core::ErrorKind;
-use fastn_store::{Batch, Join, Once, PostgresOptions, PostgresStore, Queues, Store, WhenTaken, Write, Written};
+use fastn_core::{EntryKind, EntryName, ErrorKind, TenantId};
+use fastn_store::{
+    Batch, EntryKey, Expect, Join, Once, PostgresOptions, PostgresStore, Put, Queues, Repository, RunQuery, Scan,
+    Store, WhenTaken, Write, Written,
+};
 use fastn_testkit::sample::at;
 use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
@@ -155,4 +158,41 @@ async fn a_table_that_changes_under_prepared_statements_is_a_retry() {
         create(&store, Some(&lease), new_run("t", &n.to_string(), "w")).await;
     }
     assert_eq!(store.list(fastn_store::RunQuery::default()).await.unwrap().runs.len(), 5);
+}
+
+/// What was prepared says `text`, and is not given that any more.
+#[tokio::test]
+async fn a_column_that_changes_its_type_under_prepared_statements_is_one_retry() {
+    let options = PostgresOptions::default().schema("types").connections(2);
+    let store = super::open(&options).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    create(&store, Some(&lease), new_run("t", "1", "w")).await;
+    let (tenant, kind) = (TenantId::new("t").unwrap(), EntryKind::new("k").unwrap());
+    let entry = EntryKey { kind: kind.clone(), tenant, name: EntryName::new("n").unwrap() };
+    let put = Put { key: entry.clone(), value: Some("1".into()), expect: Expect::Any };
+    store.put(put).await.unwrap();
+    let (scan, run) = (Scan { kind, tenant: None, after: None, limit: 10 }, key("t", "1"));
+    let look = async || -> fastn_core::Result<()> {
+        assert_eq!(store.list(RunQuery::default()).await?.runs.len(), 1);
+        assert_eq!(store.scan(scan.clone()).await?.len(), 1);
+        assert!(store.get(&entry).await?.is_some() && store.read(&run).await?.is_some());
+        Ok(())
+    };
+    // Both connections have prepared everything.
+    for _ in 0..2 {
+        let (one, other) = tokio::join!(look(), look());
+        one.and(other).unwrap();
+    }
+    super::sql(
+        "ALTER TABLE types.entries ALTER COLUMN tenant TYPE varchar(256), ALTER COLUMN name TYPE varchar(256);
+         ALTER TABLE types.flow_tenants ALTER COLUMN tenant TYPE varchar(256);
+         ALTER TABLE types.flow_definitions ALTER COLUMN workflow TYPE varchar(256)",
+    );
+    let refused = look().await.expect_err("what was prepared has become stale");
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused:?}");
+    for _ in 0..2 {
+        let (one, other) = tokio::join!(look(), look());
+        one.and(other).expect("everything is prepared anew");
+    }
+    store.close().await.unwrap();
 }
