@@ -6,6 +6,8 @@ use fastn_store::{
     Written,
 };
 use fastn_testkit::sample::definition;
+use proptest::prop_oneof;
+use proptest::strategy::{Strategy, ValueTree as _};
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::{acquire, admit, claim, fails, key, new_run, open_queue, waiting};
@@ -91,6 +93,79 @@ async fn any_language_starts_runs_by_sql() {
     assert!(said.contains("was started with something else"), "{said}");
     let said = fails(server.sql("postgres", &format!("SELECT {schema}.start_run('nobody', '1')")), ErrorKind::Invalid);
     assert!(said.contains("no executor has served workflow nobody"), "{said}");
+}
+
+/// What texts are made of that may be JSON.
+const FRAGMENTS: &[&str] = &[
+    "null",
+    "-0",
+    "9007199254740993",
+    "1e400",
+    "0.1",
+    "\"\"",
+    "\"\u{1F600}\"",
+    r#""\u0000""#,
+    r#""\ud83d""#,
+    r#""\"""#,
+    "\"'; DROP\"",
+    "{}",
+    "[]",
+    "{\"a\":1,\"a\":2}",
+    " ",
+    "\n",
+    ",",
+    ":",
+    "[",
+    "}",
+    "\"",
+    "\\",
+    "'",
+    "\u{feff}",
+    "01",
+    "NaN",
+    "\u{1}",
+    "\u{0}",
+];
+
+/// One text in three is JSON.
+fn texts() -> impl Strategy<Value = String> {
+    let few = || proptest::collection::vec(proptest::sample::select(FRAGMENTS), 1..6);
+    prop_oneof![
+        few().prop_map(|parts| parts.concat()),
+        few().prop_map(|parts| format!("[{}]", parts.join(", "))),
+        proptest::sample::select(FRAGMENTS).prop_map(|part| format!("{{\"a\" : {part}}}")),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_text_a_run_is_started_with_by_sql_is_refused_or_what_the_run_is_given() {
+    let (schema, store, _) = served("texts").await;
+    let client = connect().await;
+    let start = format!("SELECT {schema}.start_run('w', $1::text::json)::text");
+    let start = client.prepare(&start).await.unwrap();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..400 {
+        let text = texts().new_tree(&mut runner).unwrap().current();
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+        match client.query_one(&start, &[&text]).await {
+            Ok(row) => {
+                let run = RunKey { tenant: TenantId::default(), run: row.get::<_, String>(0).parse().unwrap() };
+                let history = store.read(&run).await.unwrap().unwrap();
+                assert_eq!(history.input, Payload::json(text.clone()));
+                assert!(is_json, "{text:?} is started with and is no JSON");
+                taken += 1;
+            }
+            Err(error) => {
+                // Of class 22, "data exception": what was said is wrong, and not how it is treated.
+                let code = error.code().unwrap_or_else(|| panic!("{text:?}: {error}"));
+                assert!(code.code().starts_with("22"), "{text:?}: {error}");
+                assert!(!is_json, "{text:?} is JSON and is refused: {error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
 }
 
 const STAY: Once = Once { id: [7; 16], taken: WhenTaken::Stay };
