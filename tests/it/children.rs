@@ -8,7 +8,7 @@ use fastn::prelude::*;
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 
-use crate::world::{Log, Res, builder, fails, failure_of, memory, noted};
+use crate::world::{Log, Res, builder, fails, failure_of, memory, noted, on_every_store};
 
 const CHILD: Child<u64, u64> = Child::new("child");
 const GRANDCHILD: Child<u64, u64> = Child::new("grandchild");
@@ -123,43 +123,46 @@ async fn the_failure_of_a_child_is_that_of_its_parent_and_tried_again_with_anoth
 /// From the innermost on, what was done is undone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancellation_goes_down_to_grandchildren_and_the_undoing_comes_up() {
-    for park in [millis(0), hours(1)] {
-        let log = Log::default();
-        let (flow, child) = (parent("parent", &log, CHILD), parent("child", &log, GRANDCHILD));
-        let note = log.clone();
-        let held = move |cx: StepCx, _: u64| {
-            note.note("held");
-            async move {
-                cx.cancelled().await;
-                Err::<u64, _>(StepError::new("let go"))
+    for (name, park) in [("grandchildren", millis(0)), ("grandchildren_2", hours(1))] {
+        on_every_store(name, async |store| {
+            let log = Log::default();
+            let (flow, child) = (parent("parent", &log, CHILD), parent("child", &log, GRANDCHILD));
+            let note = log.clone();
+            let held = move |cx: StepCx, _: u64| {
+                note.note("held");
+                async move {
+                    cx.cancelled().await;
+                    Err::<u64, _>(StepError::new("let go"))
+                }
+            };
+            let undo = {
+                let log = log.clone();
+                move |_: u64| {
+                    log.note("undo grandchild");
+                    async { Res::Ok(()) }
+                }
+            };
+            let grandchild = workflow("grandchild")
+                .define(|flow, n| {
+                    let before = flow.step("before", noted(&log, "grandchild").undo(undo), n);
+                    flow.step("held", held, before)
+                })
+                .unwrap();
+            let builder = builder().store(store.clone()).park_after(park);
+            let engine = builder.serve(&flow).serve(&child).serve(&grandchild).open().await.unwrap();
+            let run = engine.start(&flow, 7).await.unwrap();
+            until(async || (log.count("held") > 0).then_some(())).await;
+            assert!(run.cancel("enough").await.unwrap());
+            let (status, failure) = failure_of(&run).await;
+            assert_eq!((status, failure.message.as_str()), (RunStatus::Cancelled, "enough"));
+            let done = ["parent", "child", "grandchild", "held", "undo grandchild", "undo child", "undo parent"];
+            assert_eq!(log.take(), done);
+            for name in ["child", "grandchild"] {
+                let [run] = runs_of(&engine, name).await.try_into().unwrap();
+                assert_eq!(run.status().await.unwrap(), RunStatus::Cancelled, "{name}");
             }
-        };
-        let undo = {
-            let log = log.clone();
-            move |_: u64| {
-                log.note("undo grandchild");
-                async { Res::Ok(()) }
-            }
-        };
-        let grandchild = workflow("grandchild")
-            .define(|flow, n| {
-                let before = flow.step("before", noted(&log, "grandchild").undo(undo), n);
-                flow.step("held", held, before)
-            })
-            .unwrap();
-        let builder = builder().store(memory()).park_after(park);
-        let engine = builder.serve(&flow).serve(&child).serve(&grandchild).open().await.unwrap();
-        let run = engine.start(&flow, 7).await.unwrap();
-        until(async || (log.count("held") > 0).then_some(())).await;
-        assert!(run.cancel("enough").await.unwrap());
-        let (status, failure) = failure_of(&run).await;
-        assert_eq!((status, failure.message.as_str()), (RunStatus::Cancelled, "enough"));
-        let done = ["parent", "child", "grandchild", "held", "undo grandchild", "undo child", "undo parent"];
-        assert_eq!(log.take(), done);
-        for name in ["child", "grandchild"] {
-            let [run] = runs_of(&engine, name).await.try_into().unwrap();
-            assert_eq!(run.status().await.unwrap(), RunStatus::Cancelled, "{name}");
-        }
+        })
+        .await;
     }
 }
 

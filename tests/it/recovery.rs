@@ -9,7 +9,7 @@ use fastn::store::Store;
 use fastn_testkit::FaultStore;
 use tokio::sync::Notify;
 
-use crate::world::{Log, Res, builder, memory, noted};
+use crate::world::{Log, Res, builder, memory, noted, on_every_store};
 
 /// A flow whose second step does not end before it is let.
 fn gated(log: &Log, gate: &Arc<Notify>, version: u32) -> Workflow<u64, u64> {
@@ -112,34 +112,40 @@ async fn a_run_whose_version_is_not_served_waits_visibly_and_blocks_nothing() {
 
 #[tokio::test]
 async fn a_graph_that_was_changed_without_a_new_version_is_told() {
-    let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
-    let old = gated(&log, &gate, 1);
-    let (tenant, id) = interrupted(&store, &old, &log).await;
+    on_every_store("changed", async |store| {
+        let (store, log, gate) = (store.clone(), Log::default(), Arc::new(Notify::new()));
+        let old = gated(&log, &gate, 1);
+        let (tenant, id) = interrupted(&store, &old, &log).await;
 
-    let changed: Workflow<u64, u64> =
-        workflow("gated").define(|flow, n| flow.step("other", noted(&log, "other"), n)).unwrap();
-    let engine = builder().store(store).serve(&changed).open().await.unwrap();
-    let why = engine.runs().inspect(&tenant, id).await.unwrap().waits_for.unwrap();
-    assert!(why.contains("its graph was changed without a new version"), "{why}");
+        let changed: Workflow<u64, u64> =
+            workflow("gated").define(|flow, n| flow.step("other", noted(&log, "other"), n)).unwrap();
+        let engine = builder().store(store).serve(&changed).open().await.unwrap();
+        let why = engine.runs().inspect(&tenant, id).await.unwrap().waits_for.unwrap();
+        assert!(why.contains("its graph was changed without a new version"), "{why}");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn policies_can_change_while_runs_are_in_flight() {
-    let (store, log, gate) = (memory(), Log::default(), Arc::new(Notify::new()));
-    let old = gated(&log, &gate, 1);
-    let (tenant, id) = interrupted(&store, &old, &log).await;
+    on_every_store("policies", async |store| {
+        let (store, log, gate) = (store.clone(), Log::default(), Arc::new(Notify::new()));
+        let old = gated(&log, &gate, 1);
+        let (tenant, id) = interrupted(&store, &old, &log).await;
 
-    let tuned = workflow("gated")
-        .define(|flow, n| {
-            let first = flow.step("first", noted(&log, "first").retry(3), n);
-            let slow = flow.step("slow", noted(&log, "slow").within(secs(9)), first);
-            flow.step("last", noted(&log, "last"), slow)
-        })
-        .unwrap();
-    let engine = builder().store(store).serve(&tuned).open().await.unwrap();
-    let run = engine.runs().handle::<u64>(&tenant, id);
-    assert_eq!(run.output().await.unwrap(), 7);
-    assert_eq!(log.take(), ["first", "slow begins", "slow", "last"]);
+        let tuned = workflow("gated")
+            .define(|flow, n| {
+                let first = flow.step("first", noted(&log, "first").retry(3), n);
+                let slow = flow.step("slow", noted(&log, "slow").within(secs(9)), first);
+                flow.step("last", noted(&log, "last"), slow)
+            })
+            .unwrap();
+        let engine = builder().store(store).serve(&tuned).open().await.unwrap();
+        let run = engine.runs().handle::<u64>(&tenant, id);
+        assert_eq!(run.output().await.unwrap(), 7);
+        assert_eq!(log.take(), ["first", "slow begins", "slow", "last"]);
+    })
+    .await;
 }
 
 #[tokio::test]

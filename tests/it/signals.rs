@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use fastn::core::Timestamp;
 use fastn::prelude::*;
+use fastn::store::Store;
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 
-use crate::world::{Log, Res, builder, failure_of, memory, noted};
+use crate::world::{Log, Res, builder, failure_of, memory, noted, on_every_store};
 
 const PAID: Signal<u64> = Signal::new("paid");
 const NEXT: Signal<u64> = Signal::new("next");
@@ -51,7 +52,6 @@ async fn a_run_goes_on_with_what_it_is_told() {
 
 #[tokio::test]
 async fn a_signal_that_is_sent_twice_with_one_id_is_there_once() {
-    let log = Log::default();
     let flow = workflow("twice")
         .define(|flow, n: Out<'_, u64>| {
             let one = flow.wait("one", NEXT, n);
@@ -72,13 +72,17 @@ async fn a_signal_that_is_sent_twice_with_one_id_is_there_once() {
     assert_eq!(run.signal(NEXT, &1).id("event 1").await.unwrap(), Delivery::Known);
     assert_eq!(run.signal(NEXT, &2).id("event 2").await.unwrap(), Delivery::Told);
     assert_eq!(run.output().await.unwrap(), 102);
-    assert_eq!(run.signal(NEXT, &2).id("event 2").await.unwrap(), Delivery::Ended);
-    assert!(log.take().is_empty());
+    assert_eq!(run.signal(NEXT, &2).id("event 2").await.unwrap(), Delivery::Known);
+    assert_eq!(run.signal(NEXT, &3).id("event 3").await.unwrap(), Delivery::Ended);
 }
 
 #[tokio::test]
 async fn a_signal_comes_before_its_wait_and_outlives_its_engine() {
-    let (log, clock, folder) = (Log::default(), ManualClock::at(Timestamp::EPOCH), tempfile::tempdir().unwrap());
+    on_every_store("early", async |store| early(store).await).await;
+}
+
+async fn early(store: Arc<dyn Store>) {
+    let (log, clock) = (Log::default(), ManualClock::at(Timestamp::EPOCH));
     let flow = workflow("early")
         .define(|flow, n| {
             let rested = flow.sleep("rest", hours(5), n);
@@ -86,8 +90,7 @@ async fn a_signal_comes_before_its_wait_and_outlives_its_engine() {
             flow.step("ship", noted(&log, "ship"), paid)
         })
         .unwrap();
-    let url = format!("sqlite:{}", folder.path().join("runs.db").display());
-    let open = || builder().store(url.as_str()).clock(Arc::new(clock.clone())).serve(&flow).open();
+    let open = || builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
     let engine = open().await.unwrap();
     let run = engine.start(&flow, 7).await.unwrap();
     until_waiting(&run).await;
@@ -176,41 +179,44 @@ async fn a_wait_has_an_end_that_is_durable() {
 /// Whichever of the two is recorded first counts, and the sender is told which.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_and_the_end_of_its_wait_at_once_are_one_or_the_other() {
-    let flow = workflow("race")
-        .define(|flow, n: Out<'_, u64>| flow.wait("payment", PAID.within(millis(15)).on_error(unpaid), n))
-        .unwrap();
-    let clock = ManualClock::at(Timestamp::EPOCH);
-    let builder = builder().store(memory()).clock(Arc::new(clock.clone())).park_after(hours(1));
-    let engine = builder.serve(&flow).open().await.unwrap();
-    let (mut told, mut late) = (0, 0);
-    for _ in 0..40 {
-        let mut runs = Vec::new();
-        for n in 0..10 {
-            runs.push(engine.start(&flow, n).await.unwrap());
-        }
-        for run in &runs {
-            until_waiting(run).await;
-        }
-        let passes = std::thread::spawn({
-            let clock = clock.clone();
-            move || clock.advance(millis(15))
-        });
-        for run in &runs {
-            match run.signal(PAID, &100).await.unwrap() {
-                // The wait may be over although the run is not yet: then nobody takes it.
-                Delivery::Told => assert!([0, 100].contains(&run.output().await.unwrap())),
-                _ => assert_eq!(run.output().await.unwrap(), 0),
+    on_every_store("one_or_the_other", async |store| {
+        let flow = workflow("race")
+            .define(|flow, n: Out<'_, u64>| flow.wait("payment", PAID.within(millis(15)).on_error(unpaid), n))
+            .unwrap();
+        let clock = ManualClock::at(Timestamp::EPOCH);
+        let builder = builder().store(store.clone()).clock(Arc::new(clock.clone())).park_after(hours(1));
+        let engine = builder.serve(&flow).open().await.unwrap();
+        let (mut told, mut late) = (0, 0);
+        for _ in 0..40 {
+            let mut runs = Vec::new();
+            for n in 0..10 {
+                runs.push(engine.start(&flow, n).await.unwrap());
+            }
+            for run in &runs {
+                until_waiting(run).await;
+            }
+            let passes = std::thread::spawn({
+                let clock = clock.clone();
+                move || clock.advance(millis(15))
+            });
+            for run in &runs {
+                match run.signal(PAID, &100).await.unwrap() {
+                    // The wait may be over although the run is not yet: then nobody takes it.
+                    Delivery::Told => assert!([0, 100].contains(&run.output().await.unwrap())),
+                    _ => assert_eq!(run.output().await.unwrap(), 0),
+                }
+            }
+            passes.join().unwrap();
+            for run in &runs {
+                match run.output().await.unwrap() {
+                    100 => told += 1,
+                    _ => late += 1,
+                }
             }
         }
-        passes.join().unwrap();
-        for run in &runs {
-            match run.output().await.unwrap() {
-                100 => told += 1,
-                _ => late += 1,
-            }
-        }
-    }
-    assert!(told > 0 && late > 0, "{told} in time and {late} late are no race");
+        assert!(told > 0 && late > 0, "{told} in time and {late} late are no race");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

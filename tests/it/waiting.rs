@@ -8,7 +8,7 @@ use fastn::prelude::*;
 use fastn::runtime::Clock;
 use fastn_testkit::ManualClock;
 
-use crate::world::{Log, builder, fails, memory, noted};
+use crate::world::{Log, builder, fails, memory, noted, on_every_store};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -87,31 +87,34 @@ async fn runs_that_wait_at_once_wake_in_order() {
 
 #[tokio::test]
 async fn a_wait_for_a_retry_is_durable() {
-    let (log, store, clock) = (Log::default(), memory(), clock());
-    let note = log.clone();
-    let flaky = move |n: u64| {
-        note.note("try");
-        let fail = note.count("try") < 2;
-        async move { if fail { Err(StepError::new("not yet")) } else { Ok(n) } }
-    };
-    let flow = workflow("flaky")
-        .define(|flow, n| flow.step("flaky", flaky.retry(Retry::fixed(hours(1)).attempts(2)), n))
-        .unwrap();
-    let open = || builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
-    let engine = open().await.unwrap();
-    let run = engine.start(&flow, 7).await.unwrap();
-    until_waiting(&run).await;
-    let (tenant, id) = (run.tenant().clone(), run.id());
-    engine.shutdown().await.unwrap();
+    on_every_store("backoff", async |store| {
+        let (log, store, clock) = (Log::default(), store.clone(), clock());
+        let note = log.clone();
+        let flaky = move |n: u64| {
+            note.note("try");
+            let fail = note.count("try") < 2;
+            async move { if fail { Err(StepError::new("not yet")) } else { Ok(n) } }
+        };
+        let flow = workflow("flaky")
+            .define(|flow, n| flow.step("flaky", flaky.retry(Retry::fixed(hours(1)).attempts(2)), n))
+            .unwrap();
+        let open = || builder().store(store.clone()).clock(Arc::new(clock.clone())).serve(&flow).open();
+        let engine = open().await.unwrap();
+        let run = engine.start(&flow, 7).await.unwrap();
+        until_waiting(&run).await;
+        let (tenant, id) = (run.tenant().clone(), run.id());
+        engine.shutdown().await.unwrap();
 
-    clock.advance(minutes(59));
-    let engine = open().await.unwrap();
-    let run = engine.runs().handle::<u64>(&tenant, id);
-    until_waiting(&run).await;
-    assert_eq!(log.count("try"), 1, "an hour is not over yet");
-    clock.advance(minutes(1));
-    assert_eq!(run.output().await.unwrap(), 7);
-    assert_eq!(log.count("try"), 2);
+        clock.advance(minutes(59));
+        let engine = open().await.unwrap();
+        let run = engine.runs().handle::<u64>(&tenant, id);
+        until_waiting(&run).await;
+        assert_eq!(log.count("try"), 1, "an hour is not over yet");
+        clock.advance(minutes(1));
+        assert_eq!(run.output().await.unwrap(), 7);
+        assert_eq!(log.count("try"), 2);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -191,4 +194,69 @@ async fn a_run_that_waits_can_be_cancelled() {
     until_waiting(&run).await;
     assert!(run.cancel("never mind").await.unwrap());
     assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+/// In the order in which they are due, whoever has them by then.
+#[tokio::test]
+async fn a_thousand_timers_go_off_in_order_and_once_in_the_next_engine() {
+    on_every_store("timers", async |store| {
+        let (log, clock) = (Log::default(), clock());
+        let note = log.clone();
+        let wake = move |n: u64| {
+            note.note(n.to_string());
+            async move { Ok::<_, StepError>(n) }
+        };
+        let flows: Vec<Workflow<u64, u64>> = (0..100)
+            .map(|n| {
+                let (wake, rest) = (wake.clone(), secs(60 + n));
+                workflow(&format!("rests {n}"))
+                    .define(|flow, n| {
+                        let rested = flow.sleep("rest", rest, n);
+                        flow.step("wake", wake, rested)
+                    })
+                    .unwrap()
+            })
+            .collect();
+        let open = || {
+            let builder = builder().store(store.clone()).clock(Arc::new(clock.clone()));
+            flows.iter().fold(builder, |builder, flow| builder.serve(flow)).open()
+        };
+        let engine = open().await.unwrap();
+        let mut runs = Vec::new();
+        for n in 0..1_000_usize {
+            // Not in the order in which they are due.
+            let flow = &flows[n * 37 % 100];
+            runs.push(engine.start(flow, (n * 37 % 100) as u64).await.unwrap());
+        }
+        for run in &runs {
+            until_waiting(run).await;
+        }
+        let ids: Vec<_> = runs.iter().map(|run| (run.tenant().clone(), run.id())).collect();
+        drop(runs);
+        engine.shutdown().await.unwrap();
+        let engine = open().await.unwrap();
+        let runs: Vec<_> = ids.iter().map(|(tenant, id)| engine.runs().handle::<u64>(tenant, *id)).collect();
+        for run in &runs {
+            until_waiting(run).await;
+        }
+        assert!(log.take().is_empty());
+        let mut woken = Vec::new();
+        for second in 0..100 {
+            clock.set(Timestamp::from_millis(1_800_000_000_000 + (60 + second) * 1_000));
+            let mut now = Vec::new();
+            while now.len() < 10 {
+                now.append(&mut log.take());
+                tokio::task::yield_now().await;
+            }
+            woken.append(&mut now);
+        }
+        for run in &runs {
+            run.output().await.unwrap();
+        }
+        woken.append(&mut log.take());
+        let due: Vec<String> = (0..1_000).map(|n| (n / 10).to_string()).collect();
+        assert_eq!(woken, due, "each once, and none before its time");
+        engine.shutdown().await.unwrap();
+    })
+    .await;
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fastn::prelude::*;
 use fastn::store::{MemoryStore, Store};
+use fastn_testkit::server::PrivatePostgres;
 
 pub(crate) type Res<T> = Result<T, StepError>;
 
@@ -44,6 +45,19 @@ pub(crate) fn seconds(variable: &str, usual: u64) -> u64 {
 
 pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
+}
+
+/// Does a test on a store of each kind.
+pub(crate) async fn on_every_store(name: &str, test: impl AsyncFn(Arc<dyn Store>)) {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("runs.db").display());
+    let postgres = PrivatePostgres::shared().unwrap().database(name).unwrap();
+    test(memory()).await;
+    for url in [sqlite, postgres] {
+        let store = fastn::store::open(&url).await.unwrap();
+        test(store.clone()).await;
+        store.close().await.unwrap();
+    }
 }
 
 /// A step that notes its name and passes its value on.

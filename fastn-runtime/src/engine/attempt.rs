@@ -209,16 +209,16 @@ async fn start_child(
     let id = RunId::named(&format!("child\0{}\0{path}\0{}", run.key.run, task.attempt));
     let key = run.relative(id);
     let watch = core.watch(&key);
-    let awaited = child.bond != Bond::Detach;
-    if awaited {
-        // It may have ended before it is known to be awaited.
+    // Where nothing is kept, it may have ended and be forgotten before it is known to be awaited.
+    let held = child.bond != Bond::Detach && core.services.durable().is_none();
+    if held {
         core.families.hold(&key, &watch);
     }
     let input = args.into_iter().next().unwrap_or_else(Payload::null);
     let (reply, answer) = oneshot::channel();
     core.families.want(Want::Start(Birth { key: key.clone(), definition, input, reply }));
     let started = answer.await;
-    if awaited && !matches!(started, Ok(Ok(()))) {
+    if held && !matches!(started, Ok(Ok(()))) {
         core.families.release(&key);
     }
     drop(watch);
@@ -229,7 +229,7 @@ async fn start_child(
             Some(written.map_err(|e| Failure::new(FailureKind::INVALID, e.to_string()).permanent()))
         }
         // The engine ends, or has lost its lease: whoever has the run next starts it.
-        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Fenced) => None,
+        Ok(Err(error)) if error.is_transient() || matches!(error.kind(), ErrorKind::Closed | ErrorKind::Fenced) => None,
         Err(_) => None,
         Ok(Err(error)) => {
             let mut failure = Failure::new(FailureKind::ERROR, format!("{child} could not be started")).permanent();

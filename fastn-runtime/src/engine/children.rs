@@ -49,12 +49,23 @@ async fn start(core: &Arc<Core>, Birth { key, definition, input, reply }: Birth)
         let _ = reply.send(Err(missing));
         return;
     };
+    if let (Some(tag), None) = (lacks.first(), core.services.durable()) {
+        let lacking = Error::new(ErrorKind::Unsupported, "start run").with("workflow", &definition.workflow);
+        let lacking =
+            lacking.with("tag", tag).caused_by("this executor has not the tag, and an ephemeral engine has no other");
+        // Who no longer waits need not know.
+        let _ = reply.send(Err(lacking));
+        return;
+    }
     let watch = core.watch(&key);
     let creating = watch.create();
     let new = Arc::new(NewRun { key: key.clone(), definition, plan, input, created_at: core.services.clock.now() });
+    let here = lacks.is_empty();
     let started = loop {
-        match create_somehow(core, &served, &new, &watch, lacks.is_empty()).await {
-            Err(error) if error.is_transient() && !core.is_stopping() => {
+        match create_somehow(core, &served, &new, &watch, here).await {
+            // Whether it is there is not known, and whoever has its parent next finds out.
+            Err(error) if error.is_transient() && core.is_stopping() => break Err(core.gone("start run")),
+            Err(error) if error.is_transient() => {
                 tracing::warn!(run = %key.run, error = ?error, "a child could not be started; trying again");
                 pause(&*core.services.clock, SOON).await;
             }
@@ -127,11 +138,12 @@ async fn tell(core: &Arc<Core>, child: &RunKey, watch: &Watch, parents: Vec<RunI
             if core.is_stopping() || is_of_lease(&error) || error.kind() == ErrorKind::Closed {
                 return;
             }
-            if !error.is_transient() {
-                tracing::error!(run = %parent.run, error = ?error, "a run could not be told of the end of its child");
+            if error.kind() == ErrorKind::NotFound {
+                tracing::error!(run = %parent.run, error = ?error, "a run that waits for the end of its child is gone");
                 break;
             }
-            pause(&*core.services.clock, SOON).await;
+            tracing::warn!(run = %parent.run, error = ?error, "a run could not be told of the end of its child; trying again");
+            pause(&*core.services.clock, if error.is_transient() { SOON } else { LATER }).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a turn leaves to be done.
 
+use fastn_core::plan::{Node, NodeKind};
 use fastn_core::{Durability, Outcome, Part, Plan};
 use fastn_store::Then;
 
@@ -32,12 +33,15 @@ impl Pending {
     }
 
     /// Whether the turn may become durable with a later group: if all that follows is steps that may be made again. An
-    /// at-most-once step may not, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
+    /// at-most-once step may not, nor the start of another run, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
     /// may leave memory, and then the store must have all of it.
     pub(super) fn may_relax(&self, plan: &Plan) -> bool {
         let again = |action: &Action| match action {
             Action::Run(task) if task.part != Part::Undo => {
-                plan.get(task.at.node).is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
+                // A run that is started is there whether or not what it was given is.
+                let starts = |node: &Node| task.part == Part::Work && matches!(node.kind, NodeKind::Run(_));
+                let node = plan.get(task.at.node).filter(|node| !starts(node));
+                node.is_some_and(|node| node.policy.durability != Durability::AtMostOnce)
             }
             _ => false,
         };

@@ -1,6 +1,6 @@
 //! What is told to runs by whoever does not have them: sent, received, recorded, acknowledged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,17 +79,25 @@ pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
 async fn deliver(core: &Arc<Core>, tenure: &Tenure, strange: &mut BTreeSet<MessageNo>) -> Result<()> {
     let (store, Some(lease)) = (core.services.store()?, tenure.token()) else { return Ok(()) };
     let (mut after, mut failed) = (None, None);
+    // What is for a run comes in its order, so behind what could not be handed over nothing is.
+    let mut stopped = HashSet::new();
     loop {
         let page = store.receive(ReceiveAsk { lease, after, limit: PAGE }).await?;
         let (count, last) = (page.len(), page.last().map(|received| received.no));
         let (mut done, mut written) = (Vec::new(), Vec::new());
         for received in page {
+            if stopped.contains(&received.message.run) {
+                continue;
+            }
             match hand_over(core, &received.message, strange.contains(&received.no)).await {
                 Ok(Handed::Over) => done.push(received.no),
                 Ok(Handed::Written(ticket)) => written.push((received.no, ticket)),
-                Ok(Handed::Elsewhere) => {}
+                Ok(Handed::Elsewhere) => drop(stopped.insert(received.message.run)),
                 Ok(Handed::Strange) => drop(strange.insert(received.no)),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    failed = Some(error);
+                    stopped.insert(received.message.run);
+                }
             }
         }
         for (no, ticket) in written {

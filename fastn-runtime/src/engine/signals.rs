@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use fastn_core::{BoxFuture, Error, ErrorKind, Payload, Result, RunId};
+use fastn_core::{BoxFuture, Error, ErrorKind, Event, Payload, Result, RunId};
 use fastn_store::{DefinitionKey, RunKey, Sent};
 use serde_json::value::RawValue;
 
@@ -14,6 +14,7 @@ use super::post;
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::strand;
+use crate::machine::Machine;
 
 const OP: &str = "send signal";
 
@@ -21,12 +22,12 @@ const OP: &str = "send signal";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// It is recorded, in the run or for whoever has it, now or later: it is not lost.
+    /// It is durable: in the run, or for whoever has it, now or later, who hands it over unless the run ends before.
     Told,
-    /// Nothing was changed: one with this [id](SendSignal::id) was sent before, or it is a signal of which only the
+    /// Nothing was changed: the run was told one with this [id](SendSignal::id) before, or it is a signal of which only the
     /// [first](fastn_core::Signal::first) counts, and this is not the first.
     Known,
-    /// Nothing was changed: the run has ended, or is about to.
+    /// Nothing was changed: the run has ended, or is about to, and was not told this.
     Ended,
 }
 
@@ -83,11 +84,16 @@ impl SendSignal {
                 Found::Over if core.services.durable().is_none() => {
                     return Err(Error::new(ErrorKind::NotFound, OP).with("run", key.run));
                 }
-                Found::Over => return Ok(Delivery::Ended),
+                Found::Over => return over(&core, &key, &id).await,
                 Found::Elsewhere => return post(&core, &key, signal, value, id).await,
             };
             known(&signal, run.definition.plan().signals().contains_key(&signal))?;
-            match run.tell(&core.services, |machine| machine.signal(id, &signal, &value))? {
+            let mut heard = false;
+            let event = |machine: &Machine| {
+                heard = machine.has_heard(&id);
+                machine.signal(id, &signal, &value)
+            };
+            match run.tell(&core.services, event)? {
                 Told::Turn(pending) => match strand::carry_out(&core, &run, pending).await {
                     // It is for whoever has the run now.
                     Err(error) if strand::is_of_lease(&error) => run.tenure.left().await,
@@ -99,7 +105,7 @@ impl SendSignal {
                     if let Some(last) = run.last() {
                         last.durable().await?;
                     }
-                    return Ok(if goes { Delivery::Known } else { Delivery::Ended });
+                    return Ok(if goes || heard { Delivery::Known } else { Delivery::Ended });
                 }
                 Told::Left => {}
             }
@@ -118,8 +124,16 @@ async fn post(core: &Arc<Core>, key: &RunKey, signal: String, value: Payload, id
     match post::send(core, key, Command::Signal { name: signal, value }, Some(id)).await? {
         Sent::Accepted => Ok(Delivery::Told),
         Sent::Known => Ok(Delivery::Known),
-        _ => Ok(Delivery::Ended),
+        _ => over(core, key, &id).await,
     }
+}
+
+/// The run has ended: whether it had heard of this before, perhaps by a call whose answer was lost.
+async fn over(core: &Core, key: &RunKey, id: &[u8; 16]) -> Result<Delivery> {
+    let history = core.services.store()?.read(key).await?;
+    let is = |event: &Event| matches!(event, Event::Signalled { id: told, .. } if told == id);
+    let heard = history.is_some_and(|history| history.records.iter().any(|record| is(&record.event)));
+    Ok(if heard { Delivery::Known } else { Delivery::Ended })
 }
 
 fn known(signal: &str, known: bool) -> Result<()> {

@@ -180,6 +180,9 @@ impl Machine {
                 if !fits {
                     return Err(corrupt("the run was not about to end like this", NodeIx(0)));
                 }
+                if matches!(outcome, Outcome::Stuck(failure) if failure.kind == FailureKind::POISON) {
+                    self.abandon_children(turn);
+                }
                 self.phase = Phase::Over(outcome.clone());
                 Ok(())
             }
@@ -209,11 +212,11 @@ impl Machine {
                 }
                 Ok(tried)
             }
-            State::Awaiting(tried, until) if (tried.part, tried.attempt) == (part, attempt) => {
+            State::Awaiting(tried, run, until) if (tried.part, tried.attempt) == (part, attempt) => {
                 if let Some(until) = until {
                     self.timers.remove(&(until, slot));
                 }
-                self.awaited.retain(|_, awaits| *awaits != slot);
+                self.awaited.remove(&run);
                 Ok(tried)
             }
             other => {

@@ -1,7 +1,7 @@
 //! The state of scopes and of the nodes in them.
 
 use fastn_core::plan::{NodeIx, Plan, ScopeIx, Source};
-use fastn_core::{Attempt, Error, ErrorKind, Failure, Part, Payload, Result, Timestamp};
+use fastn_core::{Attempt, Error, ErrorKind, Failure, Part, Payload, Result, RunId, Timestamp};
 
 use super::items::Items;
 use super::slot::{ScopeId, Slot};
@@ -50,7 +50,7 @@ pub(super) enum State {
     /// For a signal, and in vain from this time on.
     Waiting(Try, Option<Timestamp>),
     /// For the end of a run that it has started, which is cancelled at this time.
-    Awaiting(Try, Option<Timestamp>),
+    Awaiting(Try, RunId, Option<Timestamp>),
     /// One of its arms is being worked on, or its body once more.
     Arm(ScopeId),
     /// Its items are being worked on.

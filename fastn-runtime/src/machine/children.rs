@@ -4,7 +4,6 @@ use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{Address, Attempt, Bond, Event, Failure, FailureKind, Outcome, Part, Result, RunId, Timestamp};
 
 use super::cell::State;
-use super::slot::Slot;
 use super::state::{Machine, Phase, corrupt};
 use super::turn::{Action, Turn};
 
@@ -29,7 +28,7 @@ impl Machine {
         if self.awaited.insert(run, slot).is_some() {
             return Err(corrupt("two nodes wait for one run", at.node));
         }
-        self.scopes.cell_mut(slot)?.state = State::Awaiting(tried, until);
+        self.scopes.cell_mut(slot)?.state = State::Awaiting(tried, run, until);
         if let Some(until) = until {
             self.timers.insert((until, slot));
         }
@@ -50,7 +49,7 @@ impl Machine {
     /// What the end of a run is now: an event, or nothing if it is not awaited. `chance` is any random number.
     pub fn child_ended(&self, run: RunId, outcome: &Outcome, now: Timestamp, chance: u64) -> Option<Event> {
         let slot = *self.awaited.get(&run)?;
-        let State::Awaiting(tried, until) = &self.scopes.cell(slot).ok()?.state else { return None };
+        let State::Awaiting(tried, _, until) = &self.scopes.cell(slot).ok()?.state else { return None };
         let (at, part, attempt) = (self.address(slot).ok()?, Part::Work, tried.attempt);
         let late = until.is_some_and(|until| until <= now);
         let (kind, how, inner, permanent) = match outcome {
@@ -75,12 +74,6 @@ impl Machine {
         Some(Event::Failed { at, part, attempt, failure, retry_at })
     }
 
-    /// An awaited run has taken too long.
-    pub(super) fn child_is_late(&self, slot: Slot, turn: &mut Turn) {
-        let late = self.awaited.iter().filter(|(_, awaits)| **awaits == slot);
-        turn.actions.extend(late.map(|(run, _)| Action::EndChild(*run, "it took longer than it may".to_owned())));
-    }
-
     /// The run is ending, and its children with it: before anything else is undone they have undone what they did.
     pub(super) fn part_with_children(&mut self, turn: &mut Turn) -> Result<()> {
         let Phase::Ending { failure, .. } = &self.phase else { return Ok(()) };
@@ -98,6 +91,13 @@ impl Machine {
             self.awaited.insert(run, slot);
         }
         Ok(())
+    }
+
+    /// The run is given up as it stands, and nobody will wait for its children: they end by themselves.
+    pub(super) fn abandon_children(&self, turn: &mut Turn) {
+        let own = self.awaited.iter().filter(|(_, slot)| self.bond(slot.node) == Some(Bond::Own));
+        let reason = "the run that it belongs to was parked as poison";
+        turn.actions.extend(own.map(|(run, _)| Action::EndChild(*run, reason.to_owned())));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Giving up a run that kills its executors.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Event, Failure, FailureKind, Outcome, Result, Timestamp};
+use fastn_core::{Event, Failure, FailureKind, Outcome, Part, Result, Timestamp};
 
 use super::cell::State;
 use super::slot::Slot;
@@ -42,7 +42,7 @@ impl Machine {
             for (node, cell) in state.cells() {
                 let State::Running(attempt) = &cell.state else { continue };
                 // To start a run once more calls no function.
-                if let NodeKind::Run(_) = self.plan.node(node).kind {
+                if attempt.part == Part::Work && matches!(self.plan.node(node).kind, NodeKind::Run(_)) {
                     continue;
                 }
                 if !attempt.recorded && (going || self.plan.node(node).policy.undo.is_some()) {

@@ -1,7 +1,7 @@
 //! Going on: after a crash, and when a timer is due.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
+use fastn_core::{Bond, Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
 
 use super::cell::{State, Try};
 use super::slot::Slot;
@@ -44,7 +44,8 @@ impl Machine {
             let policy = &self.plan.node(slot.node).policy;
             let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
             // Whether it has started a run is not known, and one that is there must not be left behind.
-            let starts = matches!(self.plan.node(slot.node).kind, NodeKind::Run(_)) && attempt.part == Part::Work;
+            let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
+            let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
             // An at-most-once step whose start is not on record was never begun.
             if going || starts || (policy.undo.is_some() && !at_most_once) {
                 if at_most_once {
@@ -90,7 +91,9 @@ impl Machine {
                     let in_vain = self.waited_in_vain(slot, tried, now)?;
                     self.advance(in_vain, turn)?;
                 }
-                State::Awaiting(..) => self.child_is_late(slot, turn),
+                State::Awaiting(_, run, _) => {
+                    turn.actions.push(Action::EndChild(*run, "it took longer than it may".to_owned()));
+                }
                 _ => {
                     let at = self.address(slot)?;
                     self.advance(Event::Woke { at }, turn)?;

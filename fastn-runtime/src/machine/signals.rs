@@ -25,6 +25,11 @@ impl Machine {
         Some(Event::Signalled { id, signal: signal.to_owned(), value: value.clone() })
     }
 
+    /// Whether the run was told a signal of this id.
+    pub fn has_heard(&self, id: &[u8; 16]) -> bool {
+        self.signals.has_heard(id)
+    }
+
     /// Begins a wait; it is recorded before anything comes of it.
     pub(super) fn begin_wait(&self, slot: Slot, tried: &Try, turn: &mut Turn) -> Result<()> {
         let policy = &self.plan.node(slot.node).policy;

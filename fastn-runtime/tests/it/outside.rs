@@ -8,7 +8,7 @@ use fastn_core::plan::DraftKind;
 use fastn_testkit::sketch::{draft, each, repeat};
 
 use crate::machine::{check, check_told};
-use crate::world::Answers;
+use crate::world::{Answers, T0, World};
 
 #[test]
 fn a_wait_gives_what_it_is_told() {
@@ -345,4 +345,51 @@ fn loops_within_loops_know_their_rounds() {
         failed: outer: it was repeated 2 times, and was to be repeated once more (exhausted)
     "#]],
     );
+}
+
+#[test]
+fn what_takes_over_from_a_run_can_kill_and_starting_one_cannot() {
+    let mut world = World::new(
+        draft("ship(input) run shipping on_error\n-> ship"),
+        "1",
+        Answers::from([("end ship#1", Err("no van")), ("on_error ship#1", Err("it kills"))]),
+    );
+    world.crash();
+    assert_eq!(world.machine.poison(3, T0).expect("it was replayed"), None, "it is about to start a run");
+    assert!(world.step() && world.pass(), "the run is started, and fails");
+    world.crash();
+    assert!(
+        world.machine.poison(3, T0).expect("it was replayed").is_some(),
+        "a function of the host's is about to be called"
+    );
+}
+
+#[test]
+fn what_a_run_has_started_is_ended_when_it_is_given_up_as_poison() {
+    let mut world = World::new(
+        draft("ship(input) run shipping\n leave(input) leave billing\n kill(input)\n-> ship"),
+        "1",
+        Answers::new(),
+    );
+    while world.tasks.front().is_some_and(|task| world.plan.path_at(&task.at) != "kill") || world.tasks.len() > 1 {
+        world.tasks.rotate_left(usize::from(world.plan.path_at(&world.tasks[0].at) == "kill"));
+        world.step();
+    }
+    world.crash();
+    let end = world.machine.poison(5, T0).expect("it was replayed").expect("a step is under way");
+    world.event(end);
+    let cancelled: Vec<bool> = world.children.values().map(|child| child.cancelled).collect();
+    assert_eq!(cancelled.iter().filter(|cancelled| **cancelled).count(), 1, "its own, and not the one that is left");
+    assert!(world.children.values().all(|child| child.cancelled == child.own));
+}
+
+#[test]
+fn a_run_that_ends_starts_nothing_that_would_only_be_left() {
+    let mut world =
+        World::new(draft("ship(input) run shipping\n bill(input) leave billing\n-> ship"), "1", Answers::new());
+    let event = world.machine.cancel("enough").expect("it goes");
+    world.event(event);
+    world.crash();
+    let started: Vec<String> = world.tasks.iter().map(|task| world.plan.path_at(&task.at)).collect();
+    assert_eq!(started, ["ship"], "whether that one is there must be known");
 }

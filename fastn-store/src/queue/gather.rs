@@ -1,7 +1,6 @@
 //! What becomes of items that are to be one run.
 
 use fastn_core::{ContentType, Error, ErrorKind, Result, Timestamp};
-use serde::de::IgnoredAny;
 
 use super::rank::rank;
 use crate::contract::{Enqueue, Join, Once, WhenTaken};
@@ -27,7 +26,13 @@ pub(crate) fn check_item(new: &Enqueue) -> Result<()> {
     if *input.content() != ContentType::Json {
         return Err(wrong().with("content", input.content().as_str()).caused_by("a list of items is JSON"));
     }
-    serde_json::from_slice::<IgnoredAny>(input.bytes()).map(drop).map_err(|e| wrong().caused_by(e))
+    // As whoever takes the list will read it: one level deeper, with numbers and texts that there are.
+    let list = [b"[", &input.bytes()[..], b"]"].concat();
+    match serde_json::from_slice::<Vec<serde_json::Value>>(&list) {
+        Ok(items) if items.len() == 1 => Ok(()),
+        Ok(_) => Err(wrong().caused_by("it is not one value")),
+        Err(error) => Err(wrong().caused_by(error)),
+    }
 }
 
 /// Where a run stands that gathers items.

@@ -7,7 +7,7 @@ use fastn_store::{Expect, Put, RunKey, Scan, Store};
 
 use super::DeadLetters;
 use crate::engine::dead_event::{DeadEvent, key_of, kind};
-use crate::engine::signals::SendSignal;
+use crate::engine::signals::{Delivery, SendSignal};
 
 /// How many are looked at in one go.
 const PAGE: u32 = 200;
@@ -51,7 +51,7 @@ pub struct ToldAgain {
     pub told: Vec<DeadEvent>,
     /// Those that were not, and why.
     pub refused: Vec<(DeadEvent, Error)>,
-    /// Where to go on; `None` if nothing is left.
+    /// Where to go on; `None` if nothing is left, or if the first of all was refused for a reason that counts for all.
     pub next: Option<EventMark>,
 }
 
@@ -88,7 +88,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such event, or its run is gone; [`Invalid`](ErrorKind::Invalid) if nobody
-    /// can read it, or still nothing waits for it; and as [`SendSignal`].
+    /// can read it, still nothing waits for it, or the run has ended; and as [`SendSignal`].
     pub async fn retry_event(&self, tenant: &TenantId, run: RunId, id: [u8; 16]) -> Result<()> {
         let (event, version) = self.event(tenant, run, id).await?;
         self.tell_again(event, version).await.map_err(|(_, error)| error)
@@ -97,22 +97,34 @@ impl DeadLetters {
     /// Tells runs the dead events of the query once more, at most as many as it says. One that cannot be told keeps no other from
     /// it; but when the store or the engine fails, the rest is left.
     pub async fn retry_events(&self, query: EventQuery) -> Result<ToldAgain> {
-        let page = self.events(query).await?;
+        let page = self.events(query.clone()).await?;
         let mut all = ToldAgain { next: page.next, ..ToldAgain::default() };
+        // Behind the one before: what fails for all fails for this one first.
+        let mut before = query.after;
         for event in page.events {
             let mark = event.key().map(|key| EventMark((key.tenant, key.name)))?;
-            let Ok((event, version)) = self.event(&event.tenant, event.run, event.id).await else { continue };
+            let (event, version) = match self.event(&event.tenant, event.run, event.id).await {
+                Ok(found) => found,
+                // Somebody else has told or dismissed it.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    all.refused.push((event, error));
+                    all.next = before;
+                    return Ok(all);
+                }
+            };
             match self.tell_again(event.clone(), version).await {
                 Ok(()) => all.told.push(event),
                 Err((event, error)) => {
                     let fails_for_all = error.is_transient() || error.kind() == ErrorKind::Closed;
                     all.refused.push((event, error));
                     if fails_for_all {
-                        all.next = Some(mark);
+                        all.next = before;
                         return Ok(all);
                     }
                 }
             }
+            before = Some(mark);
         }
         Ok(all)
     }
@@ -189,7 +201,11 @@ impl DeadLetters {
         // Its own id was acknowledged when it became a dead event; this one is the same for whoever does it.
         let sent = SendSignal::new(self.core().clone(), run, signal, Ok(value)).id(&format!("again {again}")).await;
         match sent {
-            // Who has ended cannot be told, and who was told before need not be.
+            Ok(Delivery::Ended) => {
+                let over = Error::new(ErrorKind::Invalid, "retry dead event").with("run", event.run);
+                Err((event, over.caused_by("the run has ended")))
+            }
+            // Who was told before need not be.
             Ok(_) => self.forget(&event, version).await.map_err(|error| (event, error)),
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Closed => Err((event, error)),
             Err(error) => {

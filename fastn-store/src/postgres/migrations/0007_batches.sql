@@ -153,7 +153,7 @@ DECLARE
     v_news boolean := false;
 BEGIN
     -- In one order for all, so that nobody waits in a circle.
-    FOR place IN SELECT n FROM generate_subscripts(e_run, 1) AS n ORDER BY e_queue[n], e_once[n], e_run[n], n LOOP
+    FOR place IN SELECT n FROM generate_subscripts(e_run, 1) AS n ORDER BY e_queue[n], e_once[n], n LOOP
         joined := NULL;
         IF e_item[place] IS NOT NULL THEN
             SELECT * INTO v_batch FROM {schema}.join_batch_1(
