@@ -22,9 +22,15 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// Opened as soon as a machine that is busy otherwise comes to it: the patience is for what happens later.
 async fn store(url: &str) -> Arc<dyn Store> {
-    let options = PostgresOptions::default().patience(millis(300));
-    Arc::new(PostgresStore::open(url, options).await.unwrap())
+    let (options, began) = (PostgresOptions::default().patience(millis(300)), Instant::now());
+    loop {
+        match PostgresStore::open(url, options.clone()).await {
+            Err(error) if error.is_transient() && began.elapsed() < Duration::from_secs(30) => {}
+            opened => return Arc::new(opened.unwrap()),
+        }
+    }
 }
 
 async fn engine(store: &Arc<dyn Store>, flow: &Workflow<u64, u64>) -> Engine {

@@ -100,8 +100,9 @@ pub(super) fn kind_of_state(code: &str) -> ErrorKind {
         // There is no partition for a row: it will be made.
         (_, "23514") => ErrorKind::Unavailable,
         // Connection lost, resources exhausted, operator's intervention, input and output, serialisation, deadlock, a lock
-        // that was not to be had, a standby that does not write.
-        ("08" | "53" | "57" | "58" | "40", _) | (_, "55P03" | "25006") => ErrorKind::Unavailable,
+        // that was not to be had, a standby that does not write, a transaction that was idle or open for too long because
+        // this process was held up.
+        ("08" | "53" | "57" | "58" | "40", _) | (_, "55P03" | "25006" | "25P03" | "25P04") => ErrorKind::Unavailable,
         ("54", _) => ErrorKind::TooLarge,
         ("XX", _) => ErrorKind::Corrupt,
         // What a host's user may not do.
@@ -118,5 +119,21 @@ fn raised(code: &str) -> Option<ErrorKind> {
         "FN003" => Some(ErrorKind::NotFound),
         "FN004" => Some(ErrorKind::Invalid),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        // Transactions of a process that was held up: `idle_in_transaction_session_timeout` and `transaction_timeout`.
+        for passes in ["08006", "53300", "57P01", "40001", "55P03", "25006", "25P03", "25P04"] {
+            assert_eq!(kind_of_state(passes), ErrorKind::Unavailable, "{passes}");
+        }
+        for stays in ["25P02", "42601", "22P02", ""] {
+            assert_eq!(kind_of_state(stays), ErrorKind::Internal, "{stays}");
+        }
     }
 }
