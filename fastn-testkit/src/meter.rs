@@ -29,7 +29,7 @@ pub struct Cost {
     pub puts: u64,
     /// Looks at entries.
     pub looks: u64,
-    /// Looks for queues, and asks for runs of them.
+    /// Asks for runs of queues.
     pub asks: u64,
 }
 
@@ -140,7 +140,7 @@ impl Queues for MeterStore {
     }
 
     async fn waiting(&self) -> Result<Vec<QueueName>> {
-        self.count_ask();
+        self.count_look();
         self.inner.waiting().await
     }
 

@@ -12,7 +12,7 @@ const FIRST: u64 = 20_000;
 /// How often it doubles.
 const MOST: u32 = 5;
 
-/// How long nothing has to happen to be taken for half as late: where little happens, all may ask.
+/// How long nothing has to happen for it to come half as late.
 const CALM: Duration = Duration::from_millis(250);
 
 /// How late an executor comes to what others have done.
@@ -40,7 +40,9 @@ impl Spread {
 
     fn late_by(&self, now: Duration) -> u32 {
         let calm = now.saturating_sub(self.at).as_millis() / CALM.as_millis();
-        self.late.saturating_sub(u32::try_from(calm).unwrap_or(u32::MAX))
+        // Who is not the first is never again, unless it finds something: those who are want to have looked before it.
+        let least = self.late.min(1);
+        self.late.saturating_sub(u32::try_from(calm).unwrap_or(u32::MAX)).max(least)
     }
 }
 
@@ -66,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn where_little_happens_all_come_at_once() {
+    fn where_little_happens_nobody_comes_late_by_much() {
         let mut spread = Spread::default();
         for _ in 0..3 {
             spread.looked(Duration::from_secs(9), false);
         }
         let after = |millis: u64| most(&spread, Duration::from_millis(9_000 + millis));
-        assert_eq!([0, 249, 250, 500, 750, 60_000].map(after), [79_999, 79_999, 39_999, 19_999, 0, 0]);
+        assert_eq!([0, 249, 250, 500, 750, 60_000].map(after), [79_999, 79_999, 39_999, 19_999, 19_999, 19_999]);
     }
 }

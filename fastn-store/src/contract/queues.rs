@@ -110,8 +110,8 @@ pub trait Queues: fmt::Debug + Send + Sync + 'static {
     /// [`Invalid`](fastn_core::ErrorKind::Invalid) if it would not end.
     async fn withdraw(&self, ask: Withdraw) -> Result<bool>;
 
-    /// Tells which queues may have something to admit: those that have runs which wait, or which were admitted under a lease
-    /// that has ended.
+    /// Tells which queues may have something to admit: those that have runs which wait, unless the queue is paused or all its
+    /// places are taken, and those that have runs which were admitted under a lease that has ended.
     async fn waiting(&self) -> Result<Vec<QueueName>>;
 
     /// Tells how full a queue is, and this many keys of it.

@@ -102,9 +102,24 @@ impl Queues for MemoryStore {
     async fn waiting(&self) -> Result<Vec<QueueName>> {
         self.with(|house| {
             let idle = |no: &RunNo| house.runs.get(no).is_some_and(|run| !house.holds(run));
-            let wants = house.lines.runs.iter().filter(|(no, line)| !line.admitted || idle(no));
-            let names: std::collections::BTreeSet<QueueName> = wants.map(|(_, line)| line.queue.clone()).collect();
-            Ok(names.into_iter().collect())
+            let mut wants: BTreeMap<&QueueName, (bool, bool, u64)> = BTreeMap::new();
+            for (no, line) in &house.lines.runs {
+                let (waits, left, running) = wants.entry(&line.queue).or_default();
+                match line.admitted {
+                    true => (*left, *running) = (*left || idle(no), *running + 1),
+                    false => *waits = true,
+                }
+            }
+            let mut names = Vec::new();
+            for (queue, (waits, left, running)) in wants {
+                let entry = house.entries.get(&entry_key(queue)?);
+                // What cannot be read is told by whoever admits.
+                let rules = entry.and_then(|entry| QueueRules::decode(&entry.value).ok()).unwrap_or_default();
+                if left || (waits && !rules.is_full(running)) {
+                    names.push(queue.clone());
+                }
+            }
+            Ok(names)
         })
     }
 

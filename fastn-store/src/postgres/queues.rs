@@ -12,6 +12,7 @@ use super::fault::{corrupt, fault};
 use super::numbers::unsigned;
 use super::row::get;
 use super::store::PostgresStore;
+use crate::queue::QueueRules;
 use crate::standing::check_withdraw;
 use crate::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 
@@ -45,23 +46,39 @@ impl Queues for PostgresStore {
     async fn waiting(&self) -> Result<Vec<QueueName>> {
         const OP: &str = "look for queues";
         self.healed(async {
-            let client = self.connect(OP).await?;
-            let select = client
-                .prepare_cached(
-                    "SELECT q.queue FROM flow_queues q
-                 WHERE EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 1 AND w.queue = q.queue)
-                     OR EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 0 AND w.queue = q.queue)
-                     OR EXISTS (SELECT 1 FROM flow_leases l JOIN flow_open o ON o.holder = l.token
-                                JOIN flow_queued w ON w.run_no = o.run_no
-                                WHERE l.ended AND w.state = 2 AND w.queue = q.queue)
-                 ORDER BY q.queue",
-                )
-                .await
-                .map_err(fault(OP))?;
-            let rows = client.query(&select, &[]).await.map_err(fault(OP))?;
-            rows.iter()
-                .map(|row| QueueName::new(get::<String>(row, 0)?).map_err(|e| corrupt(OP, e.to_string())))
-                .collect()
+        let client = self.connect(OP).await?;
+        // How many have their place is of interest only where there may be too many.
+        let select = client
+            .prepare_cached(
+                "SELECT q.queue, q.left_behind, e.value, CASE WHEN NOT q.left_behind AND e.value LIKE '%\"concurrency\"%'::bytea THEN (
+                     SELECT count(*) FROM flow_queued r WHERE r.state = 2 AND r.queue = q.queue
+                 ) ELSE 0 END
+                 FROM (
+                     SELECT q.queue,
+                         EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 1 AND w.queue = q.queue)
+                             OR EXISTS (SELECT 1 FROM flow_queued w WHERE w.state = 0 AND w.queue = q.queue) AS waits,
+                         EXISTS (SELECT 1 FROM flow_leases l JOIN flow_open o ON o.holder = l.token
+                                 JOIN flow_queued w ON w.run_no = o.run_no
+                                 WHERE l.ended AND w.state = 2 AND w.queue = q.queue) AS left_behind
+                     FROM flow_queues q
+                 ) q
+                 LEFT JOIN entries e ON e.kind = 'queue' AND e.tenant = 'default' AND e.name = q.queue
+                 WHERE q.waits OR q.left_behind ORDER BY q.queue",
+            )
+            .await
+            .map_err(fault(OP))?;
+        let mut names = Vec::new();
+        for row in client.query(&select, &[]).await.map_err(fault(OP))? {
+            let queue = QueueName::new(get::<String>(&row, 0)?).map_err(|e| corrupt(OP, e.to_string()))?;
+            let (left, running) = (get::<bool>(&row, 1)?, unsigned(get(&row, 3)?)?);
+            // What cannot be read is told by whoever admits.
+            let value = get::<Option<Vec<u8>>>(&row, 2)?;
+            let rules = value.and_then(|value| QueueRules::decode(&value).ok()).unwrap_or_default();
+            if left || !rules.is_full(running) {
+                names.push(queue);
+            }
+        }
+        Ok(names)
         })
         .await
     }

@@ -110,6 +110,11 @@ impl QueueRules {
         bytes.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "write rules of queue").caused_by(e))
     }
 
+    /// Whether nothing more may be admitted, with so many that have their place.
+    pub(crate) fn is_full(&self, running: u64) -> bool {
+        self.paused || self.concurrency.is_some_and(|most| running >= u64::from(most))
+    }
+
     /// Makes sure that the rules can be kept.
     ///
     /// # Errors

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use fastn_core::{QueueKey, QueueName, Result};
 use rusqlite::Connection;
 
+use super::entries;
 use super::fault::{corrupt, fault};
 use super::row::get;
 use super::store::SqliteStore;
+use crate::queue::{QueueRules, entry_key};
 use crate::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 
 #[async_trait]
@@ -54,14 +56,26 @@ fn waiting(conn: &Connection) -> Result<Vec<QueueName>> {
     const OP: &str = "look for queues";
     let mut select = conn
         .prepare_cached(
-            "SELECT queue FROM flow_queued WHERE state = 0 UNION SELECT queue FROM flow_queued WHERE state = 1
-             UNION SELECT queue FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
-                 WHERE q.state = 2 AND e.holder <> (SELECT CASE WHEN ended = 1 THEN -1 ELSE token END FROM lease)
-             ORDER BY queue",
+            "SELECT queue, max(left_behind), (SELECT count(*) FROM flow_queued r WHERE r.queue = found.queue AND r.state = 2)
+             FROM (
+                 SELECT queue, 0 AS left_behind FROM flow_queued WHERE state = 0
+                 UNION SELECT queue, 0 FROM flow_queued WHERE state = 1
+                 UNION SELECT queue, 1 FROM flow_queued q CROSS JOIN flow_executions e ON e.run_no = q.run_no
+                     WHERE q.state = 2 AND e.holder <> (SELECT CASE WHEN ended = 1 THEN -1 ELSE token END FROM lease)
+             ) found GROUP BY queue ORDER BY queue",
         )
         .map_err(fault(OP))?;
-    let names =
-        select.query_map([], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
-    let name = |name: String| QueueName::new(name).map_err(|e| corrupt(OP, e.to_string()));
-    names.map_err(fault(OP))?.into_iter().map(name).collect()
+    let mut rows = select.query([]).map_err(fault(OP))?;
+    let mut names = Vec::new();
+    while let Some(row) = rows.next().map_err(fault(OP))? {
+        let queue = QueueName::new(get::<String>(row, 0)?).map_err(|e| corrupt(OP, e.to_string()))?;
+        let (left, running) = (get::<bool>(row, 1)?, get::<i64>(row, 2)?.cast_unsigned());
+        let entry = entries::get(conn, &entry_key(&queue)?)?;
+        // What cannot be read is told by whoever admits.
+        let rules = entry.and_then(|entry| QueueRules::decode(&entry.value).ok()).unwrap_or_default();
+        if left || !rules.is_full(running) {
+            names.push(queue);
+        }
+    }
+    Ok(names)
 }

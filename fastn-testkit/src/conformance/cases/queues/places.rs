@@ -19,6 +19,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(who_has_no_lease_admits_nothing),
     case!(a_run_keeps_its_place_when_its_executor_ends),
     case!(a_queue_says_how_full_it_is),
+    case!(a_queue_that_is_full_or_paused_is_not_worth_asking),
     case!(what_comes_to_a_queue_and_what_leaves_it_is_news),
 ];
 
@@ -178,6 +179,30 @@ async fn a_queue_says_how_full_it_is(t: Trial) -> Found {
     same(t.store.waiting().await?, vec![])?;
     t.store.release(&lease).await?;
     same(t.store.waiting().await?, vec![queue()?])
+}
+
+async fn a_queue_that_is_full_or_paused_is_not_worth_asking(t: Trial) -> Found {
+    t.rule(|rules| rules.concurrency = Some(2)).await?;
+    for name in ["1", "2", "3"] {
+        t.line_up(name, "").await?;
+    }
+    let lease = t.acquire("a", 0).await?;
+    let one = t.admit(&lease, 1, 1).await?.runs;
+    same(t.store.waiting().await?, vec![queue()?])?;
+    t.admit(&lease, 1, 1).await?;
+    same(t.store.waiting().await?, vec![])?;
+    for claim in one {
+        t.finish(&lease, claim.no).await?;
+    }
+    same(t.store.waiting().await?, vec![queue()?])?;
+    t.rule(|rules| rules.paused = true).await?;
+    same(t.store.waiting().await?, vec![])?;
+    // What was left behind is to be had all the same.
+    t.store.release(&lease).await?;
+    same(t.store.waiting().await?, vec![queue()?])?;
+    let next = t.acquire("b", 2).await?;
+    t.admit_nos(&next, 2).await?;
+    same(t.store.waiting().await?, vec![])
 }
 
 async fn what_comes_to_a_queue_and_what_leaves_it_is_news(t: Trial) -> Found {
