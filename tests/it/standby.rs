@@ -172,3 +172,45 @@ async fn an_engine_that_stands_by_takes_over_when_the_first_shuts_down() {
     assert_eq!(second.start(&flow, 6).await.unwrap().output().await.unwrap(), 6);
     second.shutdown().await.unwrap();
 }
+
+/// It has the lock of the file all the while, and its steps go on when it does.
+#[tokio::test]
+async fn a_first_process_that_is_stalled_is_taken_over_from_and_commits_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut child = Killed(begin(folder));
+    let lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.filter(|line| line.starts_with("started ")).take(3).count(), 3);
+    let first = child.0.id().to_string();
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &first]).status().unwrap().success());
+
+    let flow = chain(folder);
+    let engine = open(folder, &flow).await;
+    let handle = |key: &str| engine.runs().handle::<u64>(&TenantId::default(), RunId::named(key));
+    assert_eq!(handle("first 2").output().await.unwrap(), 2);
+    // Until both others have come to the step that does not end there.
+    let b = |key: &str| (RunId::named(key).to_string(), "b".to_owned(), "work".to_owned());
+    while !["first 1", "first 3"].iter().all(|key| deeds(folder).contains_key(&b(key))) {
+        tokio::task::yield_now().await;
+    }
+    signal("-STOP");
+    let began = Instant::now();
+    assert_eq!((handle("first 1").output().await.unwrap(), handle("first 3").output().await.unwrap()), (1, 3));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    signal("-CONT");
+    for n in [4, 6, 8] {
+        let run = engine.start(&flow, n).key(&format!("second {n}")).await.unwrap();
+        assert_eq!(run.output().await.unwrap(), n);
+    }
+    engine.shutdown().await.unwrap();
+
+    let (deeds, second) = (deeds(folder), std::process::id().to_string());
+    for ((run, node, part), by) in &deeds {
+        assert_eq!(by.len(), 1, "{node} {part} of {run} was done again: {deeds:?}");
+    }
+    for (key, last) in [("first 2", &first), ("first 1", &second), ("first 3", &second), ("second 4", &second)] {
+        let done = deeds.get(&(RunId::named(key).to_string(), "c".to_owned(), "work".to_owned())).cloned();
+        assert_eq!(done.unwrap_or_default(), std::slice::from_ref(last), "{key}: {deeds:?}");
+    }
+}

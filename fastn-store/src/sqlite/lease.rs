@@ -16,34 +16,47 @@ use crate::{Lease, LeaseAsk};
 
 /// Takes the lease, and with it the lock.
 ///
-/// A lease that this same store gave and that was not renewed in time is taken over together with its lock; nobody can
-/// take over the lock of another process that lives.
+/// Whoever died had the lock with the lease, and both can be had at once. Of a process that lives but was stalled for longer
+/// than its lease the lease alone is taken: it is fenced by its token, and the lock is taken when it lets go of it.
 ///
 /// # Errors
 /// As [`Store::acquire`](crate::Store::acquire).
 pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask: LeaseAsk) -> Result<Lease> {
     let in_force = token_in_force(conn, state)?.is_some();
     let mut lock = match state.held.take().filter(|_| in_force) {
-        None => LockFile::take(database, &ask.executor)?,
+        None => match LockFile::take(database, &ask.executor) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == ErrorKind::Locked => match Standing::read(conn)?.is_free(ask.now, false) {
+                true => None,
+                false => return Err(error),
+            },
+            Err(error) => return Err(error),
+        },
         Some(held) if held.lease.until < ask.now => held.lock,
         Some(held) => {
             let holder = format!("{} (this process)", held.lease.executor);
-            let error = Error::new(ErrorKind::Locked, "lock database").with("path", database.display());
-            let error = error.with("holder", holder).with("until", held.lease.until);
+            let error = locked(database, &holder).with("until", held.lease.until);
             state.held = Some(held);
             return Err(error);
         }
     };
     state.forget_lease();
-    lock.sign(&ask.executor).map_err(|e| Error::new(ErrorKind::Unavailable, "lock database").caused_by(e))?;
+    if let Some(lock) = &mut lock {
+        lock.sign(&ask.executor).map_err(|e| Error::new(ErrorKind::Unavailable, "lock database").caused_by(e))?;
+    }
     let until = ask.now.plus(ask.ttl);
     let token = transact(conn, "acquire lease", |conn| {
+        // Whoever has no lock may have been faster.
+        let standing = Standing::read(conn)?;
+        if !standing.is_free(ask.now, lock.is_some()) {
+            return Err(locked(database, &standing.executor).with("until", standing.until));
+        }
         // What an executor before us left in the journal goes to where claims read it.
         journal::fold(conn)?;
         deaths::note(conn)?;
         conn.query_row(
-            "UPDATE lease SET token = token + 1, executor = ?1, until = ?2, ended = 0 RETURNING token",
-            (ask.executor.as_str(), until.as_micros()),
+            "UPDATE lease SET token = token + 1, executor = ?1, until = ?2, ended = 0, locked = ?3 RETURNING token",
+            (ask.executor.as_str(), until.as_micros(), lock.is_some()),
             |row| row.get::<_, i64>(0),
         )
         .map_err(fault("acquire lease"))
@@ -53,14 +66,54 @@ pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask
     Ok(lease)
 }
 
-/// Extends the lease.
+fn locked(database: &Path, holder: &str) -> Error {
+    Error::new(ErrorKind::Locked, "lock database").with("path", database.display()).with("holder", holder)
+}
+
+/// How the last lease that was given stands.
+struct Standing {
+    executor: String,
+    until: Timestamp,
+    ended: bool,
+    /// Whether its executor has the lock of the file, or had it when it died.
+    locked: bool,
+}
+
+impl Standing {
+    fn read(conn: &Connection) -> Result<Self> {
+        conn.query_row("SELECT executor, until, ended, locked FROM lease", [], |row| {
+            let until = Timestamp::from_micros(row.get(1)?);
+            Ok(Self { executor: row.get(0)?, until, ended: row.get(2)?, locked: row.get(3)? })
+        })
+        .map_err(fault("acquire lease"))
+    }
+
+    /// Whether another may have the lease, who has the lock of the file or has not.
+    fn is_free(&self, now: Timestamp, has_lock: bool) -> bool {
+        self.ended || self.until < now || (has_lock && self.locked)
+    }
+}
+
+/// Extends the lease. Whoever has no lock takes it if it can be had by now.
 ///
 /// # Errors
 /// As [`Store::renew`](crate::Store::renew).
-pub(super) fn renew(conn: &Connection, state: &mut State, lease: &Lease, until: Timestamp) -> Result<()> {
+pub(super) fn renew(
+    conn: &Connection,
+    state: &mut State,
+    database: &Path,
+    lease: &Lease,
+    until: Timestamp,
+) -> Result<()> {
+    check(conn, state, "renew lease", lease.token)?;
+    if let Some(held @ Held { lock: None, .. }) = &mut state.held {
+        held.lock = LockFile::take(database, &lease.executor).ok();
+    }
+    let has_lock = state.held.as_ref().is_some_and(|held| held.lock.is_some());
     transact(conn, "renew lease", |conn| {
         check(conn, state, "renew lease", lease.token)?;
-        conn.execute("UPDATE lease SET until = ?1", [until.as_micros()]).map_err(fault("renew lease"))
+        conn.execute("UPDATE lease SET until = ?1, locked = ?2", (until.as_micros(), has_lock))
+            .map_err(fault("renew lease"))
     })?;
     if let Some(held) = &mut state.held {
         held.lease.until = until;

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "effects", sql: include_str!("migrations/0004_effects.sql") },
     Migration { name: "queues", sql: include_str!("migrations/0005_queues.sql") },
     Migration { name: "batches", sql: include_str!("migrations/0006_batches.sql") },
+    Migration { name: "lease", sql: include_str!("migrations/0007_lease.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (

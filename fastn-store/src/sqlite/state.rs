@@ -27,11 +27,11 @@ pub(super) struct State {
     pub(super) journal_bytes: usize,
 }
 
-/// A lease, and the lock under it.
+/// A lease, and the lock under it; none while a process that is stalled has it.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) lease: Lease,
-    pub(super) lock: LockFile,
+    pub(super) lock: Option<LockFile>,
 }
 
 /// How far claims have come under this lease: every unfinished run up to `after` is held already or not served.

@@ -23,7 +23,8 @@ use crate::{
 /// Keeps runs in an SQLite database.
 ///
 /// One executor at a time continues runs, in whichever process; a lock on the file `<database>.lock` keeps others out
-/// and goes with the process. Any number of processes may create, read and list runs and send messages to them at the same
+/// and goes with the process. One that is stalled for longer than its lease is taken over from all the same, and commits
+/// nothing more. Any number of processes may create, read and list runs and send messages to them at the same
 /// time, and each hears within some 30 ms what another did. The database
 /// must be on a local disk, as SQLite asks for.
 ///

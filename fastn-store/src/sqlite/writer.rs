@@ -108,7 +108,7 @@ impl Writer {
     }
 
     pub(super) fn renew(&mut self, lease: &Lease, until: Timestamp) -> Result<()> {
-        lease::renew(&self.conn, &mut self.state, lease, until)
+        lease::renew(&self.conn, &mut self.state, &self.database, lease, until)
     }
 
     pub(super) fn release(&mut self, lease: &Lease) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use fastn_core::ErrorKind;
 use fastn_store::{Store, Then};
+use fastn_testkit::sample::{TTL, at};
 
 use super::open;
 use crate::support::{acquire, claim, commit, create, fails, key, new_run, turn};
@@ -12,8 +13,7 @@ async fn a_second_executor_learns_who_is_the_first() {
     let path = folder.path().join("runs.db");
     let (one, two) = (open(&path).await, open(&path).await);
     let lease = acquire(&one, "shop-1", 0).await.unwrap();
-    // However late it is: the first one lives.
-    let said = fails(acquire(&two, "shop-2", 1_000_000).await, ErrorKind::Locked);
+    let said = fails(acquire(&two, "shop-2", 1).await, ErrorKind::Locked);
     assert!(said.contains(&format!("shop-1 (process {})", std::process::id())), "{said}");
     let said = fails(acquire(&one, "shop-3", 1).await, ErrorKind::Locked);
     assert!(said.contains("shop-1 (this process)"), "{said}");
@@ -38,6 +38,36 @@ async fn runs_can_be_created_beside_the_executor_and_are_claimed_by_it() {
         let seen = other.read(&key("t", &format!("theirs {n}"))).await.unwrap().unwrap();
         assert_eq!((seen.records.len(), seen.run.holder), (2, Some(lease.token)));
     }
+}
+
+/// It lives and has the lock, and has not been heard of for longer than its lease.
+#[tokio::test]
+async fn who_is_stalled_is_taken_over_from_and_finds_itself_fenced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let (stalled, other, third) = (open(&path).await, open(&path).await, open(&path).await);
+    let old = acquire(&stalled, "stalled", 0).await.unwrap();
+    let no = create(&stalled, Some(&old), new_run("t", "1", "w")).await;
+    commit(&stalled, &old, vec![turn(no, 0, 2, Then::Run)]).await.unwrap();
+    let said = fails(acquire(&other, "other", TTL).await, ErrorKind::Locked);
+    assert!(said.contains("stalled (process"), "{said}");
+    let new = acquire(&other, "other", TTL + 1).await.unwrap();
+    assert_eq!(claim(&other, &new, TTL + 1, &["w"], 9).await.unwrap(), [no]);
+    fails(commit(&stalled, &old, vec![turn(no, 2, 1, Then::Run)]).await, ErrorKind::Fenced);
+    fails(stalled.renew(&old, at(9 * TTL)).await, ErrorKind::Fenced);
+    // It has the lock still, or gives it up to take it: neither gets it the lease of another that lives.
+    for store in [&stalled, &third, &stalled] {
+        let said = fails(acquire(store, "again", TTL + 2).await, ErrorKind::Locked);
+        assert!(said.contains("other"), "{said}");
+    }
+    other.renew(&new, at(3 * TTL)).await.unwrap();
+    commit(&other, &new, vec![turn(no, 2, 2, Then::Run)]).await.unwrap();
+    let said = fails(acquire(&third, "third", 3 * TTL).await, ErrorKind::Locked);
+    assert!(said.contains("other (process"), "the lock has come to who has the lease: {said}");
+    other.release(&new).await.unwrap();
+    let last = acquire(&stalled, "again", 2 * TTL).await.unwrap();
+    assert_eq!(claim(&stalled, &last, 2 * TTL, &["w"], 9).await.unwrap(), [no]);
+    assert_eq!(third.read(&key("t", "1")).await.unwrap().unwrap().records.len(), 4);
 }
 
 #[tokio::test]
