@@ -34,7 +34,10 @@ fn work(database: &Arc<PostgresStore>) -> Workflow<i64, i64> {
         move |cx: StepCx, n: i64| {
             let database = database.clone();
             async move {
-                let insert = format!("INSERT INTO {SCHEMA}_log VALUES ($1, '{what}', clock_timestamp())");
+                let insert = format!(
+                    "INSERT INTO {SCHEMA}_log VALUES ($1, '{what}', clock_timestamp(), {})",
+                    std::process::id()
+                );
                 database
                     .once(&cx, |transaction| {
                         Box::pin(async move {
@@ -126,6 +129,18 @@ fn judge(server: &PrivatePostgres) {
     }
     assert!(now == 0 && most >= 3, "at most {most} at a time put no limit to the test");
 
+    // Those that one process has both begun and ended it has had all the while.
+    let whole = format!(
+        "SELECT b.by, (extract(epoch FROM b.at) * 1000000)::bigint, (extract(epoch FROM e.at) * 1000000)::bigint
+         FROM {SCHEMA}_log b JOIN {SCHEMA}_log e ON e.n = b.n AND e.by = b.by WHERE b.what = 'begin' AND e.what = 'end'"
+    );
+    let whole = numbers(&server.sql("postgres", &whole).unwrap());
+    let beside = |line: &Vec<i64>| {
+        whole.iter().filter(|other| other[0] == line[0] && (other[1]..=other[2]).contains(&line[1])).count()
+    };
+    let most = whole.iter().map(beside).max().unwrap();
+    assert!((2..=3).contains(&most), "{most} at a time in one process");
+
     let admitted = format!("SELECT count, {micros} FROM {SCHEMA}_admitted ORDER BY at");
     let admitted = numbers(&server.sql("postgres", &admitted).unwrap());
     assert_eq!(admitted.iter().map(|line| line[0]).sum::<i64>(), RUNS, "every run was admitted once");
@@ -146,7 +161,7 @@ async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed() {
     let database = open(&url).await;
     // What is admitted is noted by the database itself.
     let tables = format!(
-        "CREATE TABLE {SCHEMA}_log (n bigint, what text, at timestamptz);
+        "CREATE TABLE {SCHEMA}_log (n bigint, what text, at timestamptz, by bigint);
          CREATE TABLE {SCHEMA}_admitted (count bigint, at timestamptz);
          CREATE FUNCTION {SCHEMA}_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              INSERT INTO public.{SCHEMA}_admitted SELECT count(*), clock_timestamp() FROM seated

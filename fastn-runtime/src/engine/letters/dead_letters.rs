@@ -20,6 +20,9 @@ const MOST_SAID: usize = 4_096;
 ///
 /// They are listed for as long as their runs are kept.
 ///
+/// A run that another one has [started](fastn_core::plan::NodeKind::Run) and that failed is a letter of its own, beside the one
+/// that failed for it or went on with another: retry the one that started it, which starts a new one, and dismiss the other.
+///
 /// # Errors
 /// Of every method: [`Unsupported`](ErrorKind::Unsupported) if the engine is ephemeral;
 /// [`Closed`](ErrorKind::Closed) after shutdown; if the store fails; and what the method says itself.
