@@ -228,7 +228,8 @@ impl EngineBuilder {
         self
     }
 
-    /// A run that waits longer than this leaves memory until its time has come; by default 5 s.
+    /// A run that waits longer than this leaves memory until its time has come; by default 5 s. One that waits for what may come
+    /// at any time leaves it after so long.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.limits.park_after = wait;
         self

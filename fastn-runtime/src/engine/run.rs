@@ -1,6 +1,7 @@
 //! One run in memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fastn_core::{
@@ -43,6 +44,8 @@ struct State {
     next: u64,
     /// When the engine's timers will look at this run.
     alarm: Option<Timestamp>,
+    /// Since when it waits for nothing that has a time.
+    idle_since: Option<Timestamp>,
     /// Attempts that were handed to strands and not answered yet.
     in_work: u32,
     /// The last write. When it is durable, all of the run is.
@@ -98,6 +101,7 @@ impl Run {
                 machine,
                 next,
                 alarm: None,
+                idle_since: None,
                 in_work: 0,
                 last: None,
                 relaxed: None,
@@ -223,6 +227,15 @@ impl Run {
             _ => state.last.clone(),
         };
         state.relaxed = None;
+        let before = state.idle_since.take();
+        state.idle_since = match then {
+            // What changes nothing does not begin the wait anew.
+            Then::Wait(Timestamp::MAX) => before.filter(|_| count == 0).or(Some(turn.time)),
+            _ => None,
+        };
+        if let Some(since) = before.filter(|_| before != state.idle_since) {
+            services.alarms.unset(since.plus(services.limits.park_after), self.key.clone());
+        }
         let runs = turn.actions.iter().filter(|action| matches!(action, Action::Run(_))).count();
         state.in_work += u32::try_from(runs).unwrap_or(u32::MAX);
         self.set_alarm(services, state);
@@ -262,6 +275,11 @@ impl Run {
         if let Some(time) = next {
             services.alarms.set(time, self.key.clone());
         }
+    }
+
+    /// When it has waited for so long for nothing that has a time; `None` if it does not.
+    pub(super) fn idle_for(&self, span: Duration) -> Option<Timestamp> {
+        self.state().idle_since.map(|since| since.plus(span))
     }
 
     /// Leaves memory, if nothing happens unless it comes from outside and all that happened is durable.
@@ -366,13 +384,11 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-    use std::time::Duration;
-
     use fastn_connectors::Registry;
     use fastn_core::{ExecutorId, TenantId};
     use fastn_store::{LeaseAsk, MemoryStore, Store};
     use fastn_testkit::sketch;
+    use std::sync::atomic::AtomicU64;
 
     use super::super::alarms::Alarms;
     use super::super::core::Core;
@@ -403,7 +419,11 @@ mod tests {
 
     /// A run that begins with a long sleep.
     fn asleep(services: &Services, tenure: &Arc<Tenure>) -> Run {
-        let plan = sketch::draft("rest(input) sleep 1000\n -> rest").check().expect("a faultless draft");
+        begun("rest(input) sleep 1000\n -> rest", services, tenure)
+    }
+
+    fn begun(text: &str, services: &Services, tenure: &Arc<Tenure>) -> Run {
+        let plan = sketch::draft(text).check().expect("a faultless draft");
         let (definition, now) = (Definition::new(plan, Vec::new()), services.clock.now());
         let (machine, turn) =
             Machine::start(definition.plan().clone(), Payload::null(), now).expect("a plan can be started");
@@ -441,6 +461,30 @@ mod tests {
         let admitted = core.admit(&tenure, &run.key, |_| Ok((run.clone(), run.resume(&core.services)?)));
         assert!(matches!(admitted, Ok(None)));
         assert!(core.find(&run.key).is_none());
+    }
+
+    #[tokio::test]
+    async fn how_long_a_run_has_waited_without_an_end_counts_from_what_happened_last() {
+        let tenure = Arc::new(Tenure::endless(spawner()));
+        let services = services(&tenure);
+        assert_eq!(asleep(&services, &tenure).idle_for(Duration::ZERO), None, "its wait has an end");
+        services.alarms.clear();
+
+        let run = begun("one(input) wait payment\n two(one) wait payment\n-> two", &services, &tenure);
+        let since = run.idle_for(Duration::ZERO).expect("it waits");
+        assert!(matches!(run.wake(&services), Ok(Told::Turn(_))));
+        assert_eq!(run.idle_for(Duration::from_secs(5)), Some(since.plus(Duration::from_secs(5))), "nothing happened");
+        // As whoever would have it leave memory by then.
+        services.alarms.set(since, run.key.clone());
+        while services.clock.now() <= since {
+            std::thread::yield_now();
+        }
+        let mut pay = |id| run.tell(&services, |machine| machine.signal([id; 16], "payment", &Payload::null()));
+        assert!(matches!(pay(1), Ok(Told::Turn(_))));
+        assert!(run.idle_for(Duration::ZERO) > Some(since), "it waits anew");
+        assert!(matches!(pay(2), Ok(Told::Turn(_))));
+        assert_eq!(run.idle_for(Duration::ZERO), None, "it has ended");
+        assert_eq!(services.alarms.due(Timestamp::MAX), (Vec::new(), None), "and nobody looks at it");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, Result};
+use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use fastn_store::{Then, Written};
 
 use super::attempt::{Home, attempt};
@@ -132,6 +132,13 @@ fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
             run.span.record("outcome", status.as_str());
             if let Some(outcome) = outcome {
                 core.dismiss(run, Ok(*outcome));
+            }
+        }
+        // What it waits for may come at any time, and a run that is told much would be read again for each.
+        (Then::Wait(Timestamp::MAX), _) if core.services.store().is_ok() => {
+            match run.idle_for(core.services.limits.park_after) {
+                Some(until) if until > core.services.clock.now() => core.services.alarms.set(until, run.key.clone()),
+                _ => core.park(run),
             }
         }
         (Then::Wait(time), _)
