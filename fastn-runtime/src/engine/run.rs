@@ -479,7 +479,7 @@ mod tests {
         while services.clock.now() <= since {
             std::thread::yield_now();
         }
-        let mut pay = |id| run.tell(&services, |machine| machine.signal([id; 16], "payment", &Payload::null()));
+        let pay = |id| run.tell(&services, |machine| machine.signal([id; 16], "payment", &Payload::null()));
         assert!(matches!(pay(1), Ok(Told::Turn(_))));
         assert!(run.idle_for(Duration::ZERO) > Some(since), "it waits anew");
         assert!(matches!(pay(2), Ok(Told::Turn(_))));
