@@ -175,5 +175,5 @@ async fn a_call_with_an_undo_has_no_function_of_its_own() {
     let call_node = only(|flow, note| flow.call("tell", slack::POST.undo(undo), note));
     assert_eq!(call(&call_node.undo.expect("an undo"), "tell", &[json!(1)]).await, Ok(Value::Null));
     let failure = call(&call_node.work, "tell", &[json!("x")]).await.expect_err("a connector does it");
-    assert_eq!(failure.message, "`tell` is done by its connector and has no function");
+    assert_eq!(failure.message, "`tell` has no function of its own");
 }
