@@ -1,6 +1,6 @@
 //! One attempt: deadline, cancellation, panic, size.
 
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,16 +32,9 @@ pub(super) struct Home {
 /// How long an attempt that was cut off may take to be dropped before what follows begins all the same.
 const LET_GO: Duration = Duration::from_millis(100);
 
-/// Makes an attempt; takes the arguments out of the task.
-///
-/// `aborted` completes when the run's work under way is to stop; once that is so it is not polled again. `None` if the
-/// engine is being dropped: then there is no result, and nothing may be recorded.
-pub(super) async fn attempt(
-    home: &Arc<Home>,
-    task: &mut Task,
-    aborted: Aborted<'_>,
-) -> Option<Result<Payload, Failure>> {
-    let Home { core, run } = &**home;
+/// Begins an attempt; takes the arguments out of the task.
+pub(super) fn attempt(home: &Arc<Home>, task: &mut Task) -> Attempting {
+    let run = &home.run;
     let plan = run.definition.plan();
     // Written out only for those who look.
     let path = || plan.path_at(&task.at);
@@ -60,44 +53,52 @@ pub(super) async fn attempt(
     run.watch.tell(|| RunEvent::Started { node: path(), part, attempt: number });
     let args = std::mem::take(&mut task.args);
     // A span that nobody listens to is not worth entering at every poll.
-    let result = if span.is_disabled() {
-        make(home, task, args, aborted).await
-    } else {
-        Box::pin(make(home, task, args, aborted).instrument(span.clone())).await
-    };
-    let result = result?.and_then(|output| match output.len() {
-        size if size > core.services.limits.payload => {
-            let what = format!("gave {size} bytes, and {} are allowed", core.services.limits.payload);
+    if span.is_disabled() {
+        return make(home, task, args);
+    }
+    let mut attempting = span.in_scope(|| make(home, task, args));
+    let home = home.clone();
+    Attempting::Boxed(Box::pin(async move {
+        let mut aborted = None;
+        let made = poll_fn(|cx| attempting.poll(&mut aborted, cx)).instrument(span.clone());
+        let result = bounded(&home, made.await?);
+        span.record("outcome", result.as_ref().map_or_else(|failure| failure.kind.as_str(), |_| "succeeded"));
+        Some(result)
+    }))
+}
+
+/// How an attempt went, which is a failure if what it gave is too large. Those who listen are told.
+pub(super) fn conclude(home: &Home, task: &Task, result: Result<Payload, Failure>) -> Result<Payload, Failure> {
+    let result = bounded(home, result);
+    let (run, part) = (&home.run, task.part);
+    let node = || run.definition.plan().path_at(&task.at);
+    run.watch.tell(|| match &result {
+        Ok(_) => RunEvent::Succeeded { node: node(), part },
+        Err(failure) => RunEvent::Failed { node: node(), part, failure: failure.clone() },
+    });
+    result
+}
+
+fn bounded(home: &Home, result: Result<Payload, Failure>) -> Result<Payload, Failure> {
+    let most = home.core.services.limits.payload;
+    result.and_then(|output| match output.len() {
+        size if size > most => {
+            let what = format!("gave {size} bytes, and {most} are allowed");
             Err(Failure::new(FailureKind::TOO_LARGE, what).permanent())
         }
         _ => Ok(output),
-    });
-    match &result {
-        Ok(_) => {
-            span.record("outcome", "succeeded");
-            run.watch.tell(|| RunEvent::Succeeded { node: plan.path_at(&task.at), part });
-        }
-        Err(failure) => {
-            span.record("outcome", failure.kind.as_str());
-            run.watch.tell(|| RunEvent::Failed { node: plan.path_at(&task.at), part, failure: failure.clone() });
-        }
-    }
-    Some(result)
+    })
 }
 
-async fn make(
-    home: &Arc<Home>,
-    task: &Task,
-    args: Vec<Payload>,
-    aborted: Aborted<'_>,
-) -> Option<Result<Payload, Failure>> {
+fn make(home: &Arc<Home>, task: &Task, args: Vec<Payload>) -> Attempting {
     let Home { core, run } = &**home;
     let plan = run.definition.plan();
     let Some(node) = plan.get(task.at.node) else {
-        return Some(Err(Failure::new(FailureKind::INVALID, "there is no such node").permanent()));
+        let failure = Failure::new(FailureKind::INVALID, "there is no such node").permanent();
+        return Attempting::Boxed(Box::pin(ready(Some(Err(failure)))));
     };
     if let (NodeKind::Run(child), Part::Work) = (&node.kind, task.part) {
-        return start_child(home, task, child, args).await;
+        return Attempting::Boxed(Box::pin(start_child(home.clone(), task.clone(), child.clone(), args)));
     }
     let policy = &node.policy;
     let limited = policy.within.is_some() || policy.deadline.is_some();
@@ -120,40 +121,67 @@ async fn make(
     match time_left {
         None => {
             let future = Caught::new(|| call(home, at, part, cx, args));
-            Some(Cancellable { future, link, aborted, grace: None }.await)
+            Attempting::Plain(Cancellable { future, link, grace: None })
         }
-        // Boxed, so that the others need no room for it. Called on a task of its own, so that a step that blocks its thread
-        // cannot hold up its own deadline.
+        // Called on a task of its own, so that a step that blocks its thread cannot hold up its own deadline.
         Some(left) => {
             let owner = home.clone();
             let future = async move { Caught::new(|| call(&owner, at, part, cx, args)).await };
-            Box::pin(limit(home, link, left, future)).await
+            Attempting::Boxed(Box::pin(limit(link, left, future)))
         }
     }
 }
 
-/// Completes when the work of a run that is under way is to stop.
-pub(super) type Aborted<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+/// An attempt under way.
+pub(super) enum Attempting {
+    Plain(Cancellable),
+    /// All others, so that the plain ones need no room for them.
+    Boxed(BoxFuture<'static, Option<Result<Payload, Failure>>>),
+}
+
+impl Attempting {
+    /// `None` if the engine is being dropped: then there is no result, and nothing may be recorded.
+    pub(super) fn poll(
+        &mut self,
+        aborted: &mut Aborted,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Payload, Failure>>> {
+        match self {
+            Self::Plain(attempt) => attempt.poll(aborted, cx).map(Some),
+            Self::Boxed(attempt) => attempt.as_mut().poll(cx),
+        }
+    }
+}
+
+/// Completes when the work of a run that is under way is to stop. Made by the first attempt that is not done at once, for it
+/// and those that follow; once it has completed it is not polled again.
+pub(super) type Aborted = Option<BoxFuture<'static, ()>>;
 
 /// An attempt that a cancellation cuts off: at once, or after the engine's grace if the step listens. Only if the step is
 /// not done at once does anything wait for a cancellation.
-struct Cancellable<'a> {
+pub(super) struct Cancellable {
     future: Caught<Payload>,
     link: Arc<Link>,
-    aborted: Aborted<'a>,
     grace: Option<BoxFuture<'static, ()>>,
 }
 
-impl Future for Cancellable<'_> {
-    type Output = Result<Payload, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { future, link, aborted, grace } = &mut *self;
+impl Cancellable {
+    fn poll(&mut self, aborted: &mut Aborted, cx: &mut Context<'_>) -> Poll<Result<Payload, Failure>> {
+        let Self { future, link, grace } = self;
         if let Poll::Ready(result) = Pin::new(future).poll(cx) {
             return Poll::Ready(result);
         }
-        if !link.can_be_cancelled() || (!link.home.run.abort.is_raised() && aborted.as_mut().poll(cx).is_pending()) {
+        if !link.can_be_cancelled() {
             return Poll::Pending;
+        }
+        if !link.home.run.abort.is_raised() {
+            let aborted = aborted.get_or_insert_with(|| {
+                let run = link.home.run.clone();
+                Box::pin(async move { run.abort.raised().await })
+            });
+            if aborted.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
         let grace = grace.get_or_insert_with(|| Box::pin(grace_of(link.clone())));
         grace.as_mut().poll(cx).map(|()| Err(cancelled()))
@@ -170,11 +198,11 @@ async fn grace_of(link: Arc<Link>) {
 
 /// An attempt that may take this long, on a task of its own.
 async fn limit(
-    home: &Home,
     link: Arc<Link>,
     left: Duration,
     future: impl Future<Output = Result<Payload, Failure>> + Send + 'static,
 ) -> Option<Result<Payload, Failure>> {
+    let home = link.home.clone();
     let clock = &*home.core.services.clock;
     let mut attempt = home.run.tenure.tasks.spawn_owned(future.instrument(tracing::Span::current()));
     let failure = tokio::select! {
@@ -193,12 +221,12 @@ async fn limit(
 /// Starts the run that the attempt is for, and gives its id. Neither a cancellation nor a time limit cuts that off: whether it
 /// was started must be known, so that it can be ended.
 async fn start_child(
-    home: &Home,
-    task: &Task,
-    child: &ChildRef,
+    home: Arc<Home>,
+    task: Task,
+    child: ChildRef,
     args: Vec<Payload>,
 ) -> Option<Result<Payload, Failure>> {
-    let Home { core, run } = home;
+    let Home { core, run } = &*home;
     let served = core.definitions.keys().filter(|key| child.is_of(&key.workflow, key.version));
     let Some(definition) = served.max_by_key(|key| key.version).cloned() else {
         let what = format!("this engine does not serve {child}");
@@ -290,7 +318,7 @@ struct Link {
     attempt: Attempt,
     deadline: Option<Timestamp>,
     /// Made for those who look.
-    info: OnceLock<StepInfo>,
+    info: OnceLock<Box<StepInfo>>,
     /// Whether the step waits to be told, and so is given time to end by itself.
     listens: AtomicBool,
 }
@@ -313,7 +341,7 @@ impl StepLink for Link {
             info.part = self.part;
             info.deadline = self.deadline;
             info.fence = run.tenure.token();
-            info
+            Box::new(info)
         })
     }
 

@@ -11,6 +11,7 @@ use fastn_store::{Batch, DefinitionKey, Existing, HostTransaction, NewRun, RunKe
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::attempt::Home;
 use super::core::{Core, Served};
 use super::handle::{RunEvents, RunHandle};
 use super::pending::Pending;
@@ -19,7 +20,7 @@ use super::recovery;
 use super::run::Run;
 use super::same::{check_existing, check_same};
 use super::services::Keeper;
-use super::strand;
+use super::strand::{self, Strand};
 use super::tenure::Tenure;
 use super::watch::Watch;
 use crate::journal::Ticket;
@@ -319,7 +320,7 @@ async fn start_here(
         // Who no longer waits need not know.
         let _ = reply.send(result);
         if let Some((run, pending)) = begun {
-            strand::go(&owner, &run, pending).await;
+            Strand::after(Arc::new(Home { core: owner, run }), pending).await;
         }
     }));
     match answer.await {

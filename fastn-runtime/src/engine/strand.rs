@@ -4,68 +4,173 @@
 //! get strands of their own. So a chain of steps never goes through a queue.
 
 use std::collections::VecDeque;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use fastn_core::{Error, ErrorKind, Result, Timestamp};
+use fastn_core::{BoxFuture, Error, ErrorKind, Failure, Payload, Result, Timestamp};
 use fastn_store::{Then, Written};
+use tokio::task::coop;
 
-use super::attempt::{Home, attempt};
+use super::attempt::{Aborted, Attempting, Home, attempt, conclude};
 use super::core::Core;
 use super::families::Want;
 use super::pending::Pending;
 use super::run::Run;
-use crate::journal::Ticket;
+use crate::journal::{Durable, Ticket};
 use crate::machine::{Action, Task};
 
 /// How many results a strand may be ahead of the store with, while it takes one item of an `each` after the other.
 const AHEAD: usize = 16;
 
-/// Starts a strand with this attempt.
-fn begin(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
-    let (owner, run) = (core.clone(), run.clone());
-    let tasks = run.tenure.tasks.clone();
-    tasks.spawn(Box::pin(async move { strand(&owner, &run, task).await }));
+/// Makes attempts one after the other. A future written by hand: there is one for each step under way, and what it takes
+/// in memory is what a run costs.
+pub(super) struct Strand {
+    home: Arc<Home>,
+    stage: Stage,
+    unwritten: Unwritten,
+    aborted: Aborted,
 }
 
-/// Makes this attempt and those that follow from it one after the other.
-pub(super) async fn strand(core: &Arc<Core>, run: &Arc<Run>, task: Task) {
-    let mut next = Some(task);
-    let mut unwritten = Unwritten::default();
-    let home = Arc::new(Home { core: core.clone(), run: run.clone() });
-    // One for all attempts: waiting costs something only where one is not done at once.
-    let mut aborted = pin!(run.abort.raised());
-    while let Some(mut task) = next.take() {
-        if core.is_stopping() {
-            // Not begun, not recorded: whoever opens the store next makes it.
-            return run.forgo();
-        }
-        if !run.tenure.is_sure(&*core.services.clock) && !Box::pin(becomes_sure(core, run)).await {
-            return run.forgo();
-        }
-        let Some(result) = attempt(&home, &mut task, aborted.as_mut()).await else { return run.forgo() };
-        let mut pending = match run.answer(&core.services, &task, result) {
-            Ok(pending) => pending,
-            Err(error) => return lose(core, run, error),
+enum Stage {
+    /// An attempt is to be made.
+    Begin(Task),
+    /// It is, once the lease is renewed; or not at all.
+    Unsure(Task, BoxFuture<'static, bool>),
+    /// It is being made.
+    Attempting(Task, Attempting),
+    /// A turn is on its way to the store. Then follows what it asks for.
+    Writing(Durable, Pending),
+    /// What a turn asks for is to be done.
+    Perform(Pending),
+    Over,
+}
+
+impl Strand {
+    /// One that begins with this attempt.
+    fn new(home: Arc<Home>, task: Task) -> Self {
+        Self { home, stage: Stage::Begin(task), unwritten: Unwritten::default(), aborted: None }
+    }
+
+    /// One that begins with what a turn asks for, once that is durable.
+    pub(super) fn after(home: Arc<Home>, mut pending: Pending) -> Self {
+        let stage = match pending.take_ticket() {
+            Some(ticket) => Stage::Writing(ticket.durable(), pending),
+            None => Stage::Perform(pending),
         };
-        match ready(core, run, &mut pending, Some(&mut unwritten)).await {
-            Ok(true) => next = perform(core, run, pending),
-            Ok(false) => return,
-            Err(error) => return lose(core, run, error),
-        }
-        // A strand of steps that are always ready must let others have their turn.
-        tokio::task::consume_budget().await;
+        Self { home, stage, unwritten: Unwritten::default(), aborted: None }
     }
 }
 
+impl Future for Strand {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { home, stage, unwritten, aborted } = &mut *self;
+        loop {
+            // Where it may have to wait, it waits here; then what it waited for is taken out of its place.
+            let ready = match stage {
+                // A strand of steps that are always ready must let others have their turn.
+                Stage::Begin(_) => {
+                    ready!(coop::poll_proceed(cx)).made_progress();
+                    Ready::Begin
+                }
+                Stage::Unsure(_, sure) => Ready::Sure(ready!(sure.as_mut().poll(cx))),
+                Stage::Attempting(_, attempt) => Ready::Attempt(ready!(attempt.poll(aborted, cx))),
+                Stage::Writing(durable, _) => Ready::Written(turned(ready!(Pin::new(durable).poll(cx)))),
+                Stage::Perform(_) => Ready::Perform,
+                Stage::Over => return Poll::Ready(()),
+            };
+            let next = match (std::mem::replace(stage, Stage::Over), ready) {
+                (Stage::Begin(task), _) => begin(home, task),
+                (Stage::Unsure(task, _), Ready::Sure(true)) => Some(Stage::Begin(task)),
+                (Stage::Attempting(task, attempt), Ready::Attempt(Some(result))) => {
+                    // What follows must not meet what was cut off.
+                    drop(attempt);
+                    answer(home, &task, result, unwritten)
+                }
+                (Stage::Writing(_, pending), Ready::Written(Ok(()))) => suspend_or_perform(home, pending),
+                // What was refused first is the reason; what came after it is refused for the gap.
+                (_, Ready::Written(Err(error))) => give_up(home, unwritten.failure().unwrap_or(error)),
+                (Stage::Perform(pending), _) => perform(home, pending).map(Stage::Begin),
+                _ => forgo(home),
+            };
+            *stage = next.unwrap_or(Stage::Over);
+        }
+    }
+}
+
+/// What a strand has waited for.
+enum Ready {
+    Begin,
+    Sure(bool),
+    Attempt(Option<std::result::Result<Payload, Failure>>),
+    Written(Result<()>),
+    Perform,
+}
+
+/// Begins an attempt, if it may be.
+fn begin(home: &Arc<Home>, mut task: Task) -> Option<Stage> {
+    let Home { core, run } = &**home;
+    if core.is_stopping() {
+        return forgo(home);
+    }
+    if !run.tenure.is_sure(&*core.services.clock) {
+        return Some(Stage::Unsure(task, Box::pin(becomes_sure(home.clone()))));
+    }
+    let attempting = attempt(home, &mut task);
+    Some(Stage::Attempting(task, attempting))
+}
+
 /// Waits until the lease is renewed. Not if the engine stops before.
-async fn becomes_sure(core: &Core, run: &Run) -> bool {
+async fn becomes_sure(home: Arc<Home>) -> bool {
+    let Home { core, run } = &*home;
     tracing::debug!(parent: &run.span, "no attempt begins until the lease is renewed");
     tokio::select! {
         biased;
         () = core.stopping() => false,
         () = run.tenure.sure(&*core.services.clock) => true,
     }
+}
+
+/// Not begun, or cut off, and not recorded: whoever opens the store next makes the attempt.
+fn forgo(home: &Home) -> Option<Stage> {
+    home.run.forgo();
+    None
+}
+
+fn give_up(home: &Home, error: Error) -> Option<Stage> {
+    lose(&home.core, &home.run, error);
+    None
+}
+
+/// Takes the result of an attempt.
+fn answer(
+    home: &Home,
+    task: &Task,
+    result: std::result::Result<Payload, Failure>,
+    unwritten: &mut Unwritten,
+) -> Option<Stage> {
+    let services = &home.core.services;
+    let mut pending = match home.run.answer(services, task, conclude(home, task, result)) {
+        Ok(pending) => pending,
+        Err(error) => return give_up(home, error),
+    };
+    let Some(ticket) = pending.take_ticket() else { return perform(home, pending).map(Stage::Begin) };
+    let needed = if pending.is_ahead() && !services.limits.suspends { unwritten.push(ticket) } else { Some(ticket) };
+    match needed {
+        Some(ticket) => Some(Stage::Writing(ticket.durable(), pending)),
+        None => perform(home, pending).map(Stage::Begin),
+    }
+}
+
+/// Goes on with what a durable turn asks for, unless the run leaves memory instead, to be loaded again.
+fn suspend_or_perform(home: &Home, pending: Pending) -> Option<Stage> {
+    let Home { core, run } = home;
+    if core.services.limits.suspends && core.suspend(run, pending.actions()) {
+        return None;
+    }
+    perform(home, pending).map(Stage::Begin)
 }
 
 /// The turns of a strand from which nothing that it did since follows, and which are on their way to the store.
@@ -85,44 +190,23 @@ impl Unwritten {
     }
 }
 
-/// Waits until what a turn asks for may be done. Not if the run has left memory instead, to be loaded again.
-async fn ready(
-    core: &Core,
-    run: &Arc<Run>,
-    pending: &mut Pending,
-    mut unwritten: Option<&mut Unwritten>,
-) -> Result<bool> {
-    let Some(ticket) = pending.take_ticket() else { return Ok(true) };
-    let suspends = core.services.limits.suspends;
-    let waits_for = match unwritten.as_deref_mut() {
-        Some(unwritten) if pending.is_ahead() && !suspends => unwritten.push(ticket),
-        _ => Some(ticket),
-    };
-    if let Some(ticket) = waits_for
-        && let Err(error) = durable(ticket).await
-    {
-        // What was refused first is the reason; what came after it is refused for the gap.
-        return Err(unwritten.and_then(|unwritten| unwritten.failure()).unwrap_or(error));
-    }
-    Ok(!(suspends && core.suspend(run, pending.actions())))
-}
-
-async fn durable(ticket: Ticket) -> Result<()> {
-    match ticket.durable().await? {
+fn turned(written: Result<Written>) -> Result<()> {
+    match written? {
         Written::Turned => Ok(()),
         _ => Err(Error::new(ErrorKind::Internal, "commit").caused_by("the store mistook a turn")),
     }
 }
 
 /// Does what a turn asks for. Gives back one attempt, for the caller to make itself.
-fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
+fn perform(home: &Home, pending: Pending) -> Option<Task> {
+    let Home { core, run } = home;
     let (actions, then, outcome) = pending.into_parts();
     let mut own = None;
     for action in actions {
         match action {
             Action::AbortAll => run.abort.raise(),
             Action::Run(task) if own.is_none() => own = Some(task),
-            Action::Run(task) => begin(core, run, task),
+            Action::Run(task) => start(home, task),
             Action::Await(child) => core.await_child(&run.relative(child), run.key.run),
             Action::EndChild(child, reason) => core.families.want(Want::End(run.relative(child), reason)),
         }
@@ -152,11 +236,17 @@ fn perform(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) -> Option<Task> {
     own
 }
 
+/// Starts a strand with this attempt.
+fn start(home: &Home, task: Task) {
+    // Each has its own, so that their attempts count on nothing that all of them share.
+    let own = Arc::new(Home { core: home.core.clone(), run: home.run.clone() });
+    home.run.tenure.tasks.spawn(Box::pin(Strand::new(own, task)));
+}
+
 /// Does what a turn asks for once it is durable, in a task of its own.
 pub(super) fn carry_on(core: &Arc<Core>, run: &Arc<Run>, pending: Pending) {
-    let (owner, run) = (core.clone(), run.clone());
-    let tasks = run.tenure.tasks.clone();
-    tasks.spawn(Box::pin(async move { go(&owner, &run, pending).await }));
+    let home = Arc::new(Home { core: core.clone(), run: run.clone() });
+    run.tenure.tasks.spawn(Box::pin(Strand::after(home, pending)));
 }
 
 /// As [`carry_on`], and comes back when the turn is durable. Whether the caller waits makes no difference to what is done.
@@ -164,21 +254,8 @@ pub(super) async fn carry_out(core: &Arc<Core>, run: &Arc<Run>, pending: Pending
     let ticket = pending.ticket().cloned();
     carry_on(core, run, pending);
     match ticket {
-        Some(ticket) => durable(ticket).await.map_err(|error| error.with("run", run.key.run)),
+        Some(ticket) => turned(ticket.durable().await).map_err(|error| error.with("run", run.key.run)),
         None => Ok(()),
-    }
-}
-
-/// Does what a turn asks for once it is durable, and goes on as a strand.
-pub(super) async fn go(core: &Arc<Core>, run: &Arc<Run>, mut pending: Pending) {
-    match ready(core, run, &mut pending, None).await {
-        Ok(true) => {}
-        Ok(false) => return,
-        // Whoever waits for the run is told.
-        Err(error) => return lose(core, run, error),
-    }
-    if let Some(task) = perform(core, run, pending) {
-        strand(core, run, task).await;
     }
 }
 

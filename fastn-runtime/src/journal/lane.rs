@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fastn_core::{Error, ErrorKind, Result};
+use fastn_core::Error;
 use tokio::sync::Notify;
 
 use super::group::{Entry, Group, Size};
@@ -35,21 +35,17 @@ impl Lane {
     }
 
     /// Queues what `entry` puts into a group. `None` if nothing is taken any more.
-    ///
-    /// # Errors
-    /// Those of `entry`; then nothing was queued.
-    pub(super) fn append(&self, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Option<Ticket>> {
+    pub(super) fn append(&self, entry: impl FnOnce(&mut Group) -> Entry) -> Option<Ticket> {
         let mut queue = self.queue();
         if queue.closed {
-            return Ok(None);
+            return None;
         }
         if queue.groups.back().is_none_or(Group::is_full) {
             let group = Group::like(&queue.last);
             queue.groups.push_back(group);
         }
-        let made_sure_of = || Error::new(ErrorKind::Internal, "commit");
-        let group = queue.groups.back_mut().ok_or_else(made_sure_of)?;
-        let entry = entry(group)?;
+        let group = queue.groups.back_mut()?;
+        let entry = entry(group);
         group.entries.push(entry);
         let ticket = Ticket { fate: group.fate.clone(), place: group.entries.len() - 1 };
         let idle = std::mem::take(&mut queue.idle);
@@ -57,7 +53,7 @@ impl Lane {
         if idle {
             self.queued.notify_one();
         }
-        Ok(Some(ticket))
+        Some(ticket)
     }
 
     /// The next group, when there is one; `None` when none is left and none will come.
@@ -104,17 +100,21 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use fastn_core::ErrorKind;
     use fastn_store::{RunNo, Then, Turn};
 
     use super::*;
 
+    fn turn() -> Turn {
+        Turn { run: RunNo(1), first: 0, count: 1, records: bytes::Bytes::new(), then: Then::Run }
+    }
+
     fn append(lane: &Lane, bytes: usize) -> Ticket {
-        let turn = Turn { run: RunNo(1), first: 0, count: 1, records: bytes::Bytes::new(), then: Then::Run };
         let entry = |group: &mut Group| {
             group.bytes += bytes;
-            Ok(Entry::Turn { turn, end: 0 })
+            Entry::Turn { turn: turn(), end: 0 }
         };
-        lane.append(entry).expect("it is taken").expect("it is open")
+        lane.append(entry).expect("it is open")
     }
 
     /// How many writes the groups have that gathered while nobody took any.
@@ -148,7 +148,11 @@ mod tests {
         }
         drop(taken);
         assert!(lane.next().await.is_none());
-        let closed = lane.append(|_| Err(Error::new(ErrorKind::Internal, "commit")));
-        assert!(matches!(closed, Ok(None)), "nothing is asked of it any more");
+        let mut asked = false;
+        let closed = lane.append(|_| {
+            asked = true;
+            Entry::Turn { turn: turn(), end: 0 }
+        });
+        assert!(closed.is_none() && !asked, "nothing is asked of it any more");
     }
 }

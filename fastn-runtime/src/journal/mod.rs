@@ -15,5 +15,5 @@ mod lane;
 mod ticket;
 mod writer;
 
-pub(crate) use self::ticket::Ticket;
+pub(crate) use self::ticket::{Durable, Ticket};
 pub(crate) use self::writer::Journal;

@@ -1,5 +1,6 @@
 //! The journal, and the tasks that commit what is queued.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -74,9 +75,8 @@ impl Journal {
         };
         self.append(lane, |group| {
             group.bytes = group.bytes.saturating_add(size);
-            Ok(Entry::Create(new))
+            Entry::Create(new)
         })
-        .unwrap_or_else(|error| Ticket::failed(Arc::new(error)))
     }
 
     /// Queues a turn with these records. Those of one run become durable in the order in which they were queued.
@@ -85,14 +85,13 @@ impl Journal {
     /// If a record cannot be encoded; then nothing was queued.
     pub(crate) fn turn(&self, turn: Turn, records: &[Record]) -> Result<Ticket> {
         let lane = usize::try_from(turn.run.0 % u64::try_from(self.lanes.len()).unwrap_or(u64::MAX)).ok();
-        self.append(lane.and_then(|lane| self.lanes.get(lane)), |group| {
-            let begin = group.records.len();
-            if let Err(error) = records.iter().try_for_each(|record| record.append_to(&mut group.records)) {
-                group.records.truncate(begin);
-                return Err(error);
-            }
-            group.bytes = group.bytes.saturating_add(group.records.len() - begin);
-            Ok(Entry::Turn { turn, end: group.records.len() })
+        // Encoded before the lane is locked, which all runs share.
+        encoded(records, |bytes| {
+            self.append(lane.and_then(|lane| self.lanes.get(lane)), |group| {
+                group.records.extend_from_slice(bytes);
+                group.bytes = group.bytes.saturating_add(bytes.len());
+                Entry::Turn { turn, end: group.records.len() }
+            })
         })
     }
 
@@ -105,14 +104,11 @@ impl Journal {
         self.lanes.iter().chain(&self.named)
     }
 
-    fn append(&self, lane: Option<&Lane>, entry: impl FnOnce(&mut Group) -> Result<Entry>) -> Result<Ticket> {
-        match lane.map_or(Ok(None), |lane| lane.append(entry))? {
-            Some(ticket) => Ok(ticket),
-            None => {
-                let error = self.halted.get().cloned();
-                Ok(Ticket::failed(error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit")))))
-            }
-        }
+    fn append(&self, lane: Option<&Lane>, entry: impl FnOnce(&mut Group) -> Entry) -> Ticket {
+        lane.and_then(|lane| lane.append(entry)).unwrap_or_else(|| {
+            let error = self.halted.get().cloned();
+            Ticket::failed(error.unwrap_or_else(|| Arc::new(Error::new(ErrorKind::Closed, "commit"))))
+        })
     }
 
     /// No more writes are taken; those that were are committed, and then [`Journal::run`] returns.
@@ -207,6 +203,21 @@ impl Journal {
         let batch = || Batch { lease: Some(self.lease.token), now: self.clock.now(), writes: writes.to_vec() };
         patiently(&*self.clock, self.patience, || self.store.commit(batch())).await
     }
+}
+
+/// The largest buffer that a thread keeps for the records of its next turn, in bytes.
+const KEPT: usize = 64 << 10;
+
+/// Encodes records one after the other.
+fn encoded<T>(records: &[Record], then: impl FnOnce(&[u8]) -> T) -> Result<T> {
+    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    let mut bytes = BUFFER.take();
+    bytes.clear();
+    let done = records.iter().try_for_each(|record| record.append_to(&mut bytes)).map(|()| then(&bytes));
+    if bytes.capacity() <= KEPT {
+        BUFFER.set(bytes);
+    }
+    done
 }
 
 /// Whether an error says something about a write, and nothing about the store.
