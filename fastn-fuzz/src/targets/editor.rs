@@ -21,6 +21,12 @@ pub(crate) const WORDS: &[&str] = &[
     "[0]",
     "\"type\":\"each\"",
     "\"type\":\"when\"",
+    "\"type\":\"repeat\"",
+    "\"type\":\"wait\"",
+    "\"type\":\"run\"",
+    "\"most\":2",
+    "\"signal\":{\"name\":\"go\",\"take\":\"first\"}",
+    "\"child\":{\"workflow\":\"other\",\"version\":null,\"bond\":\"own\"}",
     "\"concurrency\":1",
     "\"port\":0",
     "\"constants\":{\"0\":[1]}",
@@ -65,8 +71,9 @@ fn drawn_and_read_back(plan: &Plan) {
 /// A line per thing that is shown, so that no text of a stranger's can pass for one.
 fn pictures(plan: &Plan) {
     let arms = plan.nodes().iter().map(|node| if let NodeKind::When(arms) = &node.kind { arms.len() } else { 0 });
-    let each = plan.nodes().iter().filter(|node| matches!(node.kind, NodeKind::Each { .. })).count();
-    assert_eq!(plan.to_string().lines().count(), 2 + plan.nodes().len() + arms.sum::<usize>() + each, "{plan}");
+    let has_body = |kind: &NodeKind| matches!(kind, NodeKind::Each { .. } | NodeKind::Repeat { .. });
+    let bodies = plan.nodes().iter().filter(|node| has_body(&node.kind)).count();
+    assert_eq!(plan.to_string().lines().count(), 2 + plan.nodes().len() + arms.sum::<usize>() + bodies, "{plan}");
     for picture in [plan.to_string(), plan.to_dot(), plan.to_mermaid()] {
         assert!(!picture.chars().any(|c| c.is_control() && c != '\n'), "{picture}");
     }

@@ -37,7 +37,9 @@ pub(crate) fn run(bytes: &[u8]) {
         let new = write_schedule(&kept.said).expect("a schedule is JSON");
         assert_eq!(kept_schedule(&new, NOW).expect("it was written").said, kept.said);
         let (written, new) = (fields(&kept.written), fields(&new));
-        for name in SAID {
+        // Bytes that happen to be text may be spelt as bytes, and are written as text; that it is the same input was seen above.
+        let as_bytes = written.get("input").is_some_and(|input| input.get("bytes").is_some());
+        for name in SAID.iter().filter(|name| **name != "input" || !as_bytes) {
             assert_eq!(new.get(*name), written.get(*name), "{name}, as hosts see it");
         }
         assert!(kept.due.is_none_or(|(due, _)| due <= NOW), "nothing is fired before its time");

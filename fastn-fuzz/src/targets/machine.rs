@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use fastn_core::{
-    Address, Attempt, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp, plan::NodeIx,
+    Address, Attempt, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
+    plan::NodeIx,
 };
-use fastn_runtime::machine::{Machine, Task, Turn};
-use fastn_testkit::sketch::{draft, each, when};
+use fastn_runtime::machine::{Machine, Turn};
+use fastn_testkit::sketch::{draft, each, repeat, when};
 
-use crate::driver::{answer, drive, take};
+use crate::driver::{Doings, drive};
 
 const T0: Timestamp = Timestamp::EPOCH;
 
@@ -34,21 +35,29 @@ fn plans() -> &'static [Arc<Plan>] {
             with("-> outer", vec![nested]),
             with("s(input) sleep\n none()\n a(all) undo\n-> a", vec![each("all", "'[]'", 1, "-> input")]),
             with("-> 'null'", vec![]),
+            with("w(input) wait go\n a(w) undo\n-> a", vec![]),
+            with("w(input) wait go within 5 retry 1 on_error\n f(input) first news\n j(w, f) undo\n-> j", vec![]),
+            with("v(input) wait go\n w(input) wait go within 2\n j(v, w)\n-> j", vec![]),
+            with("r(input) run other undo within 5 retry 1\n a(r)\n-> a", vec![]),
+            with("r(input) leave other on_error\n d(input) detach other\n a(input) undo\n-> r", vec![]),
+            with("a(loop) undo\n-> a", vec![repeat("loop", "input", 3, "b(input) undo retry 1\n-> b")]),
+            with("-> loop", vec![repeat("loop", "input", 9, "w(input) wait go\n r(w) run other\n-> r")]),
+            with("-> all", vec![each("all", "input", 2, "w(input) wait go within 1 on_error\n r(w) run other\n-> r")]),
         ]
     })
 }
 
-/// The first byte says which plan, and whether the rest is a journal or what happens to a run.
+/// The first byte says which plan, by four bits, and whether the rest is a journal or what happens to a run.
 pub(crate) fn run(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
-    let plan = Arc::clone(&plans()[usize::from(*first & 7)]);
+    let plan = Arc::clone(&plans()[usize::from(*first & 7 | (*first & 0x40) >> 3)]);
     if *first & 0x80 == 0 {
         return story(plan, rest.get(..512).unwrap_or(rest));
     }
     let Ok(records) = Record::read_all(rest) else { return };
     let records = records.get(..1_000).unwrap_or(&records);
     if let Ok(machine) = Machine::replay(plan, input(), T0, records) {
-        to_the_end(machine, T0, records.to_vec());
+        to_the_end(machine, T0, Doings { records: records.to_vec(), ..Doings::default() });
     }
 }
 
@@ -57,33 +66,34 @@ fn input() -> Payload {
 }
 
 /// Goes on with a run from what is recorded of it; the records then tell how it ended.
-fn to_the_end(mut machine: Machine, now: Timestamp, mut records: Vec<Record>) {
+fn to_the_end(mut machine: Machine, now: Timestamp, mut doings: Doings) {
     let plan = Arc::clone(machine.plan());
     if machine.outcome().is_none() {
         let mut turn = Turn::new(now);
         machine.resume(&mut turn).expect("what could be replayed goes on");
-        drive(&mut machine, turn, &mut Vec::new(), &mut records).expect("what could be replayed goes on");
+        drive(&mut machine, turn, &mut doings).expect("what could be replayed goes on");
     }
-    let told = Machine::replay(plan, input(), T0, &records).expect("its own records");
+    let told = Machine::replay(plan, input(), T0, &doings.records).expect("its own records");
     assert_eq!(told.outcome(), machine.outcome());
 }
 
 struct Story {
     machine: Machine,
-    tasks: Vec<Task>,
-    records: Vec<Record>,
+    doings: Doings,
     now: Timestamp,
 }
 
 fn story(plan: Arc<Plan>, bytes: &[u8]) {
     let (machine, turn) = Machine::start(plan, input(), T0).expect("a plan can be started");
-    let mut story = Story { machine, tasks: Vec::new(), records: Vec::new(), now: T0 };
-    take(turn, &mut story.tasks, &mut story.records);
+    let mut story = Story { machine, doings: Doings::default(), now: T0 };
+    story.doings.take(turn);
     let mut bytes = bytes.iter().copied();
     while let (Some(byte), None) = (bytes.next(), story.machine.outcome()) {
         let more = usize::from(byte >> 4);
         match byte & 15 {
-            0..=5 => story.answer(more, None),
+            0..=3 => story.answer(more, None),
+            4 => story.signal(more),
+            5 => story.child(more),
             6 => story.answer(more, Some(Failure::new(FailureKind::ERROR, "no"))),
             7 => story.answer(more, Some(Failure::new(FailureKind::ERROR, "never").permanent())),
             8 => story.wake(),
@@ -95,27 +105,51 @@ fn story(plan: Arc<Plan>, bytes: &[u8]) {
             _ => story.now = story.now.plus(std::time::Duration::from_secs(1)),
         }
     }
-    let Story { machine, records, now, .. } = story;
+    let Story { machine, doings, now } = story;
     // Told again from the beginning it is the same run.
-    let told = Machine::replay(Arc::clone(machine.plan()), input(), T0, &records).expect("its own records");
+    let told = Machine::replay(Arc::clone(machine.plan()), input(), T0, &doings.records).expect("its own records");
     assert_eq!(told.outcome(), machine.outcome());
-    to_the_end(told, now, records);
+    to_the_end(told, now, Doings { tasks: Vec::new(), children: Vec::new(), ..doings });
 }
 
 impl Story {
     fn turn(&mut self, event: Event) -> fastn_core::Result<()> {
         let mut turn = Turn::new(self.now);
         self.machine.advance(event, &mut turn)?;
-        take(turn, &mut self.tasks, &mut self.records);
+        self.doings.take(turn);
         Ok(())
     }
 
     fn answer(&mut self, which: usize, failure: Option<Failure>) {
-        let Some(which) = which.checked_rem(self.tasks.len()) else { return };
-        let task = self.tasks.swap_remove(which);
-        let result = failure.map_or_else(|| Ok(answer(&self.machine, &task)), Err);
+        let Some(place) = which.checked_rem(self.doings.tasks.len()) else { return };
+        let task = self.doings.tasks.swap_remove(place);
+        let given = self.doings.answer(&self.machine, &task, which % 2 == 1);
+        let result = failure.map_or(Ok(given), Err);
         let event = self.machine.judge(&task, result, self.now, 0);
         self.turn(event).expect("an answer to an attempt");
+    }
+
+    /// It is told something, once more if it was told before.
+    fn signal(&mut self, which: usize) {
+        let Some(event) = self.doings.signal(&self.machine, which) else { return };
+        if let Event::Signalled { id, signal, value } = &event {
+            let (id, signal, value) = (*id, signal.clone(), value.clone());
+            self.turn(event).expect("what it has use for");
+            assert!(self.machine.has_heard(&id) || self.machine.outcome().is_some());
+            assert!(self.machine.signal(id, &signal, &value).is_none(), "it is told once");
+        }
+    }
+
+    fn child(&mut self, how: usize) {
+        let failure = Failure::new(FailureKind::ERROR, "no");
+        let outcome = match how % 4 {
+            0 | 1 => Outcome::Succeeded(Payload::json("[]")),
+            2 => Outcome::Failed(failure),
+            _ => Outcome::Cancelled(failure),
+        };
+        if let Some(event) = self.doings.child_ended(&self.machine, &outcome, self.now) {
+            self.turn(event).expect("the end of a run that it waits for");
+        }
     }
 
     fn event_of(&mut self, event: impl Fn(&Machine) -> Option<Event>) {
@@ -129,11 +163,11 @@ impl Story {
         self.now = self.now.max(time);
         let mut turn = Turn::new(self.now);
         self.machine.wake(&mut turn).expect("a timer can go off");
-        take(turn, &mut self.tasks, &mut self.records);
+        self.doings.take(turn);
     }
 
     fn crash(&mut self) {
-        let records = self.records.clone();
+        let records = self.doings.records.clone();
         assert!(self.go_on_from(records), "its own records");
     }
 
@@ -146,7 +180,7 @@ impl Story {
 
     /// A record is lost, doubled, or changes places with the next. Mostly this is noticed.
     fn tamper(&mut self, at: usize, how: u8) {
-        let mut records = self.records.clone();
+        let mut records = self.doings.records.clone();
         let Some(at) = at.checked_rem(records.len()) else { return };
         match how & 3 {
             0 => drop(records.remove(at)),
@@ -160,12 +194,14 @@ impl Story {
     fn go_on_from(&mut self, records: Vec<Record>) -> bool {
         let plan = Arc::clone(self.machine.plan());
         let Ok(machine) = Machine::replay(plan, input(), T0, &records) else { return false };
-        (self.machine, self.records) = (machine, records);
-        self.tasks.clear();
+        self.machine = machine;
+        self.doings.records = records;
+        self.doings.tasks.clear();
+        self.doings.children.clear();
         if self.machine.outcome().is_none() {
             let mut turn = Turn::new(self.now);
             self.machine.resume(&mut turn).expect("what could be replayed goes on");
-            take(turn, &mut self.tasks, &mut self.records);
+            self.doings.take(turn);
         }
         true
     }
@@ -183,7 +219,7 @@ fn event([kind, node, items, how]: [u8; 4]) -> Event {
     let part = [Part::Work, Part::OnError, Part::Undo, Part::Work][usize::from((how >> 2) & 3)];
     let retry_at = (how & 16 != 0).then(|| Timestamp::from_millis(i64::from(how) * 100));
     let failure = Failure::new(FailureKind::ERROR, "from nowhere");
-    match kind % 9 {
+    match kind % 12 {
         0 => Event::Started { at, attempt },
         1 => Event::Succeeded { at, part, attempt, output: Payload::json(if how & 32 == 0 { "0" } else { "[1]" }) },
         2 => Event::Failed { at, part, attempt, failure, retry_at },
@@ -192,6 +228,12 @@ fn event([kind, node, items, how]: [u8; 4]) -> Event {
         5 => Event::CancelRequested { reason: String::new() },
         6 => Event::Expired,
         7 => Event::Finished { outcome: Outcome::Succeeded(Payload::null()) },
+        8 => Event::Waiting { at, attempt, until: retry_at },
+        9 => {
+            let signal = if how & 4 == 0 { "go" } else { "news" }.to_owned();
+            Event::Signalled { id: [how & 3; 16], signal, value: Payload::json("[]") }
+        }
+        10 => Event::Child { at, attempt, run: RunId::named(if how & 4 == 0 { "a" } else { "b" }), until: retry_at },
         _ => Event::Finished { outcome: Outcome::Failed(failure) },
     }
 }
