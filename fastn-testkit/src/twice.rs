@@ -6,8 +6,8 @@ use fastn_core::plan::{NodeIx, WorkIx};
 use fastn_core::{BoxFuture, Definition, Durability, Functions, Payload, Plan, StepCx, StepError, StepFn, Workflow};
 
 /// The same workflow with every function called twice, one call after the other, as a crash between an effect and its
-/// record would have it: same arguments, same idempotency key; what the second call gives is taken. Steps that are at
-/// most once are left alone. What a step calls of a connector is of an engine's registry, and not of the workflow:
+/// record would have it: same arguments, same idempotency key; what the second call gives is taken. The work of steps that
+/// are at most once is left alone, and what undoes it or takes over from it is not. What a step calls of a connector is of an engine's registry, and not of the workflow:
 /// [`every_call_twice`](crate::every_call_twice) is for that.
 ///
 /// Run it like the workflow itself and look at the world afterwards. If it is not as it should be, a step's effect adds
@@ -40,7 +40,11 @@ fn twice<I, O>(workflow: &Workflow<I, O>, chosen: impl Fn(&Plan, NodeIx) -> bool
     let (definition, plan) = (workflow.definition(), workflow.plan());
     let again = |ix: WorkIx| {
         let mut nodes = (0_u32..).map(NodeIx).zip(plan.nodes()).filter(|(_, node)| node.work == Some(ix));
-        nodes.all(|(number, node)| chosen(plan, number) && node.policy.durability != Durability::AtMostOnce)
+        nodes.all(|(number, _)| chosen(plan, number))
+    };
+    let once = |ix: WorkIx| {
+        let mut nodes = plan.nodes().iter().filter(|node| node.work == Some(ix));
+        nodes.any(|node| node.policy.durability == Durability::AtMostOnce)
     };
     let wrap = |function: &Arc<dyn StepFn>| Arc::new(Twice(function.clone())) as Arc<dyn StepFn>;
     let functions = (0_u32..).map(WorkIx).map_while(|ix| {
@@ -48,7 +52,7 @@ fn twice<I, O>(workflow: &Workflow<I, O>, chosen: impl Fn(&Plan, NodeIx) -> bool
         Some(match again(ix) {
             false => functions.clone(),
             true => Functions {
-                work: wrap(&functions.work),
+                work: if once(ix) { functions.work.clone() } else { wrap(&functions.work) },
                 undo: functions.undo.as_ref().map(wrap),
                 on_error: functions.on_error.as_ref().map(wrap),
             },

@@ -9,6 +9,7 @@ use fastn::store::Store;
 use fastn_testkit::ManualClock;
 use fastn_testkit::server::PrivatePostgres;
 
+use crate::slow_store::SlowStore;
 use crate::world::{Log, Res, builder, failure_of, memory, noted, on_every_store};
 
 const PAID: Signal<u64> = Signal::new("paid");
@@ -299,4 +300,29 @@ async fn a_run_is_told_by_an_engine_that_stands_by() {
     let url = |folder: &Path| format!("sqlite:{}", folder.join("runs.db").display());
     let [one, other] = fleet(&url(folder.path()), &flow).await;
     told_by_another(one, other, &flow).await;
+}
+
+#[tokio::test]
+async fn a_signal_is_acknowledged_when_it_is_durable_and_so_is_that_it_is_known() {
+    let (store, log) = (memory(), Log::default());
+    let flow = order(&log);
+    let slow = SlowStore::new(store.clone(), 1_000, 1_000);
+    let engine = builder().store(slow.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    until_waiting(&run).await;
+    // From here on nothing is written.
+    slow.commits.forget_permits(1_000);
+    let send = || {
+        let run = engine.runs().handle::<u64>(run.tenant(), run.id());
+        tokio::spawn(async move { run.signal(PAID, &100).id("one").await })
+    };
+    let first = send();
+    crate::hazards::settled().await;
+    let second = send();
+    crate::hazards::settled().await;
+    assert!(!first.is_finished(), "it is acknowledged, and would be lost with the process");
+    assert!(!second.is_finished(), "what makes it mean nothing would be lost with the process");
+    slow.commits.add_permits(1_000);
+    assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (Delivery::Told, Delivery::Known));
+    assert_eq!(run.output().await.unwrap(), 100);
 }

@@ -65,3 +65,28 @@ mod waiting;
 mod withdrawn;
 #[path = "../it/world.rs"]
 mod world;
+
+/// Otherwise all of this would be the same as the suite that it repeats.
+#[tokio::test]
+async fn runs_do_leave_memory_after_every_turn() {
+    use std::sync::Arc;
+
+    use fastn::prelude::*;
+    use fastn_testkit::MeterStore;
+
+    let log = world::Log::default();
+    let flow = workflow("chain")
+        .define(|flow, n| {
+            let a = flow.step("a", world::noted(&log, "a"), n);
+            let b = flow.step("b", world::noted(&log, "b"), a);
+            flow.step("c", world::noted(&log, "c"), b)
+        })
+        .unwrap();
+    let store = Arc::new(MeterStore::new(world::memory()));
+    let engine = world::builder().store(store.clone()).serve(&flow).open().await.unwrap();
+    store.take();
+    assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
+    let reads = store.take().reads;
+    assert!(reads >= 2, "it was read {reads} times to go on with b and c");
+    assert_eq!(log.take(), ["a", "b", "c"]);
+}

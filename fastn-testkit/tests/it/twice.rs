@@ -128,3 +128,35 @@ async fn only_what_adds_up_shows_in_what_connectors_do() {
     assert_eq!(after_calls(|bank| one_call_twice(bank, &shop, "each/pay").unwrap()).await, (7, 21, 7));
     assert_eq!(after_calls(|bank| every_call_twice(bank, &other).unwrap()).await, (7, 14, 7), "another workflow");
 }
+
+#[tokio::test]
+async fn what_undoes_or_takes_over_from_a_step_is_called_twice_however_often_the_step_may_be() {
+    let calls = Arc::new(Mutex::new(BTreeMap::<&str, u32>::new()));
+    let counts = |name: &'static str, fails: bool| {
+        let calls = calls.clone();
+        move |n: u64| {
+            *calls.lock().unwrap().entry(name).or_default() += 1;
+            std::future::ready(if fails { Err(StepError::permanent("no")) } else { Ok(n) })
+        }
+    };
+    let (undo, instead) = (counts("undo", false), counts("instead", false));
+    let undo = move |n: u64| {
+        let undone = undo(n);
+        async move { undone.await.map(drop) }
+    };
+    let once = Durability::AtMostOnce;
+    let flow = workflow("trip")
+        .define(|flow, n| {
+            let booked = flow.step("book", counts("book", false).durability(once).undo(undo), n);
+            let instead = move |_: Failure, n: u64| instead(n);
+            let rented = flow.step("rent", counts("rent", true).durability(once).on_error(instead), booked);
+            flow.step("fly", counts("fly", true), rented)
+        })
+        .unwrap();
+    let twice = every_step_twice(&flow);
+    let engine = Engine::builder().serve(&twice).open().await.unwrap();
+    engine.start(&twice, 7).await.unwrap().output().await.unwrap_err();
+    engine.shutdown().await.unwrap();
+    let expected = [("book", 1), ("fly", 1), ("instead", 2), ("rent", 1), ("undo", 2)];
+    assert_eq!(*calls.lock().unwrap(), BTreeMap::from(expected), "what fails the first time is not called again");
+}
