@@ -352,6 +352,40 @@ async fn a_step_after_a_relaxed_one_waits_for_the_strict_one_that_came_after_ano
     engine.shutdown().await.unwrap();
 }
 
+/// What a wait is given is as durable as any wait, though it is given in the turn of a relaxed step.
+#[tokio::test]
+async fn a_step_after_a_wait_that_follows_a_relaxed_one_waits_until_it_is_written_what_it_was_given() {
+    const PAID: Signal<u64> = Signal::new("paid");
+    let (log, open) = (Log::default(), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (noting, gate) = (log.clone(), open.clone());
+    let relaxed = move |n: u64| {
+        let (log, gate) = (noting.clone(), gate.clone());
+        async move {
+            let _open = gate.acquire().await;
+            log.note("relaxed");
+            Ok::<_, StepError>(n)
+        }
+    };
+    let flow = workflow("paid")
+        .define(|flow, n| {
+            let relaxed = flow.step("relaxed", relaxed.durability(Durability::Relaxed), n);
+            let paid = flow.wait("payment", PAID, relaxed);
+            flow.step("ship", noted(&log, "ship"), paid)
+        })
+        .unwrap();
+    // The creation and the signal are written, and nothing after them.
+    let store = SlowStore::new(memory(), 10, 2);
+    let engine = builder().store(store.clone() as Arc<dyn Store>).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 7).await.unwrap();
+    assert_eq!(run.signal(PAID, &100).await.unwrap(), Delivery::Told);
+    open.add_permits(10);
+    crate::hazards::settled().await;
+    assert_eq!(log.take(), ["relaxed"], "who was given what is not written");
+    store.commits.add_permits(10);
+    assert_eq!(run.output().await.unwrap(), 100);
+    engine.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_shutdown_that_could_not_record_what_steps_gave_says_so() {
     let (log, clock) = (Log::default(), fastn_testkit::ManualClock::at(Timestamp::from_millis(0)));

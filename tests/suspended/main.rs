@@ -83,7 +83,8 @@ async fn runs_do_leave_memory_after_every_turn() {
         })
         .unwrap();
     let store = Arc::new(MeterStore::new(world::memory()));
-    let engine = world::builder().store(store.clone()).serve(&flow).open().await.unwrap();
+    let engine =
+        world::builder().store(store.clone() as Arc<dyn fastn::store::Store>).serve(&flow).open().await.unwrap();
     store.take();
     assert_eq!(engine.start(&flow, 7).await.unwrap().output().await.unwrap(), 7);
     let reads = store.take().reads;

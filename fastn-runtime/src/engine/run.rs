@@ -129,9 +129,12 @@ impl Run {
         let event = state.machine.judge(task, result, now, chance);
         state.in_work = state.in_work.saturating_sub(1);
         let relaxed = self.is_relaxed(task).then(|| state.relaxed.clone().unwrap_or_else(|| state.last.clone()));
+        let first = state.next;
         let mut pending = self.turn(services, &mut state, now, |machine, turn| machine.advance(event, turn));
         if let (Ok(pending), Some(before)) = (&mut pending, relaxed)
             && pending.may_relax(self.definition.plan())
+            // Nothing but its result: what a wait is given at once is as durable as any wait.
+            && state.next == first + 1
         {
             pending.ticket.clone_from(&before);
             state.relaxed = Some(before);

@@ -128,7 +128,8 @@ impl Truth {
         }?;
         run.follows(begun)?;
         run.is_in_time(begun, life.1, moment)?;
-        run.has_room(*process, at)
+        // What was under way when the run was lost to its engine is cut off, which may take a moment.
+        if again { Ok(()) } else { run.has_room(*process, at) }
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use fastn_core::Plan;
+use fastn_core::plan::NodeKind;
 use fastn_runtime::Clock as _;
 use fastn_store::Store;
 
@@ -61,6 +63,7 @@ impl Recipe {
             definitions,
             start: self.script.start(),
             input: self.script.input(),
+            tells: self.script.tells(),
             build: self.build.clone(),
             orders,
             over: Arc::new(AtomicBool::new(false)),
@@ -90,6 +93,9 @@ struct Episode {
 impl Episode {
     fn play(&mut self) -> Held {
         let world = self.world.clone();
+        for definition in &self.host.definitions {
+            understood(definition.plan())?;
+        }
         let weather = world.weather().clone();
         let mut events = weather.events;
         let mut order = weather.order(&mut world.dice());
@@ -241,6 +247,15 @@ impl Episode {
     fn end(&self) {
         (0..=self.lives).for_each(|number| self.world.executor().kill(Process(number)));
     }
+}
+
+/// Whether it is known what may be recorded of a plan's runs.
+fn understood(plan: &Plan) -> Held {
+    let strange = plan.nodes().iter().find(|node| matches!(node.kind, NodeKind::Run(_) | NodeKind::Repeat { .. }));
+    hold(strange.is_none(), Invariant::RecordsFollowThePlan, || {
+        let name = strange.map(|node| node.name.to_string()).unwrap_or_default();
+        format!("what may be recorded of {name} is not known here: it starts another run, or is a loop")
+    })
 }
 
 /// What a future gives that is ready at once.

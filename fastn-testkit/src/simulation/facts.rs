@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use fastn_core::plan::{Node, NodeKind};
 use fastn_core::{Address, Attempt, Event, Outcome, Part, Payload, Plan, Record, Timestamp};
 
+use super::inbox::Inboxes;
+
 /// An instance of one of a node's functions. Parts have no order of their own, so their words stand for them.
 type Function = (Address, &'static str);
 
@@ -17,6 +19,8 @@ pub(super) struct Facts {
     pub(super) started: BTreeMap<Address, usize>,
     pub(super) sleeping: BTreeMap<Address, Timestamp>,
     pub(super) woke: BTreeMap<Address, usize>,
+    /// What it was told, and who waits.
+    pub(super) inboxes: Inboxes,
     /// What was done, can be undone, and is not: in order of completion.
     pub(super) to_undo: Vec<Address>,
     /// How many undos failed for good.
@@ -80,6 +84,9 @@ impl Facts {
                 }
             }
             Event::Failed { at, part, retry_at, .. } => {
+                if *part == Part::Work {
+                    self.inboxes.gives_up(at);
+                }
                 self.failed.entry((at.clone(), part.as_str())).or_default().push(Fail { retry_at: *retry_at });
                 let takes_over = plan.get(at.node).is_some_and(|node| node.policy.on_error) && *part == Part::Work;
                 match (part, retry_at) {
@@ -94,6 +101,15 @@ impl Facts {
             }
             Event::Sleeping { at, until } => drop(self.sleeping.insert(at.clone(), *until)),
             Event::Woke { at } => drop(self.woke.insert(at.clone(), place)),
+            Event::Waiting { at, until, .. } => {
+                if let (Some(NodeKind::Wait(signal)), None) = (plan.get(at.node).map(|node| &node.kind), self.cause) {
+                    self.inboxes.waits(at, &signal.name, signal.take, *until, place);
+                }
+            }
+            Event::Signalled { id, signal, value } => {
+                let take = plan.signals().get(&**signal).copied().unwrap_or_default();
+                self.inboxes.told(*id, signal, take, value, place);
+            }
             Event::CancelRequested { .. } => self.ends(place, Cause::Cancelled),
             Event::Expired => self.ends(place, Cause::Expired),
             Event::Finished { outcome } => self.over = Some(outcome.clone()),

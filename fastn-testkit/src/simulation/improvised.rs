@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, WorkIx};
 use fastn_core::{
-    BoxFuture, Definition, Draft, Durability, FailureKind, Functions, Jitter, Part, Payload, Retry, StepCx, StepError,
-    StepFn, StepPolicy,
+    BoxFuture, Definition, Draft, Durability, FailureKind, Functions, Jitter, Part, Payload, Retry, SignalRef, StepCx,
+    StepError, StepFn, StepPolicy, Take,
 };
 
 use super::weather::Weather;
@@ -53,7 +53,7 @@ impl Author<'_> {
         let most = if depth == 0 { 6 } else { 2 };
         for number in 0..=self.dice.below(most) {
             // The first makes sure that there is a list.
-            let kind = if lists.is_empty() { 0 } else { self.dice.below(12) };
+            let kind = if lists.is_empty() { 0 } else { self.dice.below(14) };
             let name = format!("n{number}");
             let (node, is_list) = match kind {
                 9 => {
@@ -77,6 +77,15 @@ impl Author<'_> {
                     let body = self.scope(false, depth + 1);
                     let mut node = DraftNode::new(&name, DraftKind::Each { body, concurrency });
                     node.inputs = vec![self.one_of(&lists)];
+                    (node, true)
+                }
+                12 | 13 => {
+                    let take = self.dice.pick(&[Take::Each, Take::Each, Take::First]);
+                    let mut node =
+                        DraftNode::new(&name, DraftKind::Wait(SignalRef { name: take.as_str().into(), take }));
+                    node.inputs = (0..self.dice.below(3)).map(|_| self.one_of(&any)).collect();
+                    node.work = self.function(Gives::List);
+                    node.policy = self.patience();
                     (node, true)
                 }
                 _ => {
@@ -126,6 +135,17 @@ impl Author<'_> {
             1 => Retry::exponential(self.millis(1_000)).attempts(attempts),
             2 => Retry::linear(self.millis(20_000)).jitter(Jitter::None).attempts(attempts),
             _ => Retry::none(),
+        }
+    }
+
+    /// How long a wait lasts.
+    fn patience(&mut self) -> StepPolicy {
+        StepPolicy {
+            retry: self.retry(),
+            within: self.dice.one_in(2).then(|| self.millis(20_000)),
+            deadline: self.dice.one_in(6).then(|| self.millis(40_000)),
+            on_error: self.dice.one_in(3),
+            ..StepPolicy::default()
         }
     }
 

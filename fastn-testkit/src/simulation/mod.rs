@@ -41,6 +41,7 @@ mod episode;
 mod executor;
 mod facts;
 mod improvised;
+mod inbox;
 mod intake;
 mod invariant;
 mod mail;

@@ -1,19 +1,21 @@
 //! A process of the world: a host with an engine.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastn_core::{Definition, Error, ErrorKind, ExecutorId, Result, RunId, TenantId, Workflow};
-use fastn_runtime::{Engine, RunHandle};
+use fastn_runtime::{Delivery, Engine, RunHandle};
 use fastn_store::{RunKey, RunQuery, Store};
 use tokio::sync::oneshot;
 
 use super::executor::Process;
 use super::invariant::{Breach, Invariant, hold};
-use super::script::{Build, Input, Start};
+use super::script::{Build, Input, Start, Telling};
 use super::steps::observed;
 use super::store::Wire;
+use super::truth::RunTruth;
 use super::weather::Weather;
 use super::world::{ProcessSpawner, World};
 
@@ -25,6 +27,7 @@ pub(super) struct Host {
     pub(super) definitions: Vec<Definition>,
     pub(super) start: Start,
     pub(super) input: Input,
+    pub(super) tells: Vec<Telling>,
     pub(super) build: Build,
     /// How many runs are to be started.
     pub(super) orders: u64,
@@ -212,11 +215,11 @@ impl Life {
                 let span = Weather::span(&mut world.dice(), Duration::from_secs(10));
                 world.pause(span).await;
                 let run = engine.runs().handle::<()>(&key.tenant, key.run);
-                return self.end_of(&run, &key).await;
+                return self.end_of(engine, &run, &key).await;
             }
             _ => {}
         }
-        self.end_of(&run, &key).await
+        self.end_of(engine, &run, &key).await
     }
 
     async fn cancel(&self, run: &RunHandle<()>, key: &RunKey) -> Result<()> {
@@ -236,10 +239,50 @@ impl Life {
         Ok(())
     }
 
-    /// Waits for the end.
-    async fn end_of(&self, run: &RunHandle<()>, key: &RunKey) -> Result<()> {
+    /// Tells a run what it may wait for, again and again.
+    async fn tell(&self, engine: &Engine, key: &RunKey) -> Result<Infallible> {
         let world = &self.host.world;
-        let told = run.outcome().await;
+        let plan = world.truth().runs.get(key).map(|run| run.plan.clone());
+        let known = |telling: &&Telling| plan.as_ref().is_some_and(|plan| plan.signals().contains_key(&*telling.0));
+        let tells: Vec<&Telling> = self.host.tells.iter().filter(known).collect();
+        loop {
+            let pause = Weather::span(&mut world.dice(), Duration::from_secs(if self.last { 5 } else { 30 }));
+            world.pause(pause).await;
+            let place = usize::try_from(world.dice().below(tells.len() as u64)).unwrap_or(0);
+            let Some((signal, value)) = tells.get(place) else { return std::future::pending().await };
+            // Some are told again, by whomever.
+            let number = if world.dice().one_in(2) { world.dice().below(4) } else { world.dice().next() >> 16 };
+            let Some(value) = value(number) else { continue };
+            let name = format!("{signal} {number}");
+            let id = *RunId::named(&format!("signal\0{signal}\0{name}")).as_bytes();
+            if let Some(run) = world.truth().runs.get_mut(key) {
+                run.sent.insert(id, (signal.clone(), value.clone()));
+            }
+            let send = engine.runs().signal_named(&key.tenant, key.run, signal.clone(), Ok(value)).id(&name);
+            let told = send.await;
+            world.tell(|| format!("{:?} told {} {name}: {told:?}", self.process, key.run));
+            let told = told?;
+            let truth = world.truth();
+            let run = truth.runs.get(key);
+            let ending = run.is_some_and(RunTruth::is_ending);
+            let posted = told != Delivery::Ended && truth.mail.accepted.contains(&(key.clone(), id));
+            let heard = run.is_some_and(|run| run.has_use_of(&id) == Some(false));
+            let kept = ending || posted || (heard && told != Delivery::Ended);
+            drop(truth);
+            world.note(hold(kept, Invariant::AcknowledgedIsRecorded, || {
+                format!("run {} was told {name}, {told:?}, and that is neither recorded nor sent", key.run)
+            }));
+        }
+    }
+
+    /// Waits for the end.
+    async fn end_of(&self, engine: &Engine, run: &RunHandle<()>, key: &RunKey) -> Result<()> {
+        let world = &self.host.world;
+        let told = tokio::select! {
+            biased;
+            told = run.outcome() => told,
+            failed = self.tell(engine, key) => match failed? {},
+        };
         world.tell(|| format!("{:?} is told the end of {}: {told:?}", self.process, key.run));
         let told = told?;
         let recorded = world.truth().runs.get(key).and_then(|run| run.facts.over.clone());

@@ -47,6 +47,10 @@ impl Reading<'_> {
                 self.first_input(at)
             }
             NodeKind::Sleep(_) => Known::No,
+            NodeKind::Wait(_) => {
+                let given = self.facts.inboxes.given.get(at).filter(|given| given.place < self.upto);
+                given.map_or(Known::No, |given| Known::Yes(given.output.clone()))
+            }
             NodeKind::When(arms) => {
                 let Some(choice) = self.success(at, Part::Work) else { return unrecorded() };
                 let arm = choice.decode::<usize>().ok().and_then(|arm| arms.get(arm));

@@ -1,5 +1,7 @@
 //! What may be recorded next of a run.
 
+use std::collections::BTreeMap;
+
 use fastn_core::plan::NodeKind;
 use fastn_core::{
     Address, Attempt, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp,
@@ -17,6 +19,8 @@ pub(super) struct Rules<'a> {
     pub(super) input: &'a Payload,
     pub(super) created_at: Timestamp,
     pub(super) calls: &'a Calls,
+    /// What hosts have sent to it.
+    pub(super) sent: &'a BTreeMap<[u8; 16], (String, Payload)>,
     /// The calendar was set back: what began may have begun later than now.
     pub(super) set_back: bool,
 }
@@ -40,11 +44,16 @@ impl Rules<'_> {
             }
             Event::Succeeded { at, part, attempt, output } => {
                 self.answers(at, *part, *attempt)?;
+                follows(*part != Part::Work || !self.is_wait(at), "a wait has no attempts")?;
                 let real = self.calls.gave(at, *part, *attempt, output) || self.is_call(at, *part);
                 hold(real, ResultsAreReal, || format!("nothing gave what is recorded of {}", self.path(at)))
             }
             Event::Failed { at, part, attempt, failure, retry_at } => {
                 self.answers(at, *part, *attempt)?;
+                if *part == Part::Work && self.is_wait(at) {
+                    let until = self.facts.inboxes.waiting.get(at).copied().flatten();
+                    follows(until.is_some_and(|until| until <= record.time), "the end of a wait out of turn")?;
+                }
                 let real = self.is_the_engines(at, *part, failure)
                     || self.calls.failed(at, *part, *attempt)
                     || self.is_call(at, *part);
@@ -65,6 +74,16 @@ impl Rules<'_> {
                 follows(going && until.is_some_and(|until| *until <= record.time), "an end of sleep out of turn")?;
                 follows(!self.facts.woke.contains_key(at), "it wakes again")
             }
+            Event::Waiting { at, attempt, until } => self.wait(at, *attempt, *until, record.time),
+            Event::Signalled { id, signal, value } => {
+                let inboxes = &self.facts.inboxes;
+                let take = self.plan.signals().get(&**signal).copied();
+                follows(going && take.is_some(), "a signal out of turn")?;
+                follows(!inboxes.heard.contains(id), "it was told that before")?;
+                follows(!take.is_some_and(|take| inboxes.has_first(signal, take)), "only the first of them counts")?;
+                let real = self.sent.get(id).is_some_and(|(name, sent)| name == signal && sent == value);
+                hold(real, ResultsAreReal, || format!("nobody sent what is recorded of the signal {signal}"))
+            }
             Event::CancelRequested { .. } => follows(going, "a cancellation of a run that is ending"),
             Event::Expired => {
                 let due = self.plan.deadline().map(|most| self.created_at.plus(most));
@@ -73,6 +92,29 @@ impl Rules<'_> {
             Event::Finished { outcome } => self.end(outcome),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a wait may begin like this.
+    fn wait(&self, at: &Address, attempt: Attempt, until: Option<Timestamp>, now: Timestamp) -> Held {
+        let follows = |condition: bool, what: &str| {
+            hold(condition, RecordsFollowThePlan, || format!("{what}: {} until {until:?}", self.path(at)))
+        };
+        let before = self.facts.cause.map_or(usize::MAX, |(place, _)| place);
+        follows(self.is_wait(at) && self.is_ready(at, before), "a wait out of turn")?;
+        let inboxes = &self.facts.inboxes;
+        follows(!inboxes.waiting.contains_key(at) && !inboxes.given.contains_key(at), "it waits again")?;
+        let due = self.facts.failures(at, Part::Work).last().map(|fail| fail.retry_at);
+        let in_time = due.is_none_or(|due| due.is_some_and(|due| due <= now));
+        hold(in_time && attempt == self.facts.next_attempt(at, Part::Work), RetriesAsSaid, || {
+            format!("wait {attempt} of {} does not follow those before", self.path(at))
+        })?;
+        let left = self.plan.get(at.node).and_then(|node| node.policy.time_left(now, now));
+        let whole = attempt != Attempt::FIRST || until == left.map(|left| now.plus(left));
+        follows(whole, "a wait of another length")
+    }
+
+    fn is_wait(&self, at: &Address) -> bool {
+        self.plan.get(at.node).is_some_and(|node| matches!(node.kind, NodeKind::Wait(_)))
     }
 
     /// Whether a failure is one that the engine may have found by itself.

@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use fastn_core::{BoxFuture, Definition, Payload, Result, Workflow};
+use fastn_core::{BoxFuture, Definition, Payload, Result, Take, Workflow};
 use fastn_runtime::{Engine, EngineBuilder, RunHandle};
 use serde::Serialize;
 
@@ -20,13 +20,16 @@ pub(super) type Input = Arc<dyn Fn(u64) -> Option<Payload> + Send + Sync>;
 /// Says what engines are made of besides.
 pub(super) type Build = Arc<dyn Fn(EngineBuilder) -> EngineBuilder + Send + Sync>;
 
+/// What hosts tell runs: the name of a signal, and the value with this number.
+pub(super) type Telling = (String, Arc<dyn Fn(u64) -> Option<Payload> + Send + Sync>);
+
 /// What is simulated.
 #[derive(Clone)]
 pub(super) enum Script {
     /// Workflows that chance draws.
     Improvised,
     /// A host's own.
-    Own { definition: Definition, start: Start, input: Input },
+    Own { definition: Definition, start: Start, input: Input, tells: Vec<Telling> },
 }
 
 impl Script {
@@ -41,7 +44,7 @@ impl Script {
             engine.start(&workflow, input(number)).key(key).into_future()
         });
         let input: Input = Arc::new(move |number| Payload::encode(&given(number)).ok());
-        Self::Own { definition: workflow.definition().clone(), start, input }
+        Self::Own { definition: workflow.definition().clone(), start, input, tells: Vec::new() }
     }
 
     /// The workflows of one world.
@@ -52,6 +55,19 @@ impl Script {
                 let count = 1 + dice.below(2);
                 (0..count).filter_map(|number| improvised::workflow(&format!("flow{number}"), dice, stage)).collect()
             }
+        }
+    }
+
+    /// What hosts tell the runs.
+    pub(super) fn tells(&self) -> Vec<Telling> {
+        match self {
+            Self::Own { tells, .. } => tells.clone(),
+            Self::Improvised => [Take::Each, Take::First]
+                .map(|take| {
+                    let value = |number| Payload::encode(&improvised_input(number)).ok();
+                    (take.as_str().to_owned(), Arc::new(value) as Arc<dyn Fn(u64) -> Option<Payload> + Send + Sync>)
+                })
+                .into(),
         }
     }
 

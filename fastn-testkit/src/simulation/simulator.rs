@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use fastn_core::Workflow;
+use fastn_core::{Payload, Signal, Workflow};
 use fastn_runtime::EngineBuilder;
 use fastn_store::{MemoryStore, Store};
 use serde::Serialize;
@@ -30,7 +30,9 @@ impl Simulation {
         Self::with(Script::Improvised)
     }
 
-    /// A host's own workflow. Several runs of it are started; `input` says what the one with this number is given.
+    /// A host's own workflow. Several runs of it are started; `input` says what the one with this number is given. What it
+    /// waits for it is to be [told](Simulation::tell). Loops and the starting of other runs are not known here: of a workflow
+    /// that has them, every world is broken, and says so.
     pub fn of<I: Serialize + 'static, O>(
         workflow: &Workflow<I, O>,
         input: impl Fn(u64) -> I + Send + Sync + 'static,
@@ -47,6 +49,19 @@ impl Simulation {
     /// Which worlds; by default the first thousand.
     pub fn seeds(mut self, seeds: Range<u64>) -> Self {
         self.seeds = seeds;
+        self
+    }
+
+    /// What hosts tell the runs of their [own workflow](Simulation::of), at any time and again and again until they end;
+    /// `value` says what is told with this number.
+    pub fn tell<T: Serialize + 'static>(
+        mut self,
+        signal: Signal<T>,
+        value: impl Fn(u64) -> T + Send + Sync + 'static,
+    ) -> Self {
+        if let Script::Own { tells, .. } = &mut self.recipe.script {
+            tells.push((signal.name().to_owned(), Arc::new(move |number| Payload::encode(&value(number)).ok())));
+        }
         self
     }
 

@@ -52,6 +52,8 @@ pub(super) struct RunTruth {
     pub(super) records: Vec<Record>,
     pub(super) facts: Facts,
     pub(super) calls: Calls,
+    /// What hosts have sent to it, by id.
+    pub(super) sent: BTreeMap<[u8; 16], (String, Payload)>,
 }
 
 impl Truth {
@@ -126,6 +128,7 @@ impl Truth {
                         records: Vec::new(),
                         facts: Facts::default(),
                         calls: Calls::default(),
+                        sent: BTreeMap::new(),
                     };
                     let known = self.runs.insert(new.key.clone(), run);
                     let once = before.is_none() && known.is_none();
@@ -162,7 +165,8 @@ impl Truth {
         hold(run.holder == token, OneExecutor, || format!("lease {token:?} wrote to a run of {:?}", run.holder))?;
         for record in records {
             let (plan, facts, input) = (&*run.plan, &run.facts, &run.input);
-            Rules { plan, facts, input, created_at: run.created_at, calls: &run.calls, set_back: self.set_back }
+            let (calls, sent) = (&run.calls, &run.sent);
+            Rules { plan, facts, input, created_at: run.created_at, calls, sent, set_back: self.set_back }
                 .check(&record)?;
             run.facts.add(&run.plan, &record);
             run.records.push(record);

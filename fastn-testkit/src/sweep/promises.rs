@@ -82,7 +82,8 @@ impl Lives<'_> {
         let is = Ledger::new(self.plan, life.history.as_ref().map_or(&[], |history| &history.records));
         for (name, noted) in &life.noted {
             let recorded = is.of(name).attempts.saturating_sub(was.of(name).attempts);
-            let cut_off = if life.died { self.instances(name) } else { 0 };
+            // One whose success was recorded before this life was not begun in it.
+            let cut_off = if life.died { self.instances(name).saturating_sub(was.of(name).succeeded) } else { 0 };
             if *noted > recorded.saturating_add(cut_off) {
                 return Err(format!("`{name}` ran {noted} times in a life in which {recorded} attempts were recorded"));
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastn_core::StepError;
+use fastn_core::{Signal, StepError, Workflow};
 use fastn_store::Store;
 use fastn_testkit::simulation::{Invariant, Simulation};
 use fastn_workflow::{Work as _, workflow};
@@ -101,6 +101,54 @@ fn a_workflow_of_a_host_is_simulated_with_its_own_steps() {
         .unwrap();
     let simulated = Simulation::of(&flow, |number| number).seeds(0..100).run().unwrap();
     assert!(simulated.runs > 100, "{simulated:?}");
+}
+
+const PAID: Signal<u64> = Signal::new("paid");
+
+fn order() -> Workflow<u64, u64> {
+    async fn ship(n: u64) -> Result<u64, StepError> {
+        Ok(n)
+    }
+    workflow("order")
+        .define(|flow, n| {
+            let paid = flow.wait("payment", PAID, n);
+            flow.step("ship", ship, paid)
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_workflow_of_a_host_is_told_what_it_waits_for() {
+    let simulated = Simulation::of(&order(), |n| n).tell(PAID, |n| n).seeds(0..100).run().unwrap();
+    assert!(simulated.runs > 100, "{simulated:?}");
+    let never = Simulation::of(&order(), |n| n).seeds(0..1).run().expect_err("nobody pays");
+    assert_eq!(never.invariant, Invariant::EveryRunEnds);
+}
+
+#[test]
+fn in_the_worlds_waits_are_told_of_by_whoever_has_the_run_and_by_others_and_end_in_vain() {
+    let (mut told, mut known, mut sent, mut in_vain) = (0, 0, 0, 0);
+    for seed in 0..150 {
+        let trace = Simulation::new().seed(seed).trace;
+        told += trace.matches(": Ok(Told)").count();
+        known += trace.matches(": Ok(Known)").count();
+        sent += trace.matches(" send there").count();
+        in_vain += trace.matches("begins on_error 1 of").count();
+    }
+    assert!(told > 300 && known > 20, "{told} signals were told, {known} were known");
+    assert!(sent > 20 && in_vain > 20, "{sent} were left for others, {in_vain} were taken over from");
+}
+
+#[test]
+fn what_is_not_understood_is_said_and_not_held_against_the_engine() {
+    async fn add(n: u64) -> Result<u64, StepError> {
+        Ok(n + 1)
+    }
+    let flow: Workflow<u64, u64> = workflow("loop")
+        .define(|flow, n| flow.repeat("count", 9, |n: &u64| *n < 3, n, |flow, n| flow.step("add", add, n)))
+        .unwrap();
+    let broken = Simulation::of(&flow, |n| n).seeds(0..1).run().expect_err("a loop");
+    assert!(broken.what.contains("count is not known here"), "{broken}");
 }
 
 #[track_caller]
