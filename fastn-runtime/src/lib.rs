@@ -20,8 +20,8 @@ pub use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{
-    Batching, Delivery, Engine, EngineBuilder, Inspection, Queue, Queues, RunEvent, RunEvents, RunHandle, Runs,
-    SendSignal, Singleton, Start, StartBatched, StoreSource,
+    Batching, Delivery, Engine, EngineBuilder, Explanation, Held, Inspection, Queue, Queues, RunEvent, RunEvents,
+    RunHandle, Runs, SendSignal, Singleton, Start, StartBatched, StoreSource,
 };
 pub use crate::engine::{
     DeadEvent, DeadLetter, DeadLetters, Dismissal, DismissedAll, EventMark, EventPage, EventQuery, LetterPage,

@@ -7,8 +7,8 @@ use fastn_core::{BoxFuture, Definition, Durability, Functions, Payload, Plan, St
 
 /// The same workflow with every function called twice, one call after the other, as a crash between an effect and its
 /// record would have it: same arguments, same idempotency key; what the second call gives is taken. The work of steps that
-/// are at most once is left alone, and what undoes it or takes over from it is not. What a step calls of a connector is of an engine's registry, and not of the workflow:
-/// [`every_call_twice`](crate::every_call_twice) is for that.
+/// are at most once is left alone, and what undoes it or takes over from it is not. What a step calls of a connector is of
+/// an engine's registry, and not of the workflow: [`every_call_twice`](crate::every_call_twice) is for that.
 ///
 /// Run it like the workflow itself and look at the world afterwards. If it is not as it should be, a step's effect adds
 /// up; [`one_step_twice`] finds which.

@@ -11,6 +11,7 @@ mod dead_letters;
 mod disk_full;
 mod ending;
 mod engine;
+mod explain;
 mod failures;
 mod fleet;
 mod hazards;

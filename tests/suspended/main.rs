@@ -23,6 +23,8 @@ mod disk_full;
 mod ending;
 #[path = "../it/engine.rs"]
 mod engine;
+#[path = "../it/explain.rs"]
+mod explain;
 #[path = "../it/failures.rs"]
 mod failures;
 #[path = "../it/fleet.rs"]

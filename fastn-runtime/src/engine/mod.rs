@@ -24,6 +24,7 @@
 //! | `suspicion` | runs that are begun one by one, since they may kill |
 //! | `same` | whether a run that is there is what would have been started |
 //! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
+//! | `explain` | why a run is where it is |
 //! | `kept` | how what is kept beside runs says its format |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `spread` | who asks first for what all can have |
@@ -39,6 +40,7 @@ mod children;
 mod command;
 mod core;
 mod dead_event;
+mod explain;
 mod families;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -72,6 +74,7 @@ mod withdraw;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use dead_event::DeadEvent;
+pub use explain::{Explanation, Held};
 pub use handle::{RunEvents, RunHandle};
 pub use letters::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, EventMark, EventPage, EventQuery, LetterPage, LetterQuery,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::command::Command;
 use super::core::Core;
+use super::explain::{Explanation, Held};
 use super::handle::{self, RunHandle};
 use super::signals::SendSignal;
 
@@ -80,6 +81,30 @@ impl Runs {
             _ => why,
         });
         Ok(Inspection { history, outcome, waits_for, cancelling })
+    }
+
+    /// Why a run is where it is: what is under way, what it waits for, who has it, and what comes next. From what is recorded,
+    /// and so for every run of the store, wherever it is; of a workflow that this engine does not serve, by the plan that
+    /// it was started with.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is none of that id; or if the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn explain(&self, tenant: &TenantId, run: RunId) -> Result<Explanation> {
+        let Inspection { history, waits_for, cancelling, .. } = self.inspect(tenant, run).await?;
+        let own = self.core.services.tenure().and_then(|tenure| tenure.token());
+        let held = match history.run.holder {
+            Some(token) if own == Some(token) => Held::Here,
+            Some(token) => Held::Elsewhere(token),
+            None => Held::Nobody,
+        };
+        let plan = match self.core.definitions.get(&history.run.definition) {
+            Some(served) => Ok(Some(served.definition.plan().clone())),
+            None => self.plan(&history.run).await.map(|plan| plan.map(Arc::new)),
+        };
+        Ok(Explanation { waits_for, cancelling, ..Explanation::of(history, held, plan)? })
     }
 
     async fn cancelling(&self, key: &RunKey) -> Result<Option<String>> {

@@ -8,6 +8,7 @@
 mod apply;
 mod cell;
 mod children;
+mod doing;
 mod each;
 mod ending;
 mod inbox;
@@ -25,6 +26,7 @@ mod state;
 mod turn;
 mod undo;
 
+pub use doing::{Activity, Doing};
 pub use state::Machine;
 pub(crate) use state::status_of;
 pub use turn::{Action, Task, Turn};

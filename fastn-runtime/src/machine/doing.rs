@@ -1,0 +1,146 @@
+//! What the nodes of a run are up to, for people who ask.
+
+use std::fmt;
+
+use fastn_core::plan::NodeKind;
+use fastn_core::{Address, Attempt, Failure, Part, Result, RunId, Timestamp};
+
+use super::cell::State;
+use super::slot::Slot;
+use super::state::{Machine, Phase};
+use super::undo::Current;
+
+/// A node that is being worked on, or that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Its path, with the items around it.
+    pub node: String,
+    /// What it is up to.
+    pub doing: Doing,
+}
+
+/// What a node is up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doing {
+    /// An attempt is under way, or is made as soon as somebody has the run.
+    Attempt {
+        /// Of which of its functions.
+        part: Part,
+        /// Which one.
+        attempt: Attempt,
+    },
+    /// The attempt before failed, and the next is due at a time, which may have come.
+    Retry {
+        /// Of which of its functions.
+        part: Part,
+        /// Which one is next.
+        attempt: Attempt,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// It sleeps.
+    Sleep {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It waits for a signal.
+    Wait {
+        /// The signal.
+        signal: String,
+        /// Until when; without end, if absent.
+        until: Option<Timestamp>,
+    },
+    /// It waits for the end of a run that it has started.
+    Run {
+        /// The run, of the same tenant.
+        run: RunId,
+        /// When that is cancelled for taking too long; never, if absent.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Machine {
+    /// What is under way or waited for, in the order of the plan. After [`Machine::replay`] as far as it was recorded.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected after a replay that succeeded.
+    pub fn activities(&self) -> Result<Vec<Activity>> {
+        let mut found = Vec::new();
+        for (scope, state) in self.scopes.iter() {
+            for (node, cell) in state.cells() {
+                if let Some(doing) = self.doing(&cell.state, &self.plan.node(node).kind) {
+                    found.push((self.address(Slot { scope, node })?, doing));
+                }
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.extend(self.undoing());
+        let activity = |(at, doing)| Activity { node: self.plan.path_at(&at), doing };
+        Ok(found.into_iter().map(activity).collect())
+    }
+
+    /// Why no new work is begun, if that is so: what was done is being undone, or about to be.
+    pub fn ends_for(&self) -> Option<&Failure> {
+        match &self.phase {
+            Phase::Ending { failure, .. } => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// How much is left to undo.
+    pub fn to_undo(&self) -> usize {
+        if self.ends_for().is_some() { self.undo.done.len() } else { 0 }
+    }
+
+    fn doing(&self, state: &State, kind: &NodeKind) -> Option<Doing> {
+        let going = matches!(self.phase, Phase::Going);
+        Some(match state {
+            State::Running(tried) => Doing::Attempt { part: tried.part, attempt: tried.attempt },
+            // Nothing of these comes of itself any more, once the run is ending.
+            State::Backoff(next, at) if going => Doing::Retry { part: next.part, attempt: next.attempt, at: *at },
+            State::Sleeping(until) if going => Doing::Sleep { until: *until },
+            State::Waiting(_, until) if going => {
+                let NodeKind::Wait(signal) = kind else { return None };
+                Doing::Wait { signal: signal.name.clone().into_owned(), until: *until }
+            }
+            State::Awaiting(_, run, until) => Doing::Run { run: *run, until: *until },
+            _ => return None,
+        })
+    }
+
+    /// What is undone just now. Replay knows of an undo only when it is answered, so there it is the next.
+    fn undoing(&self) -> Option<(Address, Doing)> {
+        self.ends_for()?;
+        let (at, _) = self.undo.done.last()?;
+        let part = Part::Undo;
+        let doing = match &self.undo.current {
+            Some(Current::Running(tried)) => Doing::Attempt { part, attempt: tried.attempt },
+            Some(Current::Backoff(next, at)) => Doing::Retry { part, attempt: next.attempt, at: *at },
+            None if self.running == 0 && self.awaited.is_empty() => Doing::Attempt { part, attempt: Attempt::FIRST },
+            None => return None,
+        };
+        Some((at.clone(), doing))
+    }
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, doing } = self;
+        let until = |until: &Option<Timestamp>| until.map(|until| format!(", until {until}")).unwrap_or_default();
+        match doing {
+            Doing::Attempt { part: Part::Work, attempt } => write!(f, "{node}: attempt {attempt} is under way"),
+            Doing::Attempt { part, attempt } => {
+                write!(f, "{node}: attempt {attempt} of its {} is under way", part.as_str())
+            }
+            Doing::Retry { part: Part::Work, attempt, at } => write!(f, "{node}: attempt {attempt} is due at {at}"),
+            Doing::Retry { part, attempt, at } => {
+                write!(f, "{node}: attempt {attempt} of its {} is due at {at}", part.as_str())
+            }
+            Doing::Sleep { until } => write!(f, "{node} sleeps until {until}"),
+            Doing::Wait { signal, until: end } => write!(f, "{node} waits for the signal {signal}{}", until(end)),
+            Doing::Run { run, until: end } => write!(f, "{node} waits for the end of run {run}{}", until(end)),
+        }
+    }
+}
