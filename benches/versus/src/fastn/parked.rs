@@ -1,4 +1,4 @@
-//! `parked`: what a sleeping run costs, and whether a due one wakes in time while they sleep.
+//! `parked`: what a run costs that sleeps or waits, and whether a due one wakes in time meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +10,27 @@ use super::{engine, start_all};
 
 /// How many runs sleep before counting begins, so that what the engine needs once is not counted.
 const WARM: usize = 10_000;
+/// What half of the runs wait for.
+const ANSWER: Signal<String> = Signal::new("answer");
 /// How long the one sleeps that wakes while the others go on.
 const NAP: Duration = Duration::from_millis(200);
 
 pub async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
     let runs = if ask.size == Size::Quick { 20_000 } else { ask.number()? };
     let asleep = workflow("asleep").define(|flow, value: Out<'_, String>| flow.sleep("sleep", hours(1), value))?;
-    let asleep = Arc::new(asleep);
+    let waiting = workflow("waiting").define(|flow, value: Out<'_, String>| flow.wait("answer", ANSWER, value))?;
+    let (asleep, waiting) = (Arc::new(asleep), Arc::new(waiting));
     let marks = Marks::new(2);
     let napper = napper(&marks)?;
     // A nap is short enough to be spent in memory; here it must not be.
-    let engine = engine(ask)?.serve(&asleep).serve(&napper).park_after(NAP / 2).open().await?;
+    let engine = engine(ask)?.serve(&asleep).serve(&waiting).serve(&napper).park_after(NAP / 2).open().await?;
 
-    start_all(&engine, &asleep, WARM).await?;
+    start_all(&engine, &asleep, WARM / 2).await?;
+    start_all(&engine, &waiting, WARM / 2).await?;
     settle().await;
     let before = resident()?;
-    start_all(&engine, &asleep, runs).await?;
+    start_all(&engine, &asleep, runs / 2).await?;
+    start_all(&engine, &waiting, runs - runs / 2).await?;
     settle().await;
     let each = (resident()? - before) / runs as f64;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fastn::prelude::*;
+use fastn::store::RunQuery;
 use versus_measure::{Ask, Fallible, Figure, rate};
 
 use super::{engine, start_all};
@@ -38,6 +39,14 @@ pub async fn measure(ask: &Ask) -> Fallible<Vec<Figure>> {
     let to_make = runs * (STEPS - HALF);
     if made != to_make {
         return Err(format!("{made} steps were made, and {to_make} were left").into());
+    }
+    // Not counted: whether they have really ended.
+    let engine = self::engine(ask)?.serve(&flow).open().await?;
+    let status = vec![RunStatus::Pending, RunStatus::Running, RunStatus::Waiting];
+    let open = engine.runs().list(RunQuery { status, limit: 1, ..RunQuery::default() }).await?.runs.len();
+    engine.shutdown().await?;
+    if open > 0 {
+        return Err("a run has not ended".into());
     }
     let first = first.ok_or("no step was made")?.duration_since(began).as_secs_f64() * 1e3;
     Ok(vec![Figure::new("recover-first", first, "ms"), Figure::new("recover", rate(made, took), "steps/s")])
