@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod backoff;
 mod chaos;
 mod children;
 mod connectors;
+mod copies;
 mod cost;
 mod crash_sweep;
 mod dead_letters;
@@ -28,6 +30,7 @@ mod schedules;
 mod signals;
 mod slow_store;
 mod spans;
+mod stalled;
 mod standby;
 mod starting;
 mod store_faults;

@@ -7,12 +7,16 @@
 
 #[path = "../it/ahead.rs"]
 mod ahead;
+#[path = "../it/backoff.rs"]
+mod backoff;
 #[path = "../it/chaos.rs"]
 mod chaos;
 #[path = "../it/children.rs"]
 mod children;
 #[path = "../it/connectors.rs"]
 mod connectors;
+#[path = "../it/copies.rs"]
+mod copies;
 #[path = "../it/crash_sweep.rs"]
 mod crash_sweep;
 #[path = "../it/dead_letters.rs"]
@@ -51,6 +55,8 @@ mod schedules;
 mod signals;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
+#[path = "../it/stalled.rs"]
+mod stalled;
 #[path = "../it/standby.rs"]
 mod standby;
 #[path = "../it/starting.rs"]
