@@ -11,6 +11,7 @@ mod retire;
 mod retiring;
 mod rival;
 mod schema;
+mod states;
 mod tls;
 mod upkeep;
 
