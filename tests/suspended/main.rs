@@ -27,6 +27,8 @@ mod disk_full;
 mod ending;
 #[path = "../it/engine.rs"]
 mod engine;
+#[path = "../it/failover.rs"]
+mod failover;
 #[path = "../it/failures.rs"]
 mod failures;
 #[path = "../it/fleet.rs"]
