@@ -19,6 +19,7 @@ mod fleet;
 mod hazards;
 mod house;
 mod killed;
+mod lost_news;
 mod old_formats;
 mod outage;
 mod poison;

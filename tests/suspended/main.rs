@@ -37,6 +37,8 @@ mod fleet;
 mod hazards;
 #[path = "../it/killed.rs"]
 mod killed;
+#[path = "../it/lost_news.rs"]
+mod lost_news;
 #[path = "../it/outage.rs"]
 mod outage;
 #[path = "../it/poison.rs"]
