@@ -13,6 +13,7 @@ mod dead_letters;
 mod disk_full;
 mod ending;
 mod engine;
+mod every_store;
 mod failover;
 mod failures;
 mod fleet;

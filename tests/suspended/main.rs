@@ -27,6 +27,8 @@ mod disk_full;
 mod ending;
 #[path = "../it/engine.rs"]
 mod engine;
+#[path = "../it/every_store.rs"]
+mod every_store;
 #[path = "../it/failover.rs"]
 mod failover;
 #[path = "../it/failures.rs"]
