@@ -1,18 +1,16 @@
 //! Promises on a real PostgreSQL.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use fastn::core::{ExecutorId, Payload};
 use fastn::prelude::*;
-use fastn::store::{
-    Batch, DefinitionKey, LeaseAsk, LeaseClock, NewRun, PostgresOptions, PostgresStore, RunKey, Store, Write,
-};
+use fastn::store::{Batch, DefinitionKey, LeaseAsk, NewRun, PostgresOptions, PostgresStore, RunKey, Store, Write};
 use fastn_testkit::Effects;
 use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::sweep::{CrashSweep, Swept};
 
+use crate::crash_sweep::on_postgres;
 use crate::world::{Res, builder};
 
 /// Sweeps over a workflow, each death with tables of its own, in schemas with this name before a number.
@@ -22,20 +20,8 @@ fn sweep(
     flow: &Workflow<u64, u64>,
     opened: impl Fn(&PrivatePostgres, &str, Arc<PostgresStore>) + Send + Sync + Clone + 'static,
 ) -> Swept {
-    let count = Arc::new(AtomicU64::new(0));
-    let fresh = move || {
-        let (schema, opened) = (format!("{name}_{}", count.fetch_add(1, Ordering::Relaxed)), opened.clone());
-        async move {
-            let server = PrivatePostgres::shared()?;
-            // The sweep's time is its own.
-            let options = PostgresOptions::default().schema(&schema).lease_clock(LeaseClock::Caller);
-            let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await?);
-            opened(server, &schema, store.clone());
-            Ok(store as Arc<dyn Store>)
-        }
-    };
     let start = |engine: &Engine| engine.start(flow, 7).key("the run");
-    let sweep = CrashSweep::new(effects, |_| builder().serve(flow), start).on(fresh);
+    let sweep = CrashSweep::new(effects, |_| builder().serve(flow), start).on(on_postgres(name, opened));
     sweep.run().unwrap_or_else(|broken| panic!("{broken}"))
 }
 
