@@ -1,10 +1,12 @@
 //! Workflows whose process dies before and after every store call: what is promised of them is kept.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastn::core::BoxFuture;
 use fastn::prelude::*;
+use fastn::runtime::{Batching, Queue};
 use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::Effects;
 use fastn_testkit::server::PrivatePostgres;
@@ -43,19 +45,25 @@ fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
         CrashSweep::new(effects, |_| builder().serve(flow), start)
     };
     let folder = tempfile::tempdir().unwrap();
-    let (path, count) = (folder.path().to_owned(), Arc::new(AtomicU64::new(0)));
-    let sqlite = move || {
-        let path = path.join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
-        async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) }
-    };
     let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
     let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
-    let sqlite = sweep().on(sqlite).run().unwrap_or_else(|broken| panic!("{broken}"));
+    let sqlite = sweep().on(on_sqlite(folder.path())).run().unwrap_or_else(|broken| panic!("{broken}"));
     assert!(
         once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5,
         "{once:?} {twice:?} {sqlite:?}"
     );
     once
+}
+
+/// A fresh file of this folder for each death.
+fn on_sqlite(folder: &Path) -> impl Fn() -> BoxFuture<'static, fastn::core::Result<Arc<dyn Store>>> + use<> {
+    let (path, count) = (folder.to_owned(), AtomicU64::new(0));
+    move || {
+        let path = path.join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
+        Box::pin(
+            async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) },
+        )
+    }
 }
 
 /// The names of effects that some death made take place again.
@@ -324,6 +332,54 @@ fn check_outside(
         let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
         assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
     }
+}
+
+/// Two items, which whoever starts again adds again.
+fn check_items<F: Future<Output = fastn::core::Result<Arc<dyn Store>>> + Send + 'static>(
+    stores: impl Fn() -> F + Send + Sync + 'static,
+    twice: bool,
+) -> Swept {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let sum = move |items: Vec<u64>| {
+        noted.note("sum");
+        async move { Res::Ok(items.iter().sum::<u64>()) }
+    };
+    let flow = workflow("sum")
+        .define(|flow, items| {
+            let sum = flow.step("sum", sum.undo(undo(&effects, "undo sum")), items);
+            flow.step("after", step(&effects, "after"), sum)
+        })
+        .unwrap();
+    let batching = Batching::new("q", 2, hours(1));
+    let start = |engine: &Engine| {
+        let (engine, flow, batching) = (engine.clone(), &flow, &batching);
+        async move {
+            let add = |n: u64| engine.start_batched(flow, n, batching).deduplicate(&n.to_string()).into_future();
+            add(3).await?;
+            add(4).await
+        }
+    };
+    let sweep = CrashSweep::new(&effects, |_| builder().queue(Queue::new("q").concurrency(1)).serve(&flow), start);
+    let sweep = sweep.on(stores);
+    let sweep = if twice { sweep.twice() } else { sweep };
+    let swept = sweep.run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(swept.deaths >= 10 && swept.repeated["sum"] > 0, "{swept:?}");
+    swept
+}
+
+#[test]
+fn items_that_become_one_run() {
+    let memory = || async { Ok(crate::world::memory()) };
+    let (once, twice) = (check_items(memory, false), check_items(memory, true));
+    assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
+    let folder = tempfile::tempdir().unwrap();
+    check_items(on_sqlite(folder.path()), false);
+}
+
+#[test]
+fn items_that_become_one_run_on_postgres() {
+    check_items(on_postgres("sweep_items", |_, _, _| {}), false);
 }
 
 fn told(effects: &Effects) -> Workflow<u64, u64> {
