@@ -19,6 +19,7 @@ mod failures;
 mod fleet;
 mod hazards;
 mod house;
+mod intake;
 mod killed;
 mod lost_news;
 mod old_formats;

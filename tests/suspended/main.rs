@@ -37,6 +37,8 @@ mod failures;
 mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
+#[path = "../it/intake.rs"]
+mod intake;
 #[path = "../it/killed.rs"]
 mod killed;
 #[path = "../it/lost_news.rs"]

@@ -8,6 +8,7 @@
 //! | `place` | how a run is to wait |
 //! | `batching` | how items are gathered that become one run |
 //! | `enqueue` | starting a run that waits |
+//! | `intake` | those that are on their way to the store, written together |
 //! | `seats` | the runs that this engine has admitted |
 //! | `gate` | the task that admits runs whose turn it is |
 //! | `queues` | what hosts call |
@@ -18,6 +19,7 @@
 mod batching;
 mod enqueue;
 pub(super) mod gate;
+pub(super) mod intake;
 pub(super) mod known;
 mod place;
 mod queue;
