@@ -1,9 +1,9 @@
 //! Runs that are started in transactions of the host's own.
 
-use fastn_core::{ErrorKind, Payload, RunId, TenantId};
+use fastn_core::{EntryKind, EntryName, ErrorKind, Payload, RunId, TenantId};
 use fastn_store::{
-    DefinitionKey, HostTransaction, InSchema, NewRun, Once, PostgresStore, Queues, RunKey, RunStatus, Store, WhenTaken,
-    Written,
+    DefinitionKey, EntryKey, Expect, HostTransaction, InSchema, NewRun, Once, PostgresStore, Put, QUEUE, QueueRules,
+    Queues, Repository, RunKey, RunStatus, Store, WhenTaken, Written,
 };
 use fastn_testkit::sample::definition;
 use proptest::prop_oneof;
@@ -247,6 +247,15 @@ async fn any_language_enqueues_runs_by_sql() {
         "UPDATE {schema}.entries SET value = convert_to('{{\"v\":1,\"key\":\"/n\"}}', 'UTF8') WHERE kind = 'queue'"
     ));
     refuse("queue => 'jobs'", "finds the key of a run in its input, at /n");
+    // A pointer may have any character (RFC 6901, section 3), and texts of Postgres may not.
+    let mut rules = QueueRules::default();
+    rules.key = Some("/a\0b".to_owned());
+    let kind = EntryKind::new(QUEUE).unwrap();
+    let place = EntryKey { kind, tenant: TenantId::default(), name: EntryName::new("jobs").unwrap() };
+    store.put(Put { key: place, value: Some(rules.encode().unwrap()), expect: Expect::Any }).await.unwrap();
+    refuse("queue => 'jobs'", "finds the key of a run in its input, at /a\u{fffd}b");
+    super::sql(&start("queue => 'jobs', key => 'acme'"));
+    assert_eq!(admit(&store, &lease, 0).await.len(), 1);
 }
 
 /// Drawn ids are looked for where their time says, whoever started the run.
