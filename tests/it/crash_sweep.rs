@@ -355,7 +355,7 @@ fn check_items<F: Future<Output = fastn::core::Result<Arc<dyn Store>>> + Send + 
     let start = |engine: &Engine| {
         let (engine, flow, batching) = (engine.clone(), &flow, &batching);
         async move {
-            let add = |n: u64| engine.start_batched(flow, n, batching).deduplicate(&n.to_string()).into_future();
+            let add = |n: u64| engine.start_batched(flow, n, batching).deduplicate(n.to_string()).into_future();
             add(3).await?;
             add(4).await
         }

@@ -107,7 +107,7 @@ async fn check_batches(store: Arc<dyn Store>) {
     let batching = Batching::new("q", 3, secs(2));
     let mut runs = Vec::new();
     for n in 1..6 {
-        runs.push(engine.start_batched(&flow, n, &batching).deduplicate(&format!("item {n}")).await.unwrap());
+        runs.push(engine.start_batched(&flow, n, &batching).deduplicate(format!("item {n}")).await.unwrap());
     }
     let again = engine.start_batched(&flow, 9, &batching).deduplicate("item 1").await.unwrap();
     assert_eq!(again.id(), runs[0].id());

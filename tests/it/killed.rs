@@ -146,6 +146,7 @@ async fn victim() {
 }
 
 /// Starts run after run, so many at a time, and says which.
+#[allow(clippy::print_stdout, reason = "its parent listens")]
 async fn drive(engine: Engine, flow: Workflow<u64, u64>, most: usize) {
     let mut at_once = JoinSet::new();
     for n in 0.. {

@@ -22,6 +22,7 @@ const RUNS: u64 = 8;
 const OF_STALLED: u64 = 1_000;
 
 /// A run whose second step waits at a gate, and gives what it was given and `more`.
+#[allow(clippy::print_stdout, reason = "its parent listens")]
 fn gated(more: u64, gate: impl Fn(u64) -> Arc<Semaphore> + Clone + Send + Sync + 'static) -> Workflow<u64, u64> {
     let held = move |n: u64| {
         let gate = gate(n);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastn_core::{Error, ErrorKind, QueueName, Result};
 use fastn_store::{Enqueue, HostTransaction, NewRun, RunKey, Written};
 
-use super::intake::Intake;
+use super::grouped;
 use super::place::{Place, Singleton};
 use super::shelf;
 use crate::engine::core::Core;
@@ -108,5 +108,5 @@ fn mistaken() -> Error {
 
 async fn create(core: &Arc<Core>, new: &Arc<Enqueue>) -> Result<Written> {
     core.check_open(OP)?;
-    Intake::put(core, new).await.unwrap_or_else(|_| Err(core.gone(OP)))
+    grouped::put(core, new).await.unwrap_or_else(|_| Err(core.gone(OP)))
 }
