@@ -78,6 +78,7 @@ pub(in crate::engine) async fn enqueue_within<T: HostTransaction>(
         Written::Exists(existing) => check_existing(&enqueue.new, &existing).map(|()| enqueue.new.key),
         Written::Taken(taken) if place.when_taken() == Singleton::Attach => Ok(taken.key),
         Written::Taken(taken) => Err(is_there(&enqueue, &taken.key)),
+        Written::Joined(run) => Ok(*run),
         _ => Err(mistaken()),
     }
 }

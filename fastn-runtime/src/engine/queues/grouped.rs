@@ -6,7 +6,7 @@ use fastn_core::{Error, ErrorKind, Result};
 use fastn_store::{Batch, Enqueue, WhenTaken, Write, Written};
 use tokio::sync::oneshot;
 
-use super::intake::Asked;
+use super::intake::{Asked, Lane};
 use crate::engine::core::Core;
 use crate::patience::patiently;
 
@@ -16,17 +16,19 @@ const OP: &str = "enqueue run";
 pub(super) fn put(core: &Arc<Core>, new: &Arc<Enqueue>) -> oneshot::Receiver<Result<Written>> {
     let (reply, answer) = oneshot::channel();
     let asked = Asked { new: new.clone(), reply };
-    if !may_share(new) {
-        let owner = core.clone();
-        core.spawn(Box::pin(async move { write_one(&owner, asked).await }));
-    } else if core.intake.add(asked) {
-        let writer = Writer { core: core.clone(), is_done: false };
-        core.spawn(Box::pin(async move {
-            while let Some(group) = writer.core.intake.take() {
-                write(&writer.core, group).await;
-            }
-            writer.end();
-        }));
+    let owner = core.clone();
+    match lane(new) {
+        None => core.spawn(Box::pin(async move { write_one(&owner, asked).await })),
+        Some(lane) if core.intake.add(&lane, asked) => {
+            let writer = Writer { core: owner, lane, is_done: false };
+            core.spawn(Box::pin(async move {
+                while let Some(group) = writer.core.intake.take(&writer.lane) {
+                    write(&writer.core, group).await;
+                }
+                writer.end();
+            }));
+        }
+        Some(_) => {}
     }
     answer
 }
@@ -34,6 +36,7 @@ pub(super) fn put(core: &Arc<Core>, new: &Arc<Enqueue>) -> oneshot::Receiver<Res
 /// Who writes what waits.
 struct Writer {
     core: Arc<Core>,
+    lane: Lane,
     is_done: bool,
 }
 
@@ -48,16 +51,22 @@ impl Drop for Writer {
     /// Where its task is gone before it is done, the engine is: whoever waits is told.
     fn drop(&mut self) {
         if !self.is_done {
-            self.core.intake.forgo();
+            self.core.intake.forgo(&self.lane);
         }
     }
 }
 
-/// Whether one waits for nobody but the store: somebody's transaction that is left open may be about to create a run of an id
-/// that a host has chosen, or of the same place, and must keep only such waiting.
-fn may_share(new: &Enqueue) -> bool {
-    let drawn = new.new.key.run.as_bytes().get(6).is_some_and(|byte| byte >> 4 == 7);
-    drawn && new.once.is_none_or(|once| matches!(once.taken, WhenTaken::Join(_)))
+/// With which others one is written together; with none where somebody's transaction that is left open may be about to create a
+/// run of an id that a host has chosen, or of the same place, which must keep only such waiting.
+fn lane(new: &Enqueue) -> Option<Lane> {
+    if new.new.key.run.as_bytes().get(6).is_none_or(|byte| byte >> 4 != 7) {
+        return None;
+    }
+    match new.once.map(|once| once.taken) {
+        None => Some(None),
+        Some(WhenTaken::Join(_)) => Some(Some(new.queue.clone())),
+        Some(_) => None,
+    }
 }
 
 /// Writes a group. A bad one among them must not harm the others, so each is written by itself then.

@@ -1,4 +1,4 @@
--- Places that are given up, and rules that no text of this database can have.
+-- Places that are given up, and taken by items in transactions of hosts; and rules that no text of this database can have.
 
 -- As it was, but that a run which gathers and has to give its place up waits no longer.
 CREATE OR REPLACE FUNCTION {schema}.find_taken_1(
@@ -37,6 +37,27 @@ BEGIN
     WHERE run_no = v_taken.run_no;
     UPDATE {schema}.flow_executions SET input_type = p_type, input = p_input WHERE run_no = v_taken.run_no;
     RETURN v_taken.run_no;
+END $$;
+
+-- As it was, but that whoever admits waits for the queue's lock for a moment only: a transaction of a host's may have it for
+-- long, and other queues must go on.
+CREATE OR REPLACE FUNCTION {schema}.open_queue_1(p_token bigint, p_queue text, p_now bigint)
+RETURNS TABLE (now bigint, rules bytea, books text) LANGUAGE plpgsql AS $$
+DECLARE
+    v_patience text := current_setting('lock_timeout');
+BEGIN
+    PERFORM {schema}.hold_lease_1(p_token);
+    PERFORM {schema}.expire_leases_1(p_token, p_now);
+    INSERT INTO {schema}.flow_queues (queue) VALUES (p_queue) ON CONFLICT DO NOTHING;
+    PERFORM set_config('lock_timeout', '250ms', true);
+    SELECT q.books INTO open_queue_1.books FROM {schema}.flow_queues q WHERE q.queue = p_queue FOR UPDATE;
+    PERFORM set_config('lock_timeout', v_patience, true);
+    SELECT e.value INTO open_queue_1.rules FROM {schema}.entries e
+    WHERE e.kind = 'queue' AND e.tenant = 'default' AND e.name = p_queue;
+    IF open_queue_1.rules IS NOT NULL THEN
+        open_queue_1.now := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+        RETURN NEXT;
+    END IF;
 END $$;
 
 -- As it was, but for rules with a character that no text has here, such as a pointer to a key may have: in its place another one
