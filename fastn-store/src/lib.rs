@@ -18,7 +18,7 @@ mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod queue;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -39,7 +39,7 @@ pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{LeaseClock, PostgresOptions, PostgresStore, Retired};
 pub use crate::queue::{QUEUE, QueueRules, Rate, RateWindow};
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use crate::retention::{Retention, Rule};
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "sqlite")]
+use fastn_core::Timestamp;
 use fastn_core::{TenantId, WorkflowName};
 
 use crate::RunStatus;
 
 /// How long runs are kept after they have ended: by default 30 days, whatever they are. Runs that have not ended are always
 /// kept.
+///
+/// SQLite and Postgres delete them then, with all that they have; the memory store keeps everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Retention {
@@ -49,6 +53,19 @@ impl Retention {
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
+    }
+
+    /// Whether a run that ended then, in this way, is kept still.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn keeps(&self, run: (&str, &str, RunStatus), finished_at: Timestamp, now: Timestamp) -> bool {
+        let (tenant, workflow, status) = run;
+        let fits = |rule: &&Rule| {
+            rule.tenant.as_ref().is_none_or(|of| of.as_str() == tenant)
+                && rule.workflow.as_ref().is_none_or(|of| of.as_str() == workflow)
+                && rule.status.is_none_or(|of| of == status)
+        };
+        let keep = self.rules.iter().find(fits).map_or(self.otherwise, |rule| rule.keep);
+        keep.is_none_or(|keep| finished_at.plus(keep) > now)
     }
 
     /// The shortest time that any run is kept for; `None` if all are kept for ever.

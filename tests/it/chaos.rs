@@ -1,7 +1,8 @@
-//! Several executors on one PostgreSQL, all of which is treated badly: processes are killed, and stopped for longer than their
-//! leases, connections are cut, the server itself is restarted. Every run ends once, and what may be done once is.
+//! Fifty executors on one PostgreSQL, all of which is treated badly: processes are killed, and stopped for longer than their
+//! leases, connections are cut, also in the middle of commits, the server itself is restarted, and where a disk can be mounted
+//! there is no room on it for a while. Every run ends once, and what may be done once is.
 //!
-//! `FASTN_CHAOS_SECONDS` says for how long; a few seconds unless set.
+//! `FASTN_CHAOS_SECONDS` says for how long; for less than half a minute unless set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -11,15 +12,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fastn::core::Event;
-use fastn_testkit::server::{PostgresSettings, PrivatePostgres};
+use fastn_testkit::server::{Cut, PostgresSettings, PrivatePostgres, Proxy};
 
+use crate::disk_full::Disk;
 use crate::killed::{Lives, histories, log_of};
 use crate::world::seconds;
 
-/// How many executors there are at a time.
-const EXECUTORS: usize = 3;
+/// How many processes there are at a time, and how many executors are in each.
+const PROCESSES: usize = 5;
+const EXECUTORS: usize = 10;
 
-/// An executor, and who listens to it.
+/// More than a statement beside commits, less than a commit with a turn in it.
+const LONG: u64 = 400;
+
+/// A process, and who listens to it.
 struct Executor {
     child: Child,
     listener: JoinHandle<()>,
@@ -27,7 +33,7 @@ struct Executor {
 
 impl Executor {
     fn begin(lives: &mut Lives, said: &Sender<String>) -> Self {
-        let mut child = lives.begin(false);
+        let mut child = lives.begin(EXECUTORS);
         lives.life += 1;
         let (lines, said) = (BufReader::new(child.stdout.take().unwrap()).lines(), said.clone());
         let listener = std::thread::spawn(move || {
@@ -62,22 +68,71 @@ impl Dice {
     }
 }
 
+/// A server, on a disk of its own if there can be one.
+struct Server {
+    postgres: PrivatePostgres,
+    disk: Option<Disk>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let disk = Disk::mount(1_000);
+        let settings = PostgresSettings::default().fsync(false).max_connections(500).set("max_wal_size", "128MB");
+        let settings = if let Some(disk) = &disk { settings.folder(disk.folder.path()) } else { settings };
+        Self { postgres: PrivatePostgres::start_with(&settings).unwrap(), disk }
+    }
+
+    fn cut(&self) {
+        let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE datname = 'chaos' AND pid <> pg_backend_pid() AND random() < 0.5";
+        self.postgres.sql("chaos", cut).unwrap();
+    }
+
+    /// There is no room for a while; then it is started again, since it may have stopped for good.
+    fn fill(&mut self) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        disk.fill();
+        std::thread::sleep(Duration::from_millis(400));
+        disk.relieve();
+        self.postgres.restart().unwrap();
+        true
+    }
+}
+
+/// Cuts so many connections in the middle of commits: some before the server has heard of them, some after.
+fn cut_commits(proxy: &Proxy, dice: &mut Dice, count: u64) {
+    let (until, began) = (proxy.cuts() + count, Instant::now());
+    while proxy.cuts() < until && began.elapsed() < Duration::from_secs(2) {
+        let seen = proxy.cuts();
+        proxy.cut(if dice.below(3) == 0 { Cut::Request } else { Cut::Answer }, LONG);
+        while proxy.cuts() == seen && began.elapsed() < Duration::from_secs(2) {
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn whatever_is_done_to_executors_and_their_server_every_run_ends_once() {
-    let seconds = seconds("FASTN_CHAOS_SECONDS", 8);
-    let mut server = PrivatePostgres::start_with(&PostgresSettings::default().fsync(false)).unwrap();
-    let url = server.database("chaos").unwrap();
-    let mut lives = Lives::new(|_| url.clone());
+    let seconds = seconds("FASTN_CHAOS_SECONDS", 24);
+    let mut server = Server::start();
+    let url = server.postgres.database("chaos").unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (before, behind) = url.split_once("127.0.0.1:").unwrap();
+    let (port, database) = behind.split_once('/').unwrap();
+    let proxy = runtime.block_on(Proxy::before(port.parse().unwrap())).unwrap();
+    let by_proxy = format!("{before}{}/{database}?sslmode=disable", proxy.address());
+    let mut lives = Lives::new(|_| by_proxy);
     let (said, heard) = channel();
-    let mut executors: Vec<Executor> = (0..EXECUTORS).map(|_| Executor::begin(&mut lives, &said)).collect();
+    let mut executors: Vec<Executor> = (0..PROCESSES).map(|_| Executor::begin(&mut lives, &said)).collect();
     // Nothing bad before something good: the first runs have been started.
     let first = heard.recv_timeout(Duration::from_secs(60)).unwrap();
     lives.acknowledged.insert(first);
 
+    let kinds = if server.disk.is_some() { 6 } else { 5 };
     let (mut dice, mut done, began) = (Dice(7), BTreeMap::<&str, usize>::new(), Instant::now());
-    while began.elapsed() < Duration::from_secs(seconds) || done.len() < 4 {
-        let place = usize::try_from(dice.below(EXECUTORS as u64)).unwrap();
-        let deed = match dice.below(8) {
+    while began.elapsed() < Duration::from_secs(seconds) || done.len() < kinds {
+        let place = usize::try_from(dice.below(PROCESSES as u64)).unwrap();
+        let deed = match dice.below(12) {
             0..3 => {
                 executors.swap_remove(place).kill();
                 executors.push(Executor::begin(&mut lives, &said));
@@ -91,15 +146,19 @@ fn whatever_is_done_to_executors_and_their_server_every_run_ends_once() {
                 "stopped and continued"
             }
             5..7 => {
-                let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                    WHERE datname = 'chaos' AND pid <> pg_backend_pid() AND random() < 0.5";
-                server.sql("chaos", cut).unwrap();
+                server.cut();
                 "connections cut"
             }
-            _ => {
-                server.restart().unwrap();
+            7..9 => {
+                cut_commits(&proxy, &mut dice, 20);
+                "commits cut"
+            }
+            9..11 => {
+                server.postgres.restart().unwrap();
                 "server restarted"
             }
+            _ if server.fill() => "disk filled",
+            _ => continue,
         };
         *done.entry(deed).or_default() += 1;
         std::thread::sleep(Duration::from_millis(dice.below(700)));
@@ -108,12 +167,13 @@ fn whatever_is_done_to_executors_and_their_server_every_run_ends_once() {
     executors.into_iter().for_each(Executor::kill);
     lives.acknowledged.extend(heard.try_iter());
     finish(&mut lives, &heard);
-    println!("{done:?}, {} runs", lives.acknowledged.len());
+    println!("{done:?}, {} commits cut, {} runs", proxy.cuts(), lives.acknowledged.len());
+    assert!(proxy.cuts() > 20, "{} commits cut", proxy.cuts());
 }
 
 /// Lets a last executor bring everything to its end, and looks at what came of it.
 fn finish(lives: &mut Lives, heard: &Receiver<String>) {
-    let mut last = lives.begin(true);
+    let mut last = lives.begin(0);
     let lines = BufReader::new(last.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.into_iter().any(|line| line == "finished"), "the last executor brings all to an end");
     last.wait().unwrap();

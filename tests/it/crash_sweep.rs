@@ -1,14 +1,21 @@
 //! Workflows whose process dies before and after every store call: what is promised of them is kept.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fastn::core::BoxFuture;
 use fastn::prelude::*;
-use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn::runtime::{Batching, Queue};
+use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::Effects;
+use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::sweep::{CrashSweep, Swept};
 
 use crate::world::{Res, StepFuture, builder};
+
+const TOLD: Signal<u64> = Signal::new("told");
+const CHILD: Child<u64, u64> = Child::new("child");
 
 /// A step that has an effect of this name, and gives one more than it is given.
 fn step(effects: &Effects, name: &'static str) -> impl Fn(u64) -> StepFuture + Clone + Send + Sync + use<> {
@@ -38,19 +45,25 @@ fn check(effects: &Effects, flow: &Workflow<u64, u64>) -> Swept {
         CrashSweep::new(effects, |_| builder().serve(flow), start)
     };
     let folder = tempfile::tempdir().unwrap();
-    let (path, count) = (folder.path().to_owned(), Arc::new(AtomicU64::new(0)));
-    let sqlite = move || {
-        let path = path.join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
-        async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) }
-    };
     let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
     let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
-    let sqlite = sweep().on(sqlite).run().unwrap_or_else(|broken| panic!("{broken}"));
+    let sqlite = sweep().on(on_sqlite(folder.path())).run().unwrap_or_else(|broken| panic!("{broken}"));
     assert!(
         once.deaths >= 10 && sqlite.deaths >= 10 && twice.deaths > once.deaths * 5,
         "{once:?} {twice:?} {sqlite:?}"
     );
     once
+}
+
+/// A fresh file of this folder for each death.
+fn on_sqlite(folder: &Path) -> impl Fn() -> BoxFuture<'static, fastn::core::Result<Arc<dyn Store>>> + use<> {
+    let (path, count) = (folder.to_owned(), AtomicU64::new(0));
+    move || {
+        let path = path.join(format!("{}.db", count.fetch_add(1, Ordering::Relaxed)));
+        Box::pin(
+            async move { Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default()).await?) as Arc<dyn Store>) },
+        )
+    }
 }
 
 /// The names of effects that some death made take place again.
@@ -93,9 +106,8 @@ fn a_diamond_with_a_retry() {
     check(&effects, &flow);
 }
 
-#[test]
-fn a_list_whose_items_are_undone_when_something_fails() {
-    let effects = Effects::default();
+/// Items that are undone when something fails.
+fn trip(effects: &Effects) -> Workflow<u64, u64> {
     async fn items(n: u64) -> Res<Vec<u64>> {
         Ok((0..n / 2).collect())
     }
@@ -104,20 +116,73 @@ fn a_list_whose_items_are_undone_when_something_fails() {
         noted.note("sum");
         async move { Err::<u64, _>(StepError::permanent(format!("there are {}", items.len()))) }
     };
-    let flow = workflow("trip")
+    workflow("trip")
         .define(|flow, n| {
-            let booked = flow.step("book", step(&effects, "book").undo(undo(&effects, "undo book")), n);
+            let booked = flow.step("book", step(effects, "book").undo(undo(effects, "undo book")), n);
             let items = flow.step("items", items, booked);
             let done = flow.each("each", items.at_most(2), |flow, item| {
-                let reserved = step(&effects, "each/reserve").undo(undo(&effects, "undo each/reserve"));
+                let reserved = step(effects, "each/reserve").undo(undo(effects, "undo each/reserve"));
                 let item = flow.step("reserve", reserved, item);
-                flow.step("label", step(&effects, "each/label"), item)
+                flow.step("label", step(effects, "each/label"), item)
             });
             flow.step("sum", sum, done)
         })
-        .unwrap();
-    let swept = check(&effects, &flow);
+        .unwrap()
+}
+
+#[test]
+fn a_list_whose_items_are_undone_when_something_fails() {
+    let effects = Effects::default();
+    let swept = check(&effects, &trip(&effects));
     assert!(swept.repeated["undo each/reserve"] > 0, "{swept:?}");
+}
+
+#[test]
+fn a_list_whose_items_are_undone_when_something_fails_on_postgres() {
+    let effects = Effects::default();
+    let swept = check_on_postgres("sweep_trip", &effects, &trip(&effects), &[], &[]);
+    assert!(swept.repeated["undo each/reserve"] > 0, "{swept:?}");
+}
+
+/// A choice, of which each arm has something that the other has not.
+fn chosen(effects: &Effects, even: bool) -> Workflow<u64, u64> {
+    workflow("chosen")
+        .define(|flow, n| {
+            let before = flow.step("before", step(effects, "before"), n);
+            let chosen = flow.when(
+                "even",
+                move |n: &u64| n.is_multiple_of(2) == even,
+                before,
+                |flow, n| {
+                    let held = step(effects, "even.yes/held").undo(undo(effects, "undo even.yes/held"));
+                    let held = flow.step("held", held, n);
+                    flow.sleep("rest", hours(1), held)
+                },
+                |flow, n| {
+                    let one = flow.step("one", step(effects, "even.no/one"), n);
+                    flow.step("two", step(effects, "even.no/two"), one)
+                },
+            );
+            flow.step("after", step(effects, "after"), chosen)
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_arm_that_is_chosen() {
+    for even in [true, false] {
+        let effects = Effects::default();
+        let swept = check(&effects, &chosen(&effects, even));
+        let arm = if even { "even.yes/held" } else { "even.no/one" };
+        assert!(swept.repeated[arm] > 0, "{swept:?}");
+    }
+}
+
+#[test]
+fn an_arm_that_is_chosen_on_postgres() {
+    let effects = Effects::default();
+    let swept = check_on_postgres("sweep_chosen", &effects, &chosen(&effects, true), &[], &[]);
+    assert!(swept.repeated["even.yes/held"] > 0, "{swept:?}");
 }
 
 #[test]
@@ -193,6 +258,65 @@ fn steps_that_do_not_wait_for_the_disk() {
     check(&effects, &flow);
 }
 
+/// A sweep over a workflow that starts others, or is told something by whoever starts it. Its type has no name.
+macro_rules! outside {
+    ($sweep:ident, $effects:expr, $flow:expr, $others:expr, $signals:expr) => {
+        let $sweep = || {
+            let start = |engine: &Engine| {
+                let engine = engine.clone();
+                async move {
+                    let run = engine.start($flow, 7).key("the run").await?;
+                    for (n, value) in $signals.iter().enumerate() {
+                        run.signal(TOLD, value).id(&n.to_string()).await?;
+                    }
+                    Ok(run)
+                }
+            };
+            let serve = |engine: fastn::runtime::EngineBuilder| {
+                $others.iter().fold(engine.serve($flow), |engine, other| engine.serve(other))
+            };
+            CrashSweep::new($effects, move |engine| serve(engine).always_suspend(suspends()), start)
+        };
+    };
+}
+
+fn suspends() -> bool {
+    env!("CARGO_CRATE_NAME") == "suspended"
+}
+
+/// Sweeps with one death on Postgres.
+fn check_on_postgres(
+    name: &'static str,
+    effects: &Effects,
+    flow: &Workflow<u64, u64>,
+    others: &[&Workflow<u64, u64>],
+    signals: &'static [u64],
+) -> Swept {
+    outside!(sweep, effects, flow, others, signals);
+    let swept = sweep().on(on_postgres(name, |_, _, _| {})).run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(swept.deaths >= 10, "{swept:?}");
+    swept
+}
+
+/// Fresh tables for each death, in schemas with this name before a number, and what is to be done when they are there.
+pub(crate) fn on_postgres(
+    name: &'static str,
+    opened: impl Fn(&PrivatePostgres, &str, Arc<PostgresStore>) + Send + Sync + Clone + 'static,
+) -> impl Fn() -> BoxFuture<'static, fastn::core::Result<Arc<dyn Store>>> + Send + Sync + 'static {
+    let count = Arc::new(AtomicU64::new(0));
+    move || {
+        let (schema, opened) = (format!("{name}_{}", count.fetch_add(1, Ordering::Relaxed)), opened.clone());
+        Box::pin(async move {
+            let server = PrivatePostgres::shared()?;
+            // The sweep's time is its own.
+            let options = PostgresOptions::default().schema(&schema).lease_clock(LeaseClock::Caller);
+            let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await?);
+            opened(server, &schema, store.clone());
+            Ok(store as Arc<dyn Store>)
+        })
+    }
+}
+
 /// Sweeps over a workflow that starts others, or is told something by whoever starts it.
 fn check_outside(
     effects: &Effects,
@@ -201,47 +325,85 @@ fn check_outside(
     signals: &'static [u64],
     twice: bool,
 ) {
-    let suspends = env!("CARGO_CRATE_NAME") == "suspended";
-    let sweep = || {
-        let start = |engine: &Engine| {
-            let engine = engine.clone();
-            async move {
-                let run = engine.start(flow, 7).key("the run").await?;
-                for (n, value) in signals.iter().enumerate() {
-                    run.signal(TOLD, value).id(&n.to_string()).await?;
-                }
-                Ok(run)
-            }
-        };
-        let serve = |engine: fastn::runtime::EngineBuilder| {
-            others.iter().fold(engine.serve(flow), |engine, other| engine.serve(other))
-        };
-        CrashSweep::new(effects, move |engine| serve(engine).always_suspend(suspends), start)
-    };
+    outside!(sweep, effects, flow, others, signals);
     let once = sweep().run().unwrap_or_else(|broken| panic!("{broken}"));
     assert!(once.deaths >= 10, "{once:?}");
-    if twice && !suspends {
+    if twice && !suspends() {
         let twice = sweep().twice().run().unwrap_or_else(|broken| panic!("{broken}"));
         assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
     }
 }
 
-const TOLD: Signal<u64> = Signal::new("told");
-const CHILD: Child<u64, u64> = Child::new("child");
+/// Two items, which whoever starts again adds again.
+fn check_items<F: Future<Output = fastn::core::Result<Arc<dyn Store>>> + Send + 'static>(
+    stores: impl Fn() -> F + Send + Sync + 'static,
+    twice: bool,
+) -> Swept {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let sum = move |items: Vec<u64>| {
+        noted.note("sum");
+        async move { Res::Ok(items.iter().sum::<u64>()) }
+    };
+    let flow = workflow("sum")
+        .define(|flow, items| {
+            let sum = flow.step("sum", sum.undo(undo(&effects, "undo sum")), items);
+            flow.step("after", step(&effects, "after"), sum)
+        })
+        .unwrap();
+    let batching = Batching::new("q", 2, hours(1));
+    let start = |engine: &Engine| {
+        let (engine, flow, batching) = (engine.clone(), &flow, &batching);
+        async move {
+            let add = |n: u64| engine.start_batched(flow, n, batching).deduplicate(n.to_string()).into_future();
+            add(3).await?;
+            add(4).await
+        }
+    };
+    let sweep = CrashSweep::new(&effects, |_| builder().queue(Queue::new("q").concurrency(1)).serve(&flow), start);
+    let sweep = sweep.on(stores);
+    let sweep = if twice { sweep.twice() } else { sweep };
+    let swept = sweep.run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(swept.deaths >= 10 && swept.repeated["sum"] > 0, "{swept:?}");
+    swept
+}
+
+#[test]
+fn items_that_become_one_run() {
+    let memory = || async { Ok(crate::world::memory()) };
+    let (once, twice) = (check_items(memory, false), check_items(memory, true));
+    assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
+    let folder = tempfile::tempdir().unwrap();
+    check_items(on_sqlite(folder.path()), false);
+}
+
+#[test]
+fn items_that_become_one_run_on_postgres() {
+    check_items(on_postgres("sweep_items", |_, _, _| {}), false);
+}
+
+fn told(effects: &Effects) -> Workflow<u64, u64> {
+    workflow("told")
+        .define(|flow, n| {
+            let before = flow.step("before", step(effects, "before"), n);
+            let one = flow.wait("one", TOLD, before);
+            // Without an end: the sweep's time passes whether or not anybody is about to tell it something.
+            let other = flow.wait("other", TOLD, one);
+            flow.step("after", step(effects, "after"), other)
+        })
+        .unwrap()
+}
 
 #[test]
 fn a_run_that_is_told_something_twice_over() {
     let effects = Effects::default();
-    let flow = workflow("told")
-        .define(|flow, n| {
-            let before = flow.step("before", step(&effects, "before"), n);
-            let one = flow.wait("one", TOLD, before);
-            // Without an end: the sweep's time passes whether or not anybody is about to tell it something.
-            let other = flow.wait("other", TOLD, one);
-            flow.step("after", step(&effects, "after"), other)
-        })
-        .unwrap();
-    check_outside(&effects, &flow, &[], &[1, 2], true);
+    check_outside(&effects, &told(&effects), &[], &[1, 2], true);
+}
+
+#[test]
+fn a_run_that_is_told_something_twice_over_on_postgres() {
+    let effects = Effects::default();
+    check_on_postgres("sweep_told", &effects, &told(&effects), &[], &[1, 2]);
 }
 
 #[test]
@@ -278,23 +440,37 @@ fn a_run_that_starts_others() {
     check_outside(&effects, &flow, &[&child], &[], true);
 }
 
-#[test]
-fn a_run_that_fails_beside_one_that_it_started() {
-    let (effects, within) = (Effects::default(), Effects::default());
+/// A run that fails, and one that it started and that would go on for ever.
+fn family(effects: &Effects, within: &Effects) -> [Workflow<u64, u64>; 2] {
     let child = workflow("child")
         .define(|flow, n| {
-            let one = flow.step("one", step(&within, "one").undo(undo(&within, "undo one")), n);
+            let one = flow.step("one", step(within, "one").undo(undo(within, "undo one")), n);
             flow.wait("for ever", TOLD, one)
         })
         .unwrap();
-    let flow = workflow("parent")
+    let parent = workflow("parent")
         .define(|flow, n| {
-            let held = flow.step("held", step(&effects, "held").undo(undo(&effects, "undo held")), n);
+            let held = flow.step("held", step(effects, "held").undo(undo(effects, "undo held")), n);
             let child = flow.run("child", CHILD.within(hours(1)), held);
-            flow.step("after", step(&effects, "after"), child)
+            flow.step("after", step(effects, "after"), child)
         })
         .unwrap();
-    check_outside(&effects, &flow, &[&child], &[], false);
+    [parent, child]
+}
+
+#[test]
+fn a_run_that_fails_beside_one_that_it_started() {
+    let (effects, within) = (Effects::default(), Effects::default());
+    let [parent, child] = family(&effects, &within);
+    check_outside(&effects, &parent, &[&child], &[], false);
+}
+
+#[test]
+fn a_run_that_fails_beside_one_that_it_started_on_postgres() {
+    let (effects, within) = (Effects::default(), Effects::default());
+    let [parent, child] = family(&effects, &within);
+    let swept = check_on_postgres("sweep_family", &effects, &parent, &[&child], &[]);
+    assert!(swept.repeated["undo held"] > 0, "{swept:?}");
 }
 
 #[test]

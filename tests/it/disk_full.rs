@@ -19,18 +19,19 @@ use crate::world::builder;
 const RUNS: u64 = 40;
 const WIDE: usize = 100 << 10;
 
-/// A disk of 200 MB, which goes with its folder.
-struct Disk {
-    folder: tempfile::TempDir,
+/// A disk of some size, which goes with its folder.
+pub(crate) struct Disk {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Disk {
-    /// `None` where this user may mount none.
-    fn mount() -> Option<Self> {
+    /// One of so many megabytes; `None` where this user may mount none.
+    pub(crate) fn mount(size: u32) -> Option<Self> {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", "size=200m,mode=755", "tmpfs"]).arg(folder.path()).output();
+        let mounted =
+            mount.args(["-t", "tmpfs", "-o", &format!("size={size}m,mode=755"), "tmpfs"]).arg(folder.path()).output();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self { folder })
     }
@@ -40,11 +41,16 @@ impl Disk {
     }
 
     /// Leaves no byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = File::create(self.ballast()).unwrap();
         for size in [1 << 20, 1 << 12, 1] {
             while file.write_all(&vec![0; size]).is_ok() {}
         }
+    }
+
+    /// There is room again.
+    pub(crate) fn relieve(&self) {
+        fs::remove_file(self.ballast()).unwrap();
     }
 }
 
@@ -121,7 +127,7 @@ fn log_of(folder: &Path) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_loses_nothing_and_when_there_is_room_all_goes_on() {
     let settings = PostgresSettings::default().fsync(false).shared_buffers("4MB");
-    let Some(disk) = Disk::mount() else { return refused(&settings).await };
+    let Some(disk) = Disk::mount(200) else { return refused(&settings).await };
     let settings = settings.set("max_wal_size", "64MB").set("min_wal_size", "32MB").folder(disk.folder.path());
     let server = Mutex::new(PrivatePostgres::start_with(&settings).unwrap());
     let (url, folder) = {
@@ -130,7 +136,7 @@ async fn a_full_disk_loses_nothing_and_when_there_is_room_all_goes_on() {
     };
     let noticed = || log_of(&folder).contains("No space left on device");
     let relief = || {
-        fs::remove_file(disk.ballast()).unwrap();
+        disk.relieve();
         // It may have stopped for good.
         server.lock().unwrap().restart().unwrap();
     };

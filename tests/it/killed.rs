@@ -12,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use fastn::core::{Event, Part};
 use fastn::prelude::*;
-use fastn::store::History;
+use fastn::store::{History, PostgresOptions, PostgresStore, Store};
 use fastn_testkit::server::PrivatePostgres;
 use tokio::task::JoinSet;
 
 use crate::world::{Res, builder, seconds};
 
-/// Set for a copy of this program that is to be killed: its folder, the number of its life, and whether it is to be the last.
+/// Set for a copy of this program that is to be killed: its folder, the number of its life, how many engines it has, which is
+/// none if it is to be the last, and its store.
 const VICTIM: &str = "FASTN_TEST_KILLED";
+
+/// How many runs each engine has at a time.
+const AT_ONCE: usize = 32;
 
 /// How long the copies' leases last: on Postgres one that was killed is waited for.
 const LEASE: Duration = Duration::from_millis(900);
@@ -94,19 +98,30 @@ fn order(log: &Arc<PathBuf>) -> Workflow<u64, u64> {
         .unwrap()
 }
 
+/// What a copy of several engines keeps each of them to, so that a server has room for all.
+async fn store(url: &str, engines: usize) -> Arc<dyn Store> {
+    if engines < 2 {
+        return fastn::store::open(url).await.unwrap();
+    }
+    Arc::new(PostgresStore::open(url, PostgresOptions::default().connections(2)).await.unwrap())
+}
+
 /// Not a test of its own: what the killed copy does. Without the variable it has nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn victim() {
     let Ok(told) = std::env::var(VICTIM) else { return };
     let mut told = told.split('|');
-    let (folder, life, last) = (told.next().unwrap(), told.next().unwrap(), told.next().unwrap() == "true");
+    let (folder, life) = (told.next().unwrap(), told.next().unwrap());
+    let (engines, url): (usize, _) = (told.next().unwrap().parse().unwrap(), told.next().unwrap());
     let log = Arc::new(log_of(Path::new(folder), life));
     let flow = order(&log);
-    // It is killed whatever its runs do.
-    let builder =
-        builder().store(told.next().unwrap()).park_after(millis(1)).lease(LEASE).poison_after(0).patience(secs(60));
-    let engine = builder.serve(&flow).serve(&parcel(&log)).open().await.unwrap();
-    if last {
+    let open = async |store: Arc<dyn Store>| {
+        // It is killed whatever its runs do.
+        let builder = builder().store(store).park_after(millis(1)).lease(LEASE).poison_after(0).patience(secs(60));
+        builder.serve(&flow).serve(&parcel(&log)).open().await.unwrap()
+    };
+    if engines == 0 {
+        let engine = open(store(url, 1).await).await;
         let query = RunQuery { status: unfinished(), limit: 10_000, ..RunQuery::default() };
         for run in engine.runs().list(query).await.unwrap().runs {
             let order = run.definition.workflow == *flow.plan().name();
@@ -120,6 +135,19 @@ async fn victim() {
         println!("\nfinished");
         return engine.shutdown().await.unwrap();
     }
+    let mut all = JoinSet::new();
+    for _ in 0..engines {
+        let engine = open(store(url, engines).await).await;
+        all.spawn(drive(engine, flow.clone(), if engines > 1 { AT_ONCE / 4 } else { AT_ONCE }));
+    }
+    while let Some(driven) = all.join_next().await {
+        driven.unwrap();
+    }
+}
+
+/// Starts run after run, so many at a time, and says which.
+#[allow(clippy::print_stdout, reason = "its parent listens")]
+async fn drive(engine: Engine, flow: Workflow<u64, u64>, most: usize) {
     let mut at_once = JoinSet::new();
     for n in 0.. {
         let (engine, flow) = (engine.clone(), flow.clone());
@@ -130,7 +158,7 @@ async fn victim() {
             run.signal(GO, &n).id("go").await.unwrap();
             run.outcome().await.unwrap();
         });
-        if at_once.len() == 32 {
+        if at_once.len() == most {
             at_once.join_next().await.unwrap().unwrap();
         }
     }
@@ -172,9 +200,9 @@ impl Lives {
         &self.url
     }
 
-    /// A copy of this program that lives as this life.
-    pub(crate) fn begin(&self, last: bool) -> Process {
-        let told = format!("{}|{}|{last}|{}", self.folder.path().display(), self.life, self.url);
+    /// A copy of this program that lives as this life, with so many engines; with none it is the last.
+    pub(crate) fn begin(&self, engines: usize) -> Process {
+        let told = format!("{}|{}|{engines}|{}", self.folder.path().display(), self.life, self.url);
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--nocapture", "--test-threads=1"])
             .env(VICTIM, told)
@@ -186,7 +214,7 @@ impl Lives {
 
     /// Lets a copy live until it has started so many runs, or to its end.
     fn live(&mut self, starts: Option<usize>) {
-        let mut child = self.begin(starts.is_none());
+        let mut child = self.begin(usize::from(starts.is_some()));
         let (mut seen, mut finished) = (0, false);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();

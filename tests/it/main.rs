@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod backoff;
 mod chaos;
 mod children;
 mod connectors;
+mod copies;
 mod cost;
 mod crash_sweep;
 mod dead_letters;
@@ -12,11 +14,15 @@ mod disk_full;
 mod ending;
 mod engine;
 mod explain;
+mod every_store;
+mod failover;
 mod failures;
 mod fleet;
 mod hazards;
 mod house;
+mod intake;
 mod killed;
+mod lost_news;
 mod old_formats;
 mod outage;
 mod poison;
@@ -29,6 +35,7 @@ mod schedules;
 mod signals;
 mod slow_store;
 mod spans;
+mod stalled;
 mod standby;
 mod starting;
 mod store_faults;

@@ -1,18 +1,17 @@
 //! Promises on a real PostgreSQL.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use fastn::core::{ExecutorId, Payload};
 use fastn::prelude::*;
-use fastn::store::{
-    Batch, DefinitionKey, LeaseAsk, LeaseClock, NewRun, PostgresOptions, PostgresStore, RunKey, Store, Write,
-};
+use fastn::store::{Batch, DefinitionKey, LeaseAsk, NewRun, PostgresOptions, PostgresStore, RunKey, Store, Write};
 use fastn_testkit::Effects;
 use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::sweep::{CrashSweep, Swept};
 
+use crate::crash_sweep::on_postgres;
 use crate::world::{Res, builder};
 
 /// Sweeps over a workflow, each death with tables of its own, in schemas with this name before a number.
@@ -22,20 +21,8 @@ fn sweep(
     flow: &Workflow<u64, u64>,
     opened: impl Fn(&PrivatePostgres, &str, Arc<PostgresStore>) + Send + Sync + Clone + 'static,
 ) -> Swept {
-    let count = Arc::new(AtomicU64::new(0));
-    let fresh = move || {
-        let (schema, opened) = (format!("{name}_{}", count.fetch_add(1, Ordering::Relaxed)), opened.clone());
-        async move {
-            let server = PrivatePostgres::shared()?;
-            // The sweep's time is its own.
-            let options = PostgresOptions::default().schema(&schema).lease_clock(LeaseClock::Caller);
-            let store = Arc::new(PostgresStore::open(&server.url("postgres"), options).await?);
-            opened(server, &schema, store.clone());
-            Ok(store as Arc<dyn Store>)
-        }
-    };
     let start = |engine: &Engine| engine.start(flow, 7).key("the run");
-    let sweep = CrashSweep::new(effects, |_| builder().serve(flow), start).on(fresh);
+    let sweep = CrashSweep::new(effects, |_| builder().serve(flow), start).on(on_postgres(name, opened));
     sweep.run().unwrap_or_else(|broken| panic!("{broken}"))
 }
 
@@ -168,8 +155,8 @@ async fn a_run_of_a_queue_starts_with_the_hosts_own_transaction() {
     let newest = start(6).singleton(Singleton::CancelNewest).within(&transaction).await.unwrap_err();
     assert_eq!(newest.kind(), ErrorKind::AlreadyExists);
     let progress = start(6).singleton(Singleton::CancelInProgress).within(&transaction).await.unwrap_err();
-    let debounced = start(6).debounce("order", secs(1), secs(2)).within(&transaction).await.unwrap_err();
-    assert_eq!((progress.kind(), debounced.kind()), (ErrorKind::Unsupported, ErrorKind::Unsupported));
+    assert_eq!(progress.kind(), ErrorKind::Unsupported);
+    let debounced = start(8).debounce("order", secs(1), secs(2)).within(&transaction).await.unwrap();
     let nowhere = engine.start(&flow, 6).queue("nowhere").within(&transaction).await.unwrap_err();
     assert_eq!(nowhere.kind(), ErrorKind::NotFound);
     let row =
@@ -181,6 +168,51 @@ async fn a_run_of_a_queue_starts_with_the_hosts_own_transaction() {
         assert_eq!(run.output().await.unwrap(), doubled);
     }
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}: the commit is news", began.elapsed());
+    assert_eq!(debounced.output().await.unwrap(), 16);
+    engine.shutdown().await.unwrap();
+}
+
+/// Their queue waits for the end of the transaction, and other queues do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_come_with_the_hosts_own_transaction() {
+    use fastn::runtime::{Batching, Queue};
+    async fn sum(items: Vec<u64>) -> Res<u64> {
+        Ok(items.into_iter().sum())
+    }
+    async fn double(n: u64) -> Res<u64> {
+        Ok(n * 2)
+    }
+    let flow = workflow("double").define(|flow, n| flow.step("double", double, n)).unwrap();
+    let list = workflow("sum").define(|flow, items| flow.step("sum", sum, items)).unwrap();
+    let url = PrivatePostgres::shared().unwrap().database("hosts_items").unwrap();
+    let builder = builder().store(url.as_str()).queue(Queue::new("items")).queue(Queue::new("others"));
+    let engine = builder.serve(&flow).serve(&list).open().await.unwrap();
+    let add = |n: u64| engine.start_batched(&list, n, &Batching::new("items", 3, hours(1)));
+    // The first run of a workflow makes it known to the database, and whoever does so at the same time waits.
+    let first = add(1).await.unwrap();
+    assert_eq!(engine.start(&flow, 1).queue("others").await.unwrap().output().await.unwrap(), 2);
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+
+    let transaction = client.transaction().await.unwrap();
+    assert_eq!(add(10).within(&transaction).await.unwrap().id(), first.id());
+    transaction.rollback().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    for n in [2, 3] {
+        assert_eq!(add(n).within(&transaction).await.unwrap().id(), first.id());
+    }
+    // In the midst of it somebody adds one by himself, and other queues have work.
+    let beside = tokio::spawn(add(4).into_future());
+    for n in 0..5 {
+        let began = Instant::now();
+        let run = engine.start(&flow, n).queue("others").await.unwrap();
+        assert_eq!(run.output().await.unwrap(), n * 2);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}: another queue goes on", began.elapsed());
+    }
+    assert_eq!(first.status().await.unwrap(), RunStatus::Pending);
+    transaction.commit().await.unwrap();
+    assert_eq!(first.output().await.unwrap(), 6);
+    assert_ne!(beside.await.unwrap().unwrap().id(), first.id(), "that one was full");
     engine.shutdown().await.unwrap();
 }
 

@@ -14,7 +14,7 @@ use fastn_testkit::server::PrivatePostgres;
 use fastn_testkit::{FaultStore, ManualClock, MeterStore};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::world::{Res, builder, memory};
+use crate::world::{Res, builder, memory, on_every_store_in_its_own_time};
 
 /// Thursday, 1 January 2026, 0:00 in UTC.
 const NEW_YEAR: i64 = 1_767_225_600;
@@ -194,8 +194,8 @@ async fn a_schedule_that_another_engine_made_is_found_and_one_that_it_deletes_is
 }
 
 /// Misses due times while no engine is there, and tells which are fired when one is.
-async fn check_catch_up(catch_up: CatchUp, cron: &str, away: i64, expected: &[Timestamp]) {
-    let (mut scene, store) = (Scene::new(), memory());
+async fn check_catch_up(store: Arc<dyn Store>, catch_up: CatchUp, cron: &str, away: i64, expected: &[Timestamp]) {
+    let mut scene = Scene::new();
     let engine = scene.engine(&store).await;
     let schedule = scene.schedule(cron).catch_up(catch_up).overlap(Overlap::Allow);
     engine.schedules().put(&schedule).await.unwrap();
@@ -221,34 +221,42 @@ async fn check_catch_up(catch_up: CatchUp, cron: &str, away: i64, expected: &[Ti
 
 #[tokio::test]
 async fn missed_due_times_are_caught_up_on_as_was_said() {
-    // Half past five: five hours were missed.
-    let half_past_five = 5 * 3_600 + 1_800;
-    check_catch_up(CatchUp::Skip, "0 * * * *", half_past_five, &[]).await;
-    check_catch_up(CatchUp::Latest, "0 * * * *", half_past_five, &[hour(5)]).await;
     let all = |within, most| CatchUp::All { within: Duration::from_secs(within), most };
-    check_catch_up(all(86_400, 100), "0 * * * *", half_past_five, &[1, 2, 3, 4, 5].map(hour)).await;
-    check_catch_up(all(86_400, 2), "0 * * * *", half_past_five, &[4, 5].map(hour)).await;
-    check_catch_up(all(2 * 3_600, 100), "0 * * * *", half_past_five, &[4, 5].map(hour)).await;
-    check_catch_up(all(86_400, 0), "0 * * * *", half_past_five, &[]).await;
-    check_catch_up(all(60, 100), "0 * * * *", half_past_five, &[]).await;
+    let cases: [(&str, CatchUp, &[i64]); 7] = [
+        ("skip", CatchUp::Skip, &[]),
+        ("latest", CatchUp::Latest, &[5]),
+        ("all", all(86_400, 100), &[1, 2, 3, 4, 5]),
+        ("two", all(86_400, 2), &[4, 5]),
+        ("two_hours", all(2 * 3_600, 100), &[4, 5]),
+        ("none", all(86_400, 0), &[]),
+        ("a_minute", all(60, 100), &[]),
+    ];
+    for (name, catch_up, expected) in cases {
+        let expected: Vec<_> = expected.iter().copied().map(hour).collect();
+        on_every_store_in_its_own_time(&format!("catch_up_{name}"), async |store| {
+            // Half past five: five hours were missed.
+            check_catch_up(store, catch_up, "0 * * * *", 5 * 3_600 + 1_800, &expected).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
 async fn what_is_due_just_now_is_not_missed() {
     let five_past_five = 5 * 3_600 + 5;
-    check_catch_up(CatchUp::Skip, "0 * * * *", five_past_five, &[hour(5)]).await;
-    check_catch_up(CatchUp::Latest, "0 * * * *", five_past_five, &[hour(5)]).await;
+    check_catch_up(memory(), CatchUp::Skip, "0 * * * *", five_past_five, &[hour(5)]).await;
+    check_catch_up(memory(), CatchUp::Latest, "0 * * * *", five_past_five, &[hour(5)]).await;
     let all = CatchUp::All { within: Duration::from_secs(86_400), most: 2 };
-    check_catch_up(all, "0 * * * *", five_past_five, &[3, 4, 5].map(hour)).await;
+    check_catch_up(memory(), all, "0 * * * *", five_past_five, &[3, 4, 5].map(hour)).await;
     let seconds: Vec<_> = (91..=100).map(at).collect();
-    check_catch_up(CatchUp::Skip, "* * * * * *", 100, &seconds).await;
+    check_catch_up(memory(), CatchUp::Skip, "* * * * * *", 100, &seconds).await;
     // A year of seconds is soon passed over.
     let year = 365 * 86_400;
     let seconds: Vec<_> = (year - 9..=year).map(at).collect();
-    check_catch_up(CatchUp::Latest, "* * * * * *", year, &seconds).await;
+    check_catch_up(memory(), CatchUp::Latest, "* * * * * *", year, &seconds).await;
     let all = CatchUp::All { within: Duration::from_secs(400 * 86_400), most: 20 };
     let seconds: Vec<_> = (year - 29..=year).map(at).collect();
-    check_catch_up(all, "* * * * * *", year, &seconds).await;
+    check_catch_up(memory(), all, "* * * * * *", year, &seconds).await;
 }
 
 #[tokio::test]
@@ -282,7 +290,11 @@ async fn a_clock_that_jumps_back_fires_nothing_again() {
 
 #[tokio::test]
 async fn a_due_time_is_passed_over_while_its_run_is_under_way() {
-    let (mut scene, store) = (Scene::held(0), memory());
+    on_every_store_in_its_own_time("overlap_skip", check_overlap_skip).await;
+}
+
+async fn check_overlap_skip(store: Arc<dyn Store>) {
+    let mut scene = Scene::held(0);
     let engine = scene.engine(&store).await;
     engine.schedules().put(&scene.schedule("0 * * * *").overlap(Overlap::Skip)).await.unwrap();
     scene.settle().await;
@@ -305,7 +317,11 @@ async fn a_due_time_is_passed_over_while_its_run_is_under_way() {
 
 #[tokio::test]
 async fn runs_may_be_under_way_beside_each_other() {
-    let (mut scene, store) = (Scene::held(0), memory());
+    on_every_store_in_its_own_time("overlap_allow", check_overlap_allow).await;
+}
+
+async fn check_overlap_allow(store: Arc<dyn Store>) {
+    let mut scene = Scene::held(0);
     let engine = scene.engine(&store).await;
     engine.schedules().put(&scene.schedule("0 * * * *").overlap(Overlap::Allow)).await.unwrap();
     scene.settle().await;
@@ -321,7 +337,11 @@ async fn runs_may_be_under_way_beside_each_other() {
 
 #[tokio::test]
 async fn one_due_time_waits_for_the_run_under_way() {
-    let (mut scene, store) = (Scene::held(0), memory());
+    on_every_store_in_its_own_time("overlap_buffer", check_overlap_buffer).await;
+}
+
+async fn check_overlap_buffer(store: Arc<dyn Store>) {
+    let mut scene = Scene::held(0);
     let engine = scene.engine(&store).await;
     engine.schedules().put(&scene.schedule("0 * * * *").overlap(Overlap::BufferOne)).await.unwrap();
     scene.settle().await;
@@ -346,7 +366,11 @@ async fn one_due_time_waits_for_the_run_under_way() {
 
 #[tokio::test]
 async fn a_run_under_way_is_cancelled_for_the_next() {
-    let (mut scene, store) = (Scene::held(0), memory());
+    on_every_store_in_its_own_time("overlap_cancel", check_overlap_cancel).await;
+}
+
+async fn check_overlap_cancel(store: Arc<dyn Store>) {
+    let mut scene = Scene::held(0);
     let engine = scene.engine(&store).await;
     engine.schedules().put(&scene.schedule("0 * * * *").overlap(Overlap::CancelRunning)).await.unwrap();
     scene.settle().await;

@@ -1,6 +1,7 @@
 //! A store that takes its time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastn::core::EntryKind;
 use fastn::core::QueueName;
@@ -20,12 +21,24 @@ pub(crate) struct SlowStore {
     pub(crate) commits: Semaphore,
     /// As many as one likes unless a test takes them away.
     pub(crate) leases: Semaphore,
+    waits: AtomicUsize,
 }
 
 impl SlowStore {
     pub(crate) fn new(inner: Arc<dyn Store>, claims: usize, commits: usize) -> Arc<Self> {
         let leases = Semaphore::new(Semaphore::MAX_PERMITS);
-        Arc::new(Self { inner, claims: Semaphore::new(claims), commits: Semaphore::new(commits), leases })
+        Arc::new(Self {
+            inner,
+            claims: Semaphore::new(claims),
+            commits: Semaphore::new(commits),
+            leases,
+            waits: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many commits wait until they may.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waits.load(Ordering::SeqCst)
     }
 }
 
@@ -123,7 +136,9 @@ impl Store for SlowStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<Written>, Error> {
+        self.waits.fetch_add(1, Ordering::SeqCst);
         self.commits.acquire().await.unwrap().forget();
+        self.waits.fetch_sub(1, Ordering::SeqCst);
         self.inner.commit(batch).await
     }
 

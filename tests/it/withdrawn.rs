@@ -5,10 +5,10 @@ use std::sync::Arc;
 use fastn::core::Event;
 use fastn::prelude::*;
 use fastn::runtime::Queue;
-use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn::store::Store;
 use fastn_testkit::FaultStore;
 
-use crate::world::{Log, Res, StepFuture, builder, memory, noted};
+use crate::world::{Log, Res, StepFuture, builder, memory, noted, on_every_store};
 
 /// Two steps, of which the second does not end, and whoever is to be undone notes that.
 fn versioned(log: &Log, version: u32) -> Workflow<u64, u64> {
@@ -76,15 +76,16 @@ async fn check(store: Arc<dyn Store>) {
 
 #[tokio::test]
 async fn a_run_that_nobody_serves_is_cancelled_before_it_begins() {
-    check(memory()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("runs.db"), SqliteOptions::default()).await.unwrap();
-    check(Arc::new(store)).await;
+    on_every_store("withdrawn", check).await;
 }
 
 #[tokio::test]
 async fn a_run_whose_tags_nobody_has_is_cancelled_too() {
-    let (store, log) = (memory(), Log::default());
+    on_every_store("withdrawn_tags", check_tags).await;
+}
+
+async fn check_tags(store: Arc<dyn Store>) {
+    let log = Log::default();
     let flow = workflow("w").requires("gpu").define(|flow, n| flow.step("do", noted(&log, "do"), n)).unwrap();
     let plain = builder().store(store.clone()).serve(&flow).open().await.unwrap();
     let run = plain.start(&flow, 7).await.unwrap();
@@ -97,7 +98,11 @@ async fn a_run_whose_tags_nobody_has_is_cancelled_too() {
 /// What it has done only its own program can undo. Until that is there, whoever looks sees what it waits for.
 #[tokio::test]
 async fn a_run_that_was_begun_is_cancelled_when_somebody_serves_it_and_says_so_until_then() {
-    let (store, log) = (memory(), Log::default());
+    on_every_store("withdrawn_begun", check_begun).await;
+}
+
+async fn check_begun(store: Arc<dyn Store>) {
+    let log = Log::default();
     let old = versioned(&log, 1);
     let queue = || Queue::new("q").concurrency(1);
     let first = builder().store(store.clone()).queue(queue()).serve(&old).grace(millis(1)).open().await.unwrap();
@@ -117,6 +122,7 @@ async fn a_run_that_was_begun_is_cancelled_when_somebody_serves_it_and_says_so_u
     assert_eq!(found.waits_for.as_deref(), Some(why));
     assert_eq!(log.count("undo"), 0);
 
+    second.shutdown().await.unwrap();
     let third = builder().store(store).queue(queue()).serve(&old).open().await.unwrap();
     let run = third.runs().handle::<u64>(&tenant, id);
     assert_eq!(run.output().await.unwrap_err().kind(), ErrorKind::Cancelled);

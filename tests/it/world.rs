@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use fastn::prelude::*;
-use fastn::store::{MemoryStore, Store};
+use fastn::store::{LeaseClock, MemoryStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::server::PrivatePostgres;
 
 pub(crate) type Res<T> = Result<T, StepError>;
@@ -49,12 +49,20 @@ pub(crate) fn memory() -> Arc<dyn Store> {
 
 /// Does a test on a store of each kind.
 pub(crate) async fn on_every_store(name: &str, test: impl AsyncFn(Arc<dyn Store>)) {
+    on_stores(name, LeaseClock::Server, test).await;
+}
+
+/// Does a test whose time is its own on a store of each kind.
+pub(crate) async fn on_every_store_in_its_own_time(name: &str, test: impl AsyncFn(Arc<dyn Store>)) {
+    on_stores(name, LeaseClock::Caller, test).await;
+}
+
+async fn on_stores(name: &str, clock: LeaseClock, test: impl AsyncFn(Arc<dyn Store>)) {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = format!("sqlite:{}", folder.path().join("runs.db").display());
-    let postgres = PrivatePostgres::shared().unwrap().database(name).unwrap();
-    test(memory()).await;
-    for url in [sqlite, postgres] {
-        let store = fastn::store::open(&url).await.unwrap();
+    let sqlite = SqliteStore::open(folder.path().join("runs.db"), SqliteOptions::default()).await.unwrap();
+    let url = PrivatePostgres::shared().unwrap().database(name).unwrap();
+    let postgres = PostgresStore::open(&url, PostgresOptions::default().lease_clock(clock)).await.unwrap();
+    for store in [memory(), Arc::new(sqlite), Arc::new(postgres)] {
         test(store.clone()).await;
         store.close().await.unwrap();
     }

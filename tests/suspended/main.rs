@@ -7,12 +7,16 @@
 
 #[path = "../it/ahead.rs"]
 mod ahead;
+#[path = "../it/backoff.rs"]
+mod backoff;
 #[path = "../it/chaos.rs"]
 mod chaos;
 #[path = "../it/children.rs"]
 mod children;
 #[path = "../it/connectors.rs"]
 mod connectors;
+#[path = "../it/copies.rs"]
+mod copies;
 #[path = "../it/crash_sweep.rs"]
 mod crash_sweep;
 #[path = "../it/dead_letters.rs"]
@@ -25,14 +29,22 @@ mod ending;
 mod engine;
 #[path = "../it/explain.rs"]
 mod explain;
+#[path = "../it/every_store.rs"]
+mod every_store;
+#[path = "../it/failover.rs"]
+mod failover;
 #[path = "../it/failures.rs"]
 mod failures;
 #[path = "../it/fleet.rs"]
 mod fleet;
 #[path = "../it/hazards.rs"]
 mod hazards;
+#[path = "../it/intake.rs"]
+mod intake;
 #[path = "../it/killed.rs"]
 mod killed;
+#[path = "../it/lost_news.rs"]
+mod lost_news;
 #[path = "../it/outage.rs"]
 mod outage;
 #[path = "../it/poison.rs"]
@@ -53,6 +65,8 @@ mod schedules;
 mod signals;
 #[path = "../it/slow_store.rs"]
 mod slow_store;
+#[path = "../it/stalled.rs"]
+mod stalled;
 #[path = "../it/standby.rs"]
 mod standby;
 #[path = "../it/starting.rs"]

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use fastn_core::{BoxFuture, Result, TenantId, Workflow};
+use fastn_store::HostTransaction;
 use serde::Serialize;
 
 use super::core::Core;
@@ -51,6 +52,18 @@ impl<O> StartBatched<O> {
     /// What the item takes of its queue's rates, when its run is admitted; 1 unless said otherwise.
     pub fn cost(self, cost: u32) -> Self {
         Self(self.0.cost(cost))
+    }
+
+    /// Adds the item in a transaction of the host's own, as [`Start::within`] starts a run: it is there if the transaction is
+    /// committed, and never was if it is rolled back. Until then nothing of its queue is admitted.
+    ///
+    /// # Errors
+    /// As awaiting; and what the database says, after which the transaction is as good as over.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, roll the transaction back.
+    pub async fn within<T: HostTransaction>(self, transaction: T) -> Result<RunHandle<O>> {
+        self.0.within(transaction).await
     }
 }
 

@@ -56,7 +56,8 @@ pub enum WhenTaken {
 /// # Contract
 /// * An item goes into the run that has the place, which waits for its delay since its first item came, or until nothing more
 ///   can go into it. If that run was admitted, runs something else, or has no room for the item, it gives the place up, and
-///   the item is the first of a run of its own. A run that gathers is pushed back by nobody.
+///   the item is the first of a run of its own. A run that gathers is pushed back by nobody:
+///   it gives the place up as well, and waits no longer.
 /// * An item is in one run, once, whoever adds it again: it is known for as long as the run is kept that it went into.
 /// * Nothing goes into a run once it was admitted or withdrawn. Before that it is read with the items that it has.
 /// * The run has the largest priority of its items, and costs as much as all of them.

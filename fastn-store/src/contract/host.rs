@@ -29,11 +29,13 @@ pub trait HostTransaction: Sized {
     /// Creates a run that waits in a queue, or says which one has its id or its place. On Postgres its delay goes by the
     /// server's clock.
     ///
+    /// # Contract
+    /// Where a run that has taken the place is [pushed back](super::WhenTaken::PushBack) or [joined](super::WhenTaken::Join)
+    /// nobody admits anything from this queue until the end of the transaction: it should be soon. Other queues go on.
+    ///
     /// # Errors
     /// What the database says: then the transaction is as good as over.
-    /// [`Unsupported`](fastn_core::ErrorKind::Unsupported) on Postgres if a run that has taken the place is to be
-    /// [pushed back](super::WhenTaken::PushBack) or [joined](super::WhenTaken::Join), before anything is done: until the end
-    /// of the transaction nobody could admit anything from the queue.
+    /// [`Invalid`](fastn_core::ErrorKind::Invalid), before anything is done, for an item that is no JSON.
     fn enqueue(self, new: &Enqueue) -> impl Future<Output = Result<Written>>;
 }
 

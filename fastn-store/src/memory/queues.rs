@@ -185,6 +185,11 @@ impl House {
         if let Some(most) = push_back(new) {
             if line.admitted || line.gathers.is_some() || run.definition != new.new.definition {
                 line.once = None;
+                // What gathers takes nothing more, and so there is nothing more for it to wait for.
+                if let Some(mut gathers) = line.gathers.filter(|_| !line.admitted) {
+                    gathers.close(now);
+                    line.gather(gathers);
+                }
                 return None;
             }
             line.ready_at = pushed_to(line.enqueued_at, now, new.delay, most);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::{Client, Transaction};
 use fastn_core::{Error, ErrorKind, QueueKey, Result, Timestamp};
 use tokio_postgres::IsolationLevel;
+use tokio_postgres::error::SqlState;
 
 use super::claim::deaths_of;
 use super::fault::{corrupt, fault};
@@ -23,7 +24,8 @@ pub(super) const OP: &str = "admit runs";
 /// So many of a key's runs are looked at at first, and then at a time: mostly few are needed of each of many keys.
 const HEADS: (i64, i64) = (2, 64);
 
-/// After which span it is looked again for runs whose executor's journal somebody else is moving just now.
+/// After which span it is looked again for runs whose executor's journal somebody else is moving just now, and whether a queue
+/// is free that a host's transaction has.
 const SOON: Duration = Duration::from_millis(100);
 
 /// Puts runs of a queue into the hands of a lease, as its rules allow.
@@ -39,8 +41,13 @@ pub(super) async fn admit(client: &mut Client, clock: LeaseClock, ask: &AdmitAsk
         LeaseClock::Caller => Some(ask.now.as_micros()),
     };
     let open = transaction.prepare_cached("SELECT * FROM open_queue_1($1, $2, $3)").await.map_err(fault(OP))?;
-    let row =
-        transaction.query_opt(&open, &[&stored(ask.lease), &ask.queue.as_str(), &given]).await.map_err(fault(OP))?;
+    let row = match transaction.query_opt(&open, &[&stored(ask.lease), &ask.queue.as_str(), &given]).await {
+        // A host's transaction has put an item into the queue, or pushed a run back, and has not ended.
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            return Ok(Admitted { runs: Vec::new(), again_in: Some(SOON) });
+        }
+        row => row.map_err(fault(OP))?,
+    };
     let Some(row) = row else {
         // What was ended is to stay ended.
         transaction.commit().await.map_err(fault(OP))?;

@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error};
 
+use super::days::range;
 use super::fault::fault;
 use super::judge::{Rules, judged_sql};
 use super::partitions::{TABLES, attach_sql, beside_sql};
@@ -36,11 +37,17 @@ const FEW: usize = 100;
 /// How often it is tried to get there, should they go on faster than they are copied.
 const ROUNDS: usize = 10;
 
+/// How runs that were judged are counted.
+const COUNTED: &str =
+    "count(*) FILTER (WHERE stays), count(*) FILTER (WHERE NOT stays), max(overdue) FILTER (WHERE NOT stays)";
+
 /// The runs of a day, or of a part of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     pub(super) stay: i64,
     pub(super) go: i64,
+    /// For how long the time of one of those that go has been over, in microseconds.
+    pub(super) overdue: i64,
 }
 
 /// What became of a day that was to change places with what was written beside it.
@@ -64,8 +71,7 @@ impl Day<'_> {
     /// How many runs stay, and how many go.
     pub(super) async fn count(&self, rules: &Rules) -> Result<Counted> {
         let judged = judged_sql(self.schema, self.day);
-        let sql =
-            format!("SELECT count(*) FILTER (WHERE stays), count(*) FILTER (WHERE NOT stays) FROM ({judged}) judged");
+        let sql = format!("SELECT {COUNTED} FROM ({judged}) judged");
         let (mut counted, mut after) = (Counted::default(), -1);
         while let Some(last) = self.page_after(after).await.map_err(fault(OP))? {
             let [tenant, workflow, status, keep] = rules.values();
@@ -176,8 +182,6 @@ impl Day<'_> {
                  WHERE NOT j.stays AND k.tenant_no = j.tenant_no AND k.run_id = j.run_id AND k.run_no = j.run_no
              ), messages AS (
                  DELETE FROM flow_messages m USING judged j WHERE NOT j.stays AND m.run_no = j.run_no
-             ), batched AS (
-                 DELETE FROM flow_batched b USING judged j WHERE NOT j.stays AND b.run_no = j.run_no
              ), effects AS (
                  -- In the same moment: once it has no key there may be another run of its id, which has its own effects.
                  DELETE FROM flow_effects f USING judged j
@@ -185,7 +189,7 @@ impl Day<'_> {
                      SELECT 1 FROM flow_keys k
                      WHERE k.tenant_no = j.tenant_no AND k.run_id = j.run_id AND k.run_no <> j.run_no)
              )
-             SELECT count(*) FILTER (WHERE stays), count(*) FILTER (WHERE NOT stays) FROM judged"
+             SELECT {COUNTED} FROM judged"
         );
         let (mut counted, mut after) = (Counted::default(), -1);
         while let Some(last) = self.page_after(after).await.map_err(fault(OP))? {
@@ -239,6 +243,33 @@ impl Day<'_> {
         Ok(Swapped::Busy)
     }
 
+    /// Deletes the items of runs that are gone, once they are: until then they are known. Whoever adds one that was left here by
+    /// somebody who died finds that out.
+    pub(super) async fn forget_items(&self) -> Result<()> {
+        let (mut after, end) = range(self.day);
+        loop {
+            let row = self
+                .client
+                .query_one(
+                    "WITH page AS MATERIALIZED (
+                         SELECT DISTINCT b.run_no FROM flow_batched b WHERE b.run_no >= $1 AND b.run_no < $2
+                         ORDER BY b.run_no LIMIT $3
+                     ), gone AS (
+                         DELETE FROM flow_batched b USING page p WHERE b.run_no = p.run_no
+                             AND NOT EXISTS (SELECT 1 FROM flow_executions e WHERE e.run_no = p.run_no)
+                     )
+                     SELECT max(run_no) FROM page",
+                    &[&after, &end, &PAGE],
+                )
+                .await
+                .map_err(fault(OP))?;
+            match row.try_get::<_, Option<i64>>(0).map_err(fault(OP))? {
+                Some(last) => after = last + 1,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Takes over what has happened meanwhile. In how many runs something did.
     async fn catch_up(&mut self) -> Result<usize, Error> {
         let transaction = self.client.transaction().await?;
@@ -285,6 +316,7 @@ impl Counted {
     fn add(&mut self, row: &tokio_postgres::Row) -> Result<(), Error> {
         self.stay += row.try_get::<_, i64>(0)?;
         self.go += row.try_get::<_, i64>(1)?;
+        self.overdue = self.overdue.max(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
         Ok(())
     }
 }

@@ -48,15 +48,24 @@ pub(super) struct Place {
     pub(super) advance: i64,
     pub(super) cost: i64,
     pub(super) once: Option<Uuid>,
+    pub(super) push: Option<i64>,
+    pub(super) item: Option<Uuid>,
+    pub(super) most: Option<i64>,
+    pub(super) bytes: Option<i64>,
 }
 
 impl Place {
     pub(super) fn of(new: &Enqueue) -> Self {
+        let join = item_of(new).map(|(_, join)| join);
         Self {
             delay: micros(new.delay),
             advance: rank(Timestamp::EPOCH, new.priority, new.ageing).saturating_neg(),
             cost: i64::from(new.cost),
             once: new.once.map(|once| Uuid::from_bytes(once.id)),
+            push: push_back(new).map(micros),
+            item: join.map(|join| Uuid::from_bytes(join.item)),
+            most: join.map(|join| i64::from(join.most)),
+            bytes: join.map(|join| stored(join.bytes)),
         }
     }
 }
@@ -109,11 +118,10 @@ impl<'a> EnqueueRows<'a> {
             rows.advance.push(place.advance);
             rows.cost.push(place.cost);
             rows.once.push(place.once);
-            rows.push.push(push_back(enqueue).map(micros));
-            let join = item_of(enqueue).map(|(_, join)| join);
-            rows.item.push(join.map(|join| Uuid::from_bytes(join.item)));
-            rows.most.push(join.map(|join| i64::from(join.most)));
-            rows.bytes.push(join.map(|join| stored(join.bytes)));
+            rows.push.push(place.push);
+            rows.item.push(place.item);
+            rows.most.push(place.most);
+            rows.bytes.push(place.bytes);
         }
         rows
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use deadpool_postgres::PoolError;
 use fastn_core::{Error, ErrorKind};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::Severity;
 
 pub(super) use crate::journal::corrupt;
 use crate::standing::closed;
@@ -38,10 +38,17 @@ pub(super) fn pool_fault(op: &'static str) -> impl Fn(PoolError) -> Error {
 
 /// Whether the server itself said that it did nothing: otherwise nobody knows.
 pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|said| {
-        // A server that is going down may say so after it has committed.
-        !said.code().code().starts_with("57P") && !said.code().code().starts_with("08")
-    })
+    // A session that ends with its error, and a server that ends with it, may have committed before.
+    error
+        .as_db_error()
+        .is_some_and(|said| said.parsed_severity() == Some(Severity::Error) && did_nothing(said.code().code()))
+}
+
+/// Whether an error with this SQLSTATE is only ever told where nothing was committed.
+fn did_nothing(code: &str) -> bool {
+    // A server that is going down may say so after it has committed, as whoever has lost a connection may; and the last says
+    // of itself that it is not known.
+    !code.starts_with("57P") && !code.starts_with("08") && code != "40003"
 }
 
 /// A prepared statement no longer fits. The server's words.
@@ -70,8 +77,13 @@ pub(super) fn is_of_stale_plan(error: &Error) -> bool {
 
 /// Whether a prepared statement no longer fits: after a change of the schema, or another server behind the same name.
 pub(super) fn is_stale_plan(error: &tokio_postgres::Error) -> bool {
-    matches!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME))
-        || error.code() == Some(&SqlState::UNDEFINED_PSTATEMENT)
+    error.code().is_some_and(|code| is_of_plan(code.code()))
+}
+
+/// Whether an error with this SQLSTATE is one of a prepared statement: its result is another than when it was prepared, or it
+/// is not known.
+fn is_of_plan(code: &str) -> bool {
+    matches!(code, "0A000" | "26000")
 }
 
 /// By SQLSTATE (PostgreSQL, appendix A).
@@ -83,13 +95,16 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
         });
         return if ours { ErrorKind::Corrupt } else { ErrorKind::Unavailable };
     };
-    if is_stale_plan(error) { ErrorKind::Unavailable } else { kind_of_state(code.code()) }
+    kind_of_state(code.code())
 }
 
 /// What an SQLSTATE means to callers, whichever library brought it.
 pub(super) fn kind_of_state(code: &str) -> ErrorKind {
     if let Some(kind) = raised(code) {
         return kind;
+    }
+    if is_of_plan(code) {
+        return ErrorKind::Unavailable;
     }
     let (class, _) = code.split_at_checked(2).unwrap_or(("", ""));
     match (class, code) {
@@ -126,14 +141,67 @@ fn raised(code: &str) -> Option<ErrorKind> {
 mod tests {
     use super::*;
 
+    /// What an SQLSTATE means: to callers, whether nothing was done, and whether it is one of a prepared statement.
+    fn meaning(code: &str) -> (ErrorKind, bool, bool) {
+        (kind_of_state(code), did_nothing(code), is_of_plan(code))
+    }
+
     #[test]
-    fn what_passes_by_itself_is_told_from_what_does_not() {
-        // Transactions of a process that was held up: `idle_in_transaction_session_timeout` and `transaction_timeout`.
-        for passes in ["08006", "53300", "57P01", "40001", "55P03", "25006", "25P03", "25P04"] {
-            assert_eq!(kind_of_state(passes), ErrorKind::Unavailable, "{passes}");
+    fn what_passes_by_itself_and_did_nothing() {
+        for code in [
+            // Serialisation, deadlock, too many connections, no memory, no disk, input and output.
+            "40001", "40P01", "53000", "53100", "53200", "53300", "58000", "58030",
+            // A statement that took too long, a lock that was not to be had, a server that takes no writes.
+            "57014", "55P03", "25006",
+            // Transactions of a process that was held up: `idle_in_transaction_session_timeout`, `transaction_timeout`.
+            "25P03", "25P04", // A row for which there is no partition yet.
+            "23514",
+        ] {
+            assert_eq!(meaning(code), (ErrorKind::Unavailable, true, false), "{code}");
         }
-        for stays in ["25P02", "42601", "22P02", ""] {
-            assert_eq!(kind_of_state(stays), ErrorKind::Internal, "{stays}");
+    }
+
+    #[test]
+    fn what_passes_by_itself_and_may_have_been_done() {
+        for code in
+            ["08000", "08001", "08003", "08004", "08006", "08007", "08P01", "40003", "57P01", "57P02", "57P03", "57P05"]
+        {
+            assert_eq!(meaning(code), (ErrorKind::Unavailable, false, false), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_passes_when_a_statement_is_prepared_again() {
+        for code in ["0A000", "26000"] {
+            assert_eq!(meaning(code), (ErrorKind::Unavailable, true, true), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_stays_as_it_is_however_often_it_is_tried() {
+        for (code, kind) in [
+            ("FN001", ErrorKind::Fenced),
+            ("FN002", ErrorKind::Conflict),
+            ("FN003", ErrorKind::NotFound),
+            ("FN004", ErrorKind::Invalid),
+            // A wrong password, a user without rights, no such database.
+            ("28P01", ErrorKind::Invalid),
+            ("28000", ErrorKind::Invalid),
+            ("42501", ErrorKind::Invalid),
+            ("3D000", ErrorKind::NotFound),
+            ("54000", ErrorKind::TooLarge),
+            ("XX000", ErrorKind::Corrupt),
+            ("XX001", ErrorKind::Corrupt),
+            // Mistakes of ours: a transaction that has failed, a statement that is none, a value that is none, a row twice.
+            ("25P02", ErrorKind::Internal),
+            ("42601", ErrorKind::Internal),
+            ("42883", ErrorKind::Internal),
+            ("22P02", ErrorKind::Internal),
+            ("23505", ErrorKind::Internal),
+            ("", ErrorKind::Internal),
+        ] {
+            assert_eq!(meaning(code), (kind, true, false), "{code}");
+            assert!(!kind.is_transient(), "{code}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Runs that are started in transactions of the host's own.
 
 use fastn_core::plan::PlanHash;
-use fastn_core::{ContentType, Error, ErrorKind, Payload, Result, RunId, TenantId, Version, WorkflowName};
+use fastn_core::{ContentType, Error, Payload, Result, RunId, TenantId, Version, WorkflowName};
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
@@ -10,9 +10,8 @@ use super::numbers::run_no;
 use super::options::PostgresOptions;
 use super::row::{get, status};
 use super::values::{Value, of_run, of_waiting};
-use crate::{
-    DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, WhenTaken, Written,
-};
+use crate::queue::check_item;
+use crate::{DefinitionKey, Enqueue, Existing, HostTransaction, InSchema, NewRun, RunKey, RunNo, Taken, Written};
 
 pub(super) const OP: &str = "start run in a transaction";
 
@@ -40,11 +39,14 @@ impl HostTransaction for InSchema<'_, &Transaction<'_>> {
 
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        refuse_change(enqueue)?;
+        check_item(enqueue)?;
         let row = ask(self.transaction, &enqueue_sql(&schema), &of_waiting(enqueue)).await?;
         let (number, outcome): (i64, i16) = (get(&row, 0)?, get(&row, 1)?);
         if outcome == 0 {
             return Ok(Written::Created(run_no(number)?));
+        }
+        if let Some(run) = get::<Option<Uuid>>(&row, 2)? {
+            return Ok(joined(enqueue, run));
         }
         let row = ask(self.transaction, &existing_sql(&schema), &[Value::Number(number)]).await?;
         found(&row)?.instead(run_no(number)?, outcome)
@@ -96,7 +98,7 @@ impl Found {
         Ok(Existing { no, definition, input, status: status(self.status)? })
     }
 
-    /// The answer to who would have enqueued a run, by what `enqueue_1` calls it.
+    /// The answer to who would have enqueued a run, by what `enqueue_2` calls it.
     pub(super) fn instead(self, no: RunNo, outcome: i16) -> Result<Written> {
         if outcome == 1 {
             return Ok(Written::Exists(Box::new(self.existing(no)?)));
@@ -111,16 +113,9 @@ fn wrong(why: impl std::fmt::Display) -> Error {
     corrupt(OP, why.to_string())
 }
 
-/// A run that has taken a place can be changed only by who keeps the queue's lock, and a host's transaction may take long.
-pub(super) fn refuse_change(new: &Enqueue) -> Result<()> {
-    let why = match new.once.map(|once| once.taken) {
-        Some(WhenTaken::PushBack(_)) => {
-            "a run that is debounced cannot be started in a transaction of the host's on Postgres"
-        }
-        Some(WhenTaken::Join(_)) => "an item cannot be added in a transaction of the host's on Postgres",
-        None | Some(WhenTaken::Stay) => return Ok(()),
-    };
-    Err(Error::new(ErrorKind::Unsupported, OP).with("queue", &new.queue).caused_by(why))
+/// The answer to whose item is in this run.
+pub(super) fn joined(item: &Enqueue, run: Uuid) -> Written {
+    Written::Joined(Box::new(RunKey { tenant: item.new.key.tenant.clone(), run: RunId::from_bytes(run.into_bytes()) }))
 }
 
 pub(super) fn create_sql(schema: &str) -> String {
@@ -130,11 +125,11 @@ pub(super) fn create_sql(schema: &str) -> String {
 /// As [`create_sql`], for a run that is to wait.
 pub(super) fn enqueue_sql(schema: &str) -> String {
     format!(
-        "SELECT run_no, outcome FROM {schema}.enqueue_1(
+        "SELECT run_no, outcome, joined FROM {schema}.enqueue_2(
              NULL, ARRAY[$1::text], ARRAY[$2::uuid], ARRAY[$3::bigint], ARRAY[$4::bigint], ARRAY[$5::text], ARRAY[$6::bigint],
              ARRAY[$7::bytea], ARRAY[$8::text], ARRAY[$9::bigint], ARRAY[$10::bytea], ARRAY[$11::bytea], ARRAY[$12::text],
              ARRAY[$13::text], ARRAY[$14::bigint], ARRAY[$15::bigint], ARRAY[$16::bigint], ARRAY[$17::uuid],
-             ARRAY[NULL::bigint])"
+             ARRAY[$18::bigint], ARRAY[$19::uuid], ARRAY[$20::bigint], ARRAY[$21::bigint])"
     )
 }
 

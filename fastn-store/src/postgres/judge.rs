@@ -38,12 +38,13 @@ impl Rules {
 }
 
 /// Judges the runs of a day after `$1` up to `$2`, by the rules `$3` to `$6`: those that have not ended stay, and those that
-/// ended too short a time ago.
+/// ended too short a time ago. `overdue` is for how long, in microseconds, the time of the others has been over.
 pub(super) fn judged_sql(schema: &str, day: i64) -> String {
     format!(
         "SELECT e.run_no, e.tenant_no, e.run_id, t.tenant,
              ended.status IS NULL OR rule.keep IS NULL
-                 OR ended.finished_at + rule.keep > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS stays
+                 OR ended.finished_at + rule.keep > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS stays,
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - ended.finished_at - rule.keep AS overdue
          FROM {schema}.flow_executions_{day} e
          JOIN flow_definitions d ON d.def_no = e.def_no
          JOIN flow_tenants t ON t.tenant_no = e.tenant_no

@@ -91,7 +91,8 @@ impl PostgresOptions {
     }
 
     /// How long runs are kept after they have ended; by default 30 days. Half a minute after opening and then each hour,
-    /// days of which nothing is to be kept any more are dropped.
+    /// days of which nothing is to be kept any more are dropped, and those of which less than half is are written anew with
+    /// that. Where more is to be kept, a run goes about a week after its time.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self

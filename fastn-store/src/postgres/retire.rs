@@ -1,6 +1,7 @@
 //! Old days are dropped, not emptied: a day in which nothing is to be kept is two tables less. One in which a little is to be
-//! kept is written anew with that, beside itself. What its runs have elsewhere is deleted a page at a time: their keys, if
-//! they have any, their messages, and what their transactional steps did.
+//! kept is written anew with that, beside itself; and so is any other once a run in it has been there for long enough after its
+//! time. What its runs have elsewhere is deleted a page at a time: their keys, if they have any, their messages, and what their
+//! transactional steps did; and the items of which they are made, when they are gone.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,10 @@ const OP: &str = "retire old runs";
 
 /// A day is written anew when at most this part of its runs is to be kept.
 const WORTH_IT: f64 = 0.5;
+
+/// Where more of it is to be kept it is written anew all the same when a run is this much over its time, in microseconds: so
+/// none is kept for ever, and a day is written at most once in this time.
+const OVERDUE: i64 = 7 * DAY * 1_000_000;
 
 /// What was done to old days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,7 +107,7 @@ async fn retire_day(mut day: Day<'_>, retention: &Retention, retired: &mut Retir
     let counted = day.count(rules).await?;
     #[expect(clippy::cast_precision_loss, reason = "a part need not be exact")]
     let worth_it = counted.stay as f64 <= (counted.stay + counted.go) as f64 * WORTH_IT;
-    if !worth_it {
+    if !worth_it && counted.overdue < OVERDUE {
         day.release().await?;
         return leave(day.client, day.day, retention).await;
     }
@@ -125,5 +130,5 @@ async fn retire_day(mut day: Day<'_>, retention: &Retention, retired: &mut Retir
     }
     tracing::info!(day = day.day, gone, ?swapped, "an old day was retired");
     retired.runs += u64::try_from(gone).unwrap_or_default();
-    Ok(())
+    day.forget_items().await
 }

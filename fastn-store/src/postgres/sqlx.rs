@@ -7,12 +7,14 @@ use sqlx_core::row::Row;
 use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_core::{decode::Decode, types::Type};
 use sqlx_postgres::{PgConnection, PgRow, Postgres};
+use uuid::Uuid;
 
 use super::fault::kind_of_state;
-use super::host::{Found, OP, create_sql, enqueue_sql, existing_sql, refuse_change};
+use super::host::{Found, OP, create_sql, enqueue_sql, existing_sql, joined};
 use super::numbers::run_no;
 use super::options::PostgresOptions;
 use super::values::{Value, of_run, of_waiting};
+use crate::queue::check_item;
 use crate::{Enqueue, HostTransaction, InSchema, NewRun, Written};
 
 impl HostTransaction for &mut PgConnection {
@@ -38,11 +40,14 @@ impl HostTransaction for InSchema<'_, &mut PgConnection> {
 
     async fn enqueue(self, enqueue: &Enqueue) -> Result<Written> {
         let schema = PostgresOptions::default().schema(self.schema).quoted_schema()?;
-        refuse_change(enqueue)?;
+        check_item(enqueue)?;
         let row = ask(self.transaction, enqueue_sql(&schema), of_waiting(enqueue)).await?;
         let (number, outcome): (i64, i16) = (get(&row, 0)?, get(&row, 1)?);
         if outcome == 0 {
             return Ok(Written::Created(run_no(number)?));
+        }
+        if let Some(run) = get::<Option<Uuid>>(&row, 2)? {
+            return Ok(joined(enqueue, run));
         }
         found(&schema, self.transaction, number).await?.instead(run_no(number)?, outcome)
     }

@@ -66,6 +66,10 @@ pub(super) fn of_waiting(new: &Enqueue) -> Vec<Value<'_>> {
         Value::Number(place.advance),
         Value::Number(place.cost),
         Value::MaybeId(place.once),
+        Value::MaybeNumber(place.push),
+        Value::MaybeId(place.item),
+        Value::MaybeNumber(place.most),
+        Value::MaybeNumber(place.bytes),
     ]);
     values
 }

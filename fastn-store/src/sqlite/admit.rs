@@ -11,7 +11,7 @@ use super::definitions::Definitions;
 use super::fault::{corrupt, fault};
 use super::row::{get, run_no, stored};
 use super::state::State;
-use super::{deaths, entries, gather, lease};
+use super::{deaths, entries, gather, lease, migrate};
 use crate::journal::RunState;
 use crate::queue::{Admission, Head, QueueRules, Room, Step, entry_key};
 use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus};
@@ -29,6 +29,7 @@ pub(super) fn admit(conn: &Connection, state: &mut State, ask: &AdmitAsk) -> Res
     let serves: HashSet<DefinitionKey> = ask.serves.iter().cloned().collect();
     let (admitted, complete) = transact(conn, OP, |conn| {
         lease::check(conn, state, OP, ask.lease)?;
+        migrate::check_no_newer(conn, OP)?;
         let Some(entry) = entries::get(conn, &entry_key(&ask.queue)?)? else {
             return Ok((Admitted::default(), false));
         };

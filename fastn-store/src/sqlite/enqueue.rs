@@ -89,6 +89,7 @@ fn find_taken(conn: &Connection, no: i64, new: &Enqueue, now: Timestamp) -> Resu
             conn.prepare_cached("UPDATE flow_queued SET once_id = NULL WHERE run_no = ?1")
                 .and_then(|mut update| update.execute([no]))
                 .map_err(fault(OP))?;
+            gather::close(conn, no, now)?;
             return Ok(None);
         }
         let ready_at = pushed_to(Timestamp::from_micros(enqueued_at), now, new.delay, most);

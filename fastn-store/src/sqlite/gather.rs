@@ -65,6 +65,17 @@ pub(super) fn begin(
     put(conn, no, 0, number, new, join)
 }
 
+/// A run that has given its place up waits no longer, if it is one that gathers.
+pub(super) fn close(conn: &Connection, no: i64, now: Timestamp) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE flow_queued SET state = 1, ready_at = min(ready_at, ?2), rank = rank - ready_at + min(ready_at, ?2)
+         WHERE run_no = ?1 AND items IS NOT NULL AND state < 2",
+    )
+    .and_then(|mut update| update.execute((no, now.as_micros())))
+    .map_err(fault(OP))
+    .map(drop)
+}
+
 /// Gives a run that gathers the list of its items: it gathers no more. Any other is left as it is.
 pub(super) fn give_list(conn: &Connection, no: i64) -> Result<()> {
     let given = conn

@@ -10,7 +10,7 @@ use super::fault::fault;
 use super::lock::LockFile;
 use super::row::stored;
 use super::state::{Held, State};
-use super::{deaths, journal};
+use super::{deaths, journal, migrate};
 use crate::standing::fenced;
 use crate::{Lease, LeaseAsk};
 
@@ -46,6 +46,7 @@ pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask
     }
     let until = ask.now.plus(ask.ttl);
     let token = transact(conn, "acquire lease", |conn| {
+        migrate::check_no_newer(conn, "acquire lease")?;
         // Whoever has no lock may have been faster.
         let standing = Standing::read(conn)?;
         if !standing.is_free(ask.now, lock.is_some()) {

@@ -108,6 +108,25 @@ pub(super) fn migrate(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that no newer build has changed the schema since this one opened the database: it may mean something that this
+/// one does not see.
+///
+/// # Errors
+/// [`Unsupported`](ErrorKind::Unsupported) if one has.
+pub(super) fn check_no_newer(conn: &Connection, op: &'static str) -> Result<()> {
+    let newest: i64 = conn
+        .prepare_cached("SELECT max(version) FROM migrations")
+        .and_then(|mut select| select.query_row([], |row| row.get(0)))
+        .map_err(fault(op))?;
+    if newest <= latest() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, op)
+        .with("database", format!("version {newest}"))
+        .with("this build", format!("version {}", latest()))
+        .caused_by("a newer fastn has changed the database since"))
+}
+
 /// Makes sure that a database has the schema of this build, without changing it.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ mod migrate;
 mod options;
 mod queues;
 mod reader;
+mod retire;
 mod row;
 mod state;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How an SQLite store is opened.
 
+use crate::Retention;
+
 /// How hard a commit is made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,11 +30,13 @@ pub struct SqliteOptions {
     pub(super) synchronous: Synchronous,
     pub(super) journal_budget: usize,
     pub(super) max_bytes: Option<u64>,
+    pub(super) retention: Retention,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { synchronous: Synchronous::Full, journal_budget: 16 << 20, max_bytes: None }
+        let retention = Retention::default();
+        Self { synchronous: Synchronous::Full, journal_budget: 16 << 20, max_bytes: None, retention }
     }
 }
 
@@ -58,6 +62,15 @@ impl SqliteOptions {
     #[must_use]
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// How long runs are kept after they have ended, by this machine's calendar; 30 days unless set. Half a minute after
+    /// opening and then each hour whoever has the lease deletes those whose time is over, a few at a time between commits.
+    /// What they leave in the file is used again.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
         self
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::entries;
 use super::options::SqliteOptions;
 use super::reader::Reader;
+use super::retire::Place;
 use super::worker::Worker;
 use super::writer::{Queue, Request, Writer};
 use crate::board::Board;
@@ -59,6 +60,29 @@ impl SqliteStore {
         let database = path.clone();
         let reader = Worker::start("fastn-sqlite-reader", move || Reader::open(&database)).await?;
         Ok(Self { path, queue, board, reader, writer })
+    }
+
+    /// Does now what is done each hour: deletes the runs that are no longer kept, as [`SqliteOptions::retention`] says. Gives
+    /// how many there were.
+    ///
+    /// # Contract
+    /// Whoever commits meanwhile waits for a few of them at most. What has not ended is left alone.
+    ///
+    /// # Errors
+    /// What SQLite says. Those that were deleted before are gone.
+    ///
+    /// # Cancel safety
+    /// Safe: what is left is for the next time.
+    pub async fn keep_up(&self) -> Result<u64> {
+        let (mut gone, mut after) = (0, Place::FIRST);
+        loop {
+            let (runs, next) = self.writer.ask(move |writer| writer.retire(after)).await?;
+            gone += runs;
+            match next {
+                Some(next) => after = next,
+                None => return Ok(gone),
+            }
+        }
     }
 }
 

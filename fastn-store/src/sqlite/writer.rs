@@ -15,9 +15,10 @@ use super::connection::{check_setting, open_writer, transact};
 use super::fault::fault;
 use super::look::Looked;
 use super::options::{SqliteOptions, Synchronous};
+use super::retire::{Place, Upkeep};
 use super::state::State;
 use super::worker::Thing;
-use super::{admit, claim, entries, lease, withdraw};
+use super::{admit, claim, entries, lease, retire, withdraw};
 use crate::board::Board;
 use crate::journal::size_of;
 use crate::{AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, Lease, LeaseAsk, Put, QUEUE, Withdraw};
@@ -46,6 +47,7 @@ pub(super) struct Writer {
     options: SqliteOptions,
     checkpointer: Checkpointer,
     looked: Looked,
+    upkeep: Upkeep,
 }
 
 impl Writer {
@@ -55,8 +57,8 @@ impl Writer {
         // One database has one lock, by whatever links it is reached.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         let (options, checkpointer) = (options.clone(), Checkpointer::default());
-        let (state, looked) = (State::default(), Looked::default());
-        Ok(Self { conn, database, queue, board, state, options, checkpointer, looked })
+        let (state, looked, upkeep) = (State::default(), Looked::default(), Upkeep::default());
+        Ok(Self { conn, database, queue, board, state, options, checkpointer, looked, upkeep })
     }
 
     /// Commits what waits, in one transaction. Called once for every request, it finds nothing to do when an earlier
@@ -167,33 +169,39 @@ impl Writer {
                 )
                 .and_then(|mut select| select.query_map((before.as_micros(), limit), |row| row.get(0))?.collect())
                 .map_err(fault(OP))?;
-            if let Some(largest) = numbers.iter().max() {
-                conn.prepare_cached("UPDATE flow_numbers SET deleted = max(deleted, ?1)")
-                    .and_then(|mut update| update.execute([largest]))
-                    .map_err(fault(OP))?;
-            }
-            for sql in [
-                "DELETE FROM flow_effects WHERE (tenant, run_id) = (
-                     SELECT t.tenant, e.run_id FROM flow_executions e JOIN flow_tenants t ON t.tenant_no = e.tenant_no
-                     WHERE e.run_no = ?1)",
-                "DELETE FROM flow_messages WHERE run_no = ?1",
-                "DELETE FROM flow_batched WHERE run_no = ?1",
-                "DELETE FROM flow_history WHERE run_no = ?1",
-                "DELETE FROM flow_executions WHERE run_no = ?1",
-            ] {
-                let mut delete = conn.prepare_cached(sql).map_err(fault(OP))?;
-                for no in &numbers {
-                    delete.execute([no]).map_err(fault(OP))?;
-                }
-            }
+            retire::delete(conn, &numbers)?;
             Ok(u64::try_from(numbers.len()).unwrap_or(u64::MAX))
         })
+    }
+
+    /// Deletes the next runs behind this one that are no longer kept. How many there were, and behind which run there may be
+    /// more.
+    pub(super) fn retire(&mut self, after: Place) -> Result<(u64, Option<Place>)> {
+        let retention = self.options.retention.clone();
+        let retired = self.apart(|conn| retire::retire(conn, &retention, retire::today(), after))?;
+        if retired.0 > 0 {
+            tracing::info!(runs = retired.0, "old runs were deleted");
+        }
+        Ok(retired)
+    }
+
+    /// Does that when it is time, as long as this process has the lease. How long until it is time again.
+    fn keep_up(&mut self) -> Option<Duration> {
+        if self.upkeep.left().is_some_and(|left| left.is_zero()) {
+            let next = match self.state.held {
+                Some(_) => self.retire(self.upkeep.after()).map(|(_, next)| next),
+                None => Ok(None),
+            };
+            self.upkeep.done(next);
+        }
+        self.upkeep.left()
     }
 }
 
 impl Thing for Writer {
     fn between_jobs(&mut self) -> Option<Duration> {
-        self.looked.look(&self.conn, &self.board)
+        let looks = self.looked.look(&self.conn, &self.board);
+        self.keep_up().into_iter().chain(looks).min()
     }
 }
 
@@ -211,6 +219,45 @@ impl Drop for Writer {
         let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = checkpoint {
             tracing::warn!(%error, "the write-ahead log could not be copied to the database");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastn_core::ExecutorId;
+
+    use super::*;
+    use crate::Retention;
+
+    #[test]
+    fn old_runs_are_deleted_when_it_is_time_by_whoever_has_the_lease() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = SqliteOptions::default().retention(Retention::of(Duration::ZERO));
+        let path = folder.path().join("runs.db");
+        let mut writer = Writer::open(&path, &options, Arc::default(), Arc::default()).expect("it opens");
+        let ended = "INSERT INTO flow_tenants VALUES (1, 't');
+            INSERT INTO flow_definitions VALUES (1, 1, 'w', 1, x'00', NULL);
+            INSERT INTO flow_executions (run_no, tenant_no, run_id, def_no, status, holder, created_at, finished_at, input)
+            VALUES (1, 1, x'01', 1, 10, 0, 1, 2, x''), (2, 1, x'02', 1, 1, 0, 1, NULL, x'')";
+        writer.conn.execute_batch(ended).expect("it is SQL");
+        let runs = |writer: &Writer| -> i64 {
+            let count = "SELECT count(*) FROM flow_executions";
+            writer.conn.query_row(count, [], |row| row.get(0)).expect("it counts")
+        };
+        let first = writer.between_jobs().expect("it will be time");
+        assert!(first > Duration::from_secs(20) && runs(&writer) == 2, "not at once: {first:?}");
+        for (has_lease, left) in [(false, 2), (true, 1)] {
+            if has_lease {
+                let executor = ExecutorId::new("a").expect("a name");
+                let ask = LeaseAsk { executor, now: retire::today(), ttl: Duration::from_secs(60) };
+                writer.acquire(ask).expect("nobody else has it");
+            }
+            writer.upkeep.done(Ok(Some(Place::FIRST)));
+            while writer.upkeep.left().is_some_and(|left| left <= Duration::from_secs(1)) {
+                writer.between_jobs();
+            }
+            assert_eq!(runs(&writer), left, "what has not ended stays");
         }
     }
 }

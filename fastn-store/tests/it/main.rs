@@ -12,6 +12,8 @@
 mod cache;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports, reason = "they are about databases"))]

@@ -64,7 +64,7 @@ pub(crate) fn fails<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind) -> S
 }
 
 /// Makes a queue known that allows everything, and gives its name.
-pub(crate) async fn open_queue(store: &impl Store) -> QueueName {
+pub(crate) async fn open_queue(store: &(impl Store + ?Sized)) -> QueueName {
     let (kind, name) = (EntryKind::new(QUEUE).unwrap(), EntryName::new("jobs").unwrap());
     let key = EntryKey { kind, tenant: TenantId::default(), name };
     let value = Some(QueueRules::default().encode().unwrap());

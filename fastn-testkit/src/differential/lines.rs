@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, QueueKey, QueueName, Result, TenantId};
 use fastn_store::{
-    AdmitAsk, Enqueue, EntryKey, Expect, NewRun, Once, Put, QUEUE, QueueRules, Rate, Store, Suspects, WhenTaken,
+    AdmitAsk, Enqueue, EntryKey, Expect, Join, NewRun, Once, Put, QUEUE, QueueRules, Rate, Store, Suspects, WhenTaken,
 };
 
 use super::by::By;
@@ -46,8 +46,16 @@ pub(super) struct Line {
     priority: i16,
     delay: u64,
     cost: u32,
-    /// The place that it takes, and whether it is taken by pushing back.
-    once: Option<(u8, Option<u64>)>,
+    /// The place that it takes, and what becomes of it if that is taken.
+    once: Option<(u8, IfTaken)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum IfTaken {
+    Stays,
+    PushesBack(u64),
+    /// It is an item of this name, in a list of so many items and bytes.
+    Joins(u8, u32, u64),
 }
 
 const QUEUES: &[&str] = &["q", "\u{1F600}"];
@@ -77,9 +85,17 @@ pub(super) fn line(dice: &mut Dice) -> Line {
         priority: if dice.one_in(3) { i16::try_from(dice.below(9)).unwrap_or(0).saturating_sub(4) } else { 0 },
         delay: if dice.one_in(4) { dice.below(9) } else { 0 },
         cost: if dice.one_in(4) { small(dice, 4) } else { 1 },
-        once: dice.one_in(4).then(|| {
+        once: dice.one_in(2).then(|| {
             let id = u8::try_from(dice.below(2)).unwrap_or(0);
-            (id, dice.one_in(2).then(|| dice.below(20)))
+            let taken = match dice.below(5) {
+                0 => IfTaken::Stays,
+                1 => IfTaken::PushesBack(dice.below(20)),
+                _ => {
+                    let item = u8::try_from(dice.below(12)).unwrap_or(0);
+                    IfTaken::Joins(item, small(dice, 4).saturating_add(1), if dice.one_in(4) { 12 } else { 1_000 })
+                }
+            };
+            (id, taken)
         }),
     }
 }
@@ -124,8 +140,12 @@ impl Line {
 
     /// The run as it is enqueued.
     pub(super) fn enqueue(&self, new: &NewRun) -> Result<Enqueue> {
-        let once = self.once.map(|(id, most)| {
-            let taken = most.map_or(WhenTaken::Stay, |most| WhenTaken::PushBack(Duration::from_secs(most)));
+        let once = self.once.map(|(id, taken)| {
+            let taken = match taken {
+                IfTaken::Stays => WhenTaken::Stay,
+                IfTaken::PushesBack(most) => WhenTaken::PushBack(Duration::from_secs(most)),
+                IfTaken::Joins(item, most, bytes) => WhenTaken::Join(Join { item: [item; 16], most, bytes }),
+            };
             Once { id: [id; 16], taken }
         });
         Ok(Enqueue {

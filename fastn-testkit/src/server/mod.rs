@@ -16,6 +16,7 @@
 //! | `settings` | what can be chosen of it |
 //! | `binaries` | where PostgreSQL's programs are |
 //! | `install` | how they are got where there are none |
+//! | `ground` | what it needs before it is there |
 //! | `launch` | the way from an empty folder to a server that accepts connections |
 //! | `redis` | a Redis server as its users see it |
 //! | `redis_program` | where its program is, and how it is got where there is none |
@@ -30,6 +31,8 @@
 mod binaries;
 mod command;
 mod folder;
+#[cfg(feature = "postgres-server")]
+mod ground;
 mod guard;
 #[cfg(feature = "postgres-server")]
 mod install;

@@ -9,9 +9,7 @@ use fastn_core::{BoxError, Error, ErrorKind, Result};
 
 use super::binaries;
 use super::command::{output, program};
-use super::folder::Folder;
-use super::guard::Guard;
-use super::launch::{initialise, launch};
+use super::ground::{Ground, failed};
 use super::patience::ends;
 use super::settings::PostgresSettings;
 
@@ -38,11 +36,9 @@ pub struct PrivatePostgres {
 /// What is there of a server that was started here.
 #[derive(Debug)]
 struct Own {
-    // Dropped first to last; the guard removes what the others use.
+    // Dropped first to last.
     server: Child,
-    guard: Guard,
-    folder: Folder,
-    programs: PathBuf,
+    ground: Ground,
     settings: PostgresSettings,
     port: u16,
 }
@@ -86,21 +82,36 @@ impl PrivatePostgres {
     ///
     /// As of [`PrivatePostgres::start`].
     pub fn start_with(settings: &PostgresSettings) -> Result<Self> {
-        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "start a private PostgreSQL").caused_by(why);
-        let base = settings.folder.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = Folder::create(&base, "postgres", false).map_err(|why| failed(why.into()))?;
-        // From here on the folder is removed, whatever happens.
-        let mut guard = Guard::over(folder.path(), "QUIT", "data/postmaster.pid").map_err(|why| failed(why.into()))?;
-        let programs = binaries::find(folder.is_of_root())?;
-        let password = initialise(&folder, &programs).map_err(failed)?;
-        let settings = settings.clone().with_files(&folder).map_err(|why| failed(why.into()))?;
-        let (server, port) = launch(&folder, &programs, &settings, None, &mut guard).map_err(failed)?;
-        let (psql, before) = (programs.join("psql"), format!("postgres://postgres:{password}@127.0.0.1:{port}/"));
-        Ok(Self {
-            own: Some(Own { server, guard, folder, programs, settings, port }),
-            psql,
-            address: (before, String::new()),
-        })
+        let ground = Ground::clear(settings)?;
+        let password = ground.initialise()?;
+        Self::on(ground, settings, &password)
+    }
+
+    /// Starts two with these settings: one that takes writes, and one that stands by and has whatever the first has
+    /// acknowledged. The second takes writes once it was [promoted](PrivatePostgres::promote). Both have the same password.
+    ///
+    /// # Errors
+    ///
+    /// As of [`PrivatePostgres::start`].
+    pub fn start_with_standby(settings: &PostgresSettings) -> Result<(Self, Self)> {
+        let (first, second) = (Ground::clear(settings)?, Ground::clear(settings)?);
+        let password = first.initialise()?;
+        second.follow(&first)?;
+        // So that whoever begins to follow finds what was written before.
+        let followed = settings.clone().set("wal_keep_size", "256MB").set("synchronous_standby_names", "*");
+        let first = Self::on(first, &followed, &password)?;
+        let port = first.own.as_ref().map_or(0, |own| own.port);
+        let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");
+        let second = Self::on(second, &settings.clone().set("primary_conninfo", source), &password)?;
+        Ok((first, second))
+    }
+
+    fn on(mut ground: Ground, settings: &PostgresSettings, password: &str) -> Result<Self> {
+        let settings = settings.clone().with_files(&ground.folder).map_err(|why| failed(why.into()))?;
+        let (server, port) = ground.launch(&settings, None)?;
+        let (psql, before) =
+            (ground.programs.join("psql"), format!("postgres://postgres:{password}@127.0.0.1:{port}/"));
+        Ok(Self { own: Some(Own { server, ground, settings, port }), psql, address: (before, String::new()) })
     }
 
     /// The server at a URL.
@@ -142,7 +153,16 @@ impl PrivatePostgres {
         if !ends(&mut own.server, Duration::from_secs(10)) {
             own.server.kill().and_then(|()| own.server.wait()).map_err(|why| failed(why.into()))?;
         }
-        own.guard.forget().map_err(|why| failed(why.into()))
+        own.ground.guard.forget().map_err(|why| failed(why.into()))
+    }
+
+    /// Has a server that [stands by](PrivatePostgres::start_with_standby) take writes from now on.
+    ///
+    /// # Errors
+    ///
+    /// It does not stand by.
+    pub fn promote(&self) -> Result<()> {
+        self.sql("postgres", "SELECT pg_promote()").map(drop)
     }
 
     /// Starts a server that has [ended](PrivatePostgres::crash), at the same port and with the same data.
@@ -151,11 +171,8 @@ impl PrivatePostgres {
     ///
     /// It was not started here, or does not start again.
     pub fn go_on(&mut self) -> Result<()> {
-        let failed = |why: BoxError| Error::new(ErrorKind::Unavailable, "restart a private PostgreSQL").caused_by(why);
         let own = self.own.as_mut().ok_or_else(|| failed("it is not ours".into()))?;
-        let (server, _) =
-            launch(&own.folder, &own.programs, &own.settings, Some(own.port), &mut own.guard).map_err(failed)?;
-        own.server = server;
+        own.server = own.ground.launch(&own.settings, Some(own.port))?.0;
         Ok(())
     }
 
@@ -206,13 +223,13 @@ impl PrivatePostgres {
 
     /// The folder it keeps everything in; `None` if it was not started here.
     pub fn folder(&self) -> Option<&Path> {
-        self.own.as_ref().map(|own| own.folder.path())
+        self.own.as_ref().map(|own| own.ground.folder.path())
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.guard.stop();
+        self.ground.guard.stop();
         // Where the guard does not get at it, killing it is all that is left.
         if !ends(&mut self.server, Duration::from_secs(10)) {
             let _ = self.server.kill();

@@ -40,6 +40,10 @@ struct State {
     cuts: AtomicU64,
     /// How often all connections were frozen.
     freezes: watch::Sender<u64>,
+    /// The first byte of what the server says and nobody hears; 0 for none.
+    unheard: AtomicU8,
+    /// How often nobody heard it.
+    swallowed: AtomicU64,
 }
 
 impl Proxy {
@@ -82,6 +86,17 @@ impl Proxy {
         self.state.freezes.send_modify(|times| *times += 1);
     }
 
+    /// What the server says and begins with this byte, gets to nobody from now on; with 0 everything does. A PostgreSQL that
+    /// notifies a connection on which nothing else goes on begins with `A` (its manual, "Message Formats").
+    pub fn swallow(&self, first: u8) {
+        self.state.unheard.store(first, Ordering::SeqCst);
+    }
+
+    /// How often something did not get to anybody.
+    pub fn swallowed(&self) -> u64 {
+        self.state.swallowed.load(Ordering::SeqCst)
+    }
+
     /// How many connections were cut.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -105,6 +120,16 @@ impl State {
             self.cuts.fetch_add(1, Ordering::SeqCst);
         }
         cut
+    }
+
+    /// Whether nobody is to hear this.
+    fn swallows(&self, said: &[u8]) -> bool {
+        let unheard = self.unheard.load(Ordering::SeqCst);
+        let swallows = unheard != 0 && said.first() == Some(&unheard);
+        if swallows {
+            self.swallowed.fetch_add(1, Ordering::SeqCst);
+        }
+        swallows
     }
 }
 
@@ -138,6 +163,9 @@ async fn connect(client: TcpStream, port: u16, state: &State) -> io::Result<()> 
             // The server has answered, so it has done what it was asked.
             if said.is_empty() || deaf.load(Ordering::SeqCst) == 1 {
                 return Ok(());
+            }
+            if state.swallows(said) {
+                continue;
             }
             to_client.write_all(said).await?;
         }

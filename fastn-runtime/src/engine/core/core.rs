@@ -13,6 +13,7 @@ use foldhash::HashMap;
 use crate::engine::bells::Bells;
 use crate::engine::families::Families;
 use crate::engine::pending::Pending;
+use crate::engine::queues::intake::Intake;
 use crate::engine::queues::known::Known;
 use crate::engine::queues::seats::Seats;
 use crate::engine::run::Run;
@@ -44,6 +45,8 @@ pub(in crate::engine) struct Core {
     pub(in crate::engine) families: Families,
     /// The rules of queues.
     pub(in crate::engine) queues: Known,
+    /// New runs of queues on their way to the store.
+    pub(in crate::engine) intake: Intake,
     /// The runs of queues that are here.
     pub(in crate::engine) seats: Seats,
     #[cfg(feature = "schedules")]
@@ -105,6 +108,7 @@ impl Core {
             claiming: tokio::sync::RwLock::default(),
             families: Families::default(),
             queues: Known::default(),
+            intake: Intake::default(),
             seats: Seats::default(),
             #[cfg(feature = "schedules")]
             schedules: Desk::default(),

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, QueueName, Result};
-use fastn_store::{Batch, Enqueue, HostTransaction, NewRun, RunKey, Write, Written};
-use tokio::sync::oneshot;
+use fastn_store::{Enqueue, HostTransaction, NewRun, RunKey, Written};
 
+use super::grouped;
 use super::place::{Place, Singleton};
 use super::shelf;
 use crate::engine::core::Core;
 use crate::engine::handle::{self, RunHandle};
 use crate::engine::same::check_existing;
-use crate::patience::patiently;
 
 const OP: &str = "enqueue run";
 
@@ -79,6 +78,7 @@ pub(in crate::engine) async fn enqueue_within<T: HostTransaction>(
         Written::Exists(existing) => check_existing(&enqueue.new, &existing).map(|()| enqueue.new.key),
         Written::Taken(taken) if place.when_taken() == Singleton::Attach => Ok(taken.key),
         Written::Taken(taken) => Err(is_there(&enqueue, &taken.key)),
+        Written::Joined(run) => Ok(*run),
         _ => Err(mistaken()),
     }
 }
@@ -109,22 +109,5 @@ fn mistaken() -> Error {
 
 async fn create(core: &Arc<Core>, new: &Arc<Enqueue>) -> Result<Written> {
     core.check_open(OP)?;
-    let (reply, answer) = oneshot::channel();
-    let (owner, new) = (core.clone(), new.clone());
-    // In a task of its own: dropping the call does not take the start back.
-    core.spawn(Box::pin(async move {
-        // Who no longer waits need not know.
-        let _ = reply.send(commit(&owner, &new).await);
-    }));
-    answer.await.unwrap_or_else(|_| Err(core.gone(OP)))
-}
-
-async fn commit(core: &Core, new: &Arc<Enqueue>) -> Result<Written> {
-    let Some(durable) = core.services.durable() else { return Err(core.gone(OP)) };
-    let clock = &*core.services.clock;
-    let batch = || Batch { lease: None, now: clock.now(), writes: vec![Write::Enqueue(new.clone())] };
-    let written = patiently(clock, durable.patience, || durable.store.commit(batch())).await?;
-    core.bells.own_queues.notify_one();
-    let missing = || Error::new(ErrorKind::Internal, OP).caused_by("the store forgot a write");
-    written.into_iter().next().ok_or_else(missing)
+    grouped::put(core, new).await.unwrap_or_else(|_| Err(core.gone(OP)))
 }

@@ -8,6 +8,8 @@
 //! | `place` | how a run is to wait |
 //! | `batching` | how items are gathered that become one run |
 //! | `enqueue` | starting a run that waits |
+//! | `intake` | where those wait that are to be written together |
+//! | `grouped` | how they are written |
 //! | `seats` | the runs that this engine has admitted |
 //! | `gate` | the task that admits runs whose turn it is |
 //! | `queues` | what hosts call |
@@ -18,6 +20,8 @@
 mod batching;
 mod enqueue;
 pub(super) mod gate;
+mod grouped;
+pub(super) mod intake;
 pub(super) mod known;
 mod place;
 mod queue;

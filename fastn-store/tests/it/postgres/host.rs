@@ -1,9 +1,9 @@
 //! Runs that are started in transactions of the host's own.
 
-use fastn_core::{ErrorKind, Payload, RunId, TenantId};
+use fastn_core::{EntryKind, EntryName, ErrorKind, Payload, RunId, TenantId};
 use fastn_store::{
-    DefinitionKey, HostTransaction, InSchema, NewRun, Once, PostgresStore, Queues, RunKey, RunStatus, Store, WhenTaken,
-    Written,
+    DefinitionKey, EntryKey, Expect, HostTransaction, InSchema, NewRun, Once, PostgresStore, Put, QUEUE, QueueRules,
+    Queues, Repository, RunKey, RunStatus, Store, WhenTaken, Written,
 };
 use fastn_testkit::sample::definition;
 use proptest::prop_oneof;
@@ -187,11 +187,6 @@ async fn a_run_of_a_queue_waits_with_the_hosts_transaction_or_not_at_all() {
         let other = within().enqueue(&waiting("other", Some(STAY))).await.unwrap();
         let Written::Taken(taken) = other else { panic!("{other:?}") };
         assert_eq!((taken.key, taken.run.no), (key("t", name), existing.no));
-        // What cannot be done is refused, and the transaction is as good as before.
-        let pushed = Once { taken: WhenTaken::PushBack(std::time::Duration::from_secs(60)), ..STAY };
-        fails(within().enqueue(&waiting("pushed", Some(pushed))).await, ErrorKind::Unsupported);
-        let join = WhenTaken::Join(fastn_store::Join { item: [1; 16], most: 9, bytes: 99 });
-        fails(within().enqueue(&waiting("item", Some(Once { taken: join, ..STAY }))).await, ErrorKind::Unsupported);
         // Nobody sees it, and nobody waits.
         assert_eq!(store.counts(&queue, 0).await.unwrap().waiting, 0);
         assert_eq!(admit(&store, &lease, 1).await, []);
@@ -204,6 +199,63 @@ async fn a_run_of_a_queue_waits_with_the_hosts_transaction_or_not_at_all() {
     }
     assert_eq!(claim(&store, &lease, 0, &["w"], 10).await.unwrap(), [], "it waits for its turn");
     assert_eq!(admit(&store, &lease, 2).await, [key("t", "kept")]);
+}
+
+/// Nobody admits anything from their queue meanwhile, and nobody waits for it for long.
+#[tokio::test]
+async fn items_and_what_is_pushed_back_come_with_the_hosts_transaction_or_not_at_all() {
+    let (schema, store, lease) = served("items").await;
+    open_queue(&store).await;
+    let mut client = connect().await;
+    let minute = std::time::Duration::from_secs(60);
+    let item = |name: &str, id: u8| {
+        let join = WhenTaken::Join(fastn_store::Join { item: [id; 16], most: 2, bytes: 99 });
+        let mut item = waiting(name, Some(Once { taken: join, ..STAY }));
+        item.new.input = Payload::json(id.to_string());
+        item.delay = minute;
+        item
+    };
+    let push = |name: &str, delay| {
+        let mut push = waiting(name, Some(Once { id: [8; 16], taken: WhenTaken::PushBack(minute) }));
+        push.delay = delay;
+        push.new.input = Payload::json(format!("\"{name}\""));
+        push
+    };
+    let batch = |new| fastn_store::Batch {
+        lease: None,
+        now: fastn_testkit::sample::at(1),
+        writes: vec![fastn_store::Write::Enqueue(std::sync::Arc::new(new))],
+    };
+    store.commit(batch(push("pushed", minute))).await.unwrap();
+    for commits in [false, true] {
+        let transaction = client.transaction().await.unwrap();
+        let within = || InSchema { schema: &schema, transaction: &transaction };
+        let first = within().enqueue(&item("1", 1)).await.unwrap();
+        assert!(matches!(first, Written::Created(_)), "{first:?}");
+        let second = within().enqueue(&item("2", 2)).await.unwrap();
+        assert!(matches!(&second, Written::Joined(run) if **run == key("t", "1")), "{second:?}");
+        let pushed = within().enqueue(&push("later", std::time::Duration::ZERO)).await.unwrap();
+        assert!(matches!(&pushed, Written::Taken(taken) if taken.key == key("t", "pushed")), "{pushed:?}");
+        let mut wrong = item("3", 3);
+        wrong.new.input = Payload::json("{");
+        fails(within().enqueue(&wrong).await, ErrorKind::Invalid);
+        let began = std::time::Instant::now();
+        assert_eq!(admit(&store, &lease, 1).await, []);
+        assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+        if commits {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap();
+            assert_eq!(admit(&store, &lease, 1).await, [], "nothing has come, and nothing was changed");
+        }
+    }
+    let mut admitted = admit(&store, &lease, 2).await;
+    admitted.sort();
+    let mut expected = vec![key("t", "1"), key("t", "pushed")];
+    expected.sort();
+    assert_eq!(admitted, expected);
+    let input = async |name| store.read(&key("t", name)).await.unwrap().unwrap().input;
+    assert_eq!((input("1").await, input("pushed").await), (Payload::json("[1,2]"), Payload::json("\"later\"")));
 }
 
 #[tokio::test]
@@ -247,6 +299,15 @@ async fn any_language_enqueues_runs_by_sql() {
         "UPDATE {schema}.entries SET value = convert_to('{{\"v\":1,\"key\":\"/n\"}}', 'UTF8') WHERE kind = 'queue'"
     ));
     refuse("queue => 'jobs'", "finds the key of a run in its input, at /n");
+    // A pointer may have any character (RFC 6901, section 3), and texts of Postgres may not.
+    let mut rules = QueueRules::default();
+    rules.key = Some("/a\0b".to_owned());
+    let kind = EntryKind::new(QUEUE).unwrap();
+    let place = EntryKey { kind, tenant: TenantId::default(), name: EntryName::new("jobs").unwrap() };
+    store.put(Put { key: place, value: Some(rules.encode().unwrap()), expect: Expect::Any }).await.unwrap();
+    refuse("queue => 'jobs'", "finds the key of a run in its input, at /a\u{fffd}b");
+    super::sql(&start("queue => 'jobs', key => 'acme'"));
+    assert_eq!(admit(&store, &lease, 0).await.len(), 1);
 }
 
 /// Drawn ids are looked for where their time says, whoever started the run.
@@ -310,8 +371,13 @@ async fn sqlx_starts_runs_too() {
     let Written::Taken(taken) = taken else { panic!("{taken:?}") };
     assert_eq!(taken.key, key("t", "queued"));
     let pushed = Once { taken: WhenTaken::PushBack(std::time::Duration::from_secs(60)), ..STAY };
-    fails(enqueue(waiting("pushed", Some(pushed))).await, ErrorKind::Unsupported);
+    let pushed = enqueue(waiting("pushed", Some(pushed))).await.unwrap();
+    assert!(matches!(&pushed, Written::Taken(taken) if taken.key == key("t", "queued")), "{pushed:?}");
+    let join = WhenTaken::Join(fastn_store::Join { item: [1; 16], most: 1, bytes: 99 });
+    let item = || waiting("item", Some(Once { id: [9; 16], taken: join }));
+    assert!(matches!(enqueue(item()).await.unwrap(), Written::Created(_)));
+    assert!(matches!(enqueue(item()).await.unwrap(), Written::Joined(run) if *run == key("t", "item")));
     assert_eq!(admit(&store, &lease, 1).await, []);
     transaction.commit().await.unwrap();
-    assert_eq!(admit(&store, &lease, 1).await, [key("t", "queued")]);
+    assert_eq!(admit(&store, &lease, 1).await, [key("t", "queued"), key("t", "item")]);
 }

@@ -11,6 +11,7 @@ mod retire;
 mod retiring;
 mod rival;
 mod schema;
+mod states;
 mod tls;
 mod upkeep;
 
@@ -32,7 +33,7 @@ fn named(what: &str) -> (String, PostgresOptions) {
     (schema.clone(), PostgresOptions::default().schema(schema))
 }
 
-fn url() -> String {
+pub(crate) fn url() -> String {
     PrivatePostgres::shared().unwrap().url("postgres")
 }
 

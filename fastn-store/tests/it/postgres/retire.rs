@@ -85,6 +85,34 @@ async fn what_has_not_ended_is_never_touched_and_others_are_kept_as_the_rules_sa
     assert_eq!(store.read(&key("t", "open")).await.unwrap().unwrap().run.status, RunStatus::Succeeded);
 }
 
+/// Most of the day stays, and yet nothing of it is kept for ever.
+#[tokio::test]
+async fn a_run_goes_a_week_after_its_time_however_many_others_stay() {
+    let dear = Rule { tenant: Some(TenantId::new("dear").unwrap()), keep: None, ..Rule::default() };
+    let retention = Retention::of(Duration::ZERO).rule(dear);
+    let store = super::open(&PostgresOptions::default().schema("retire_late").retention(retention)).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    for n in 0..10 {
+        let no = begin(&store, &lease, "dear", &n.to_string()).await;
+        end(&store, &lease, no, RunStatus::Succeeded).await;
+    }
+    let open = begin(&store, &lease, "t", "open").await;
+    let no = begin(&store, &lease, "t", "over").await;
+    end(&store, &lease, no, RunStatus::Succeeded).await;
+    let ages = |days: u32| {
+        let ended = format!("(extract(epoch FROM now() - interval '{days} days') * 1000000)::bigint");
+        super::sql(&format!("UPDATE retire_late.flow_history SET finished_at = {ended} WHERE status IS NOT NULL"));
+        super::sql("DELETE FROM retire_late.flow_looked");
+    };
+    ages(6);
+    assert_eq!(store.keep_up().await.unwrap(), retired(0, 0), "most of the day stays");
+    ages(8);
+    assert_eq!(store.keep_up().await.unwrap(), Retired { runs: 1, ..retired(0, 1) });
+    assert!(store.read(&key("t", "over")).await.unwrap().is_none());
+    assert!(store.read(&key("dear", "7")).await.unwrap().is_some());
+    end(&store, &lease, open, RunStatus::Succeeded).await;
+}
+
 /// Thirty days, unless the host says otherwise.
 #[tokio::test]
 async fn yesterday_is_kept_by_default() {

@@ -335,6 +335,9 @@ async fn a_day_that_cannot_be_locked_is_for_another_time_and_keeps_nobody_from_a
          WHERE run_no >= {}::bigint << 31 LIMIT 1",
         (today() - 1) * 86_400
     ));
+    let of_day =
+        format!("run_no >= {}::bigint << 31 AND run_no < {}::bigint << 31", held * 86_400, (held + 1) * 86_400);
+    let items = || super::sql(&format!("SELECT count(*) FROM {schema}.flow_batched WHERE {of_day}"));
     let rival = Rival::that_does(&format!("LOCK TABLE {schema}.flow_executions_{held} IN ACCESS SHARE MODE")).await;
     let done = AtomicBool::new(false);
     let others = async {
@@ -354,11 +357,13 @@ async fn a_day_that_cannot_be_locked_is_for_another_time_and_keeps_nobody_from_a
     let emptied =
         "SELECT count(*) FROM {}.flow_messages WHERE body IS NULL AND id = '00000000-0000-4000-8000-0123456789ab'";
     assert_eq!(super::sql(&emptied.replace("{}", schema)), "1", "what else is to be done was done");
+    assert_eq!(items(), "40", "what a run was made from is known for as long as it is there");
     rival.gives_up().await;
     assert_eq!(world.store.keep_up().await.unwrap(), Retired { thinned: 1, runs: 178, ..Retired::default() });
     for day in [held, free] {
         assert_eq!(super::sql(&format!("SELECT count(*) FROM {schema}.flow_executions_{day}")), "22");
     }
+    assert_eq!(items(), "22");
 }
 
 /// A clock that is wrong, or runs that are brought along from elsewhere.
@@ -425,10 +430,13 @@ async fn a_day_that_is_not_worth_it_is_looked_through_once_a_day() {
     let schema = "retiring_seldom";
     let world = World::new(schema).await;
     world.has_a_day(20, 100);
+    // Not so long ago that they go however many others stay.
+    let ended = "(extract(epoch FROM now() - interval '3 days') * 1000000)::bigint";
+    super::sql(&format!("UPDATE {schema}.flow_history SET finished_at = {ended} WHERE finished_at IS NOT NULL"));
     super::sql(&format!("DELETE FROM {schema}.flow_history WHERE run_no % 4 <> 0"));
     assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
     super::sql(&format!(
-        "INSERT INTO {schema}.flow_history SELECT run_no, 0, 1, 10, 1, '' FROM {schema}.flow_executions ON CONFLICT DO NOTHING"
+        "INSERT INTO {schema}.flow_history SELECT run_no, 0, 1, 10, {ended}, '' FROM {schema}.flow_executions ON CONFLICT DO NOTHING"
     ));
     assert_eq!(world.store.keep_up().await.unwrap(), Retired::default());
     let otherwise = PostgresOptions::default().schema(schema).retention(Retention::of(Duration::from_secs(2 * 86_400)));

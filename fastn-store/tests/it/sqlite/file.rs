@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use fastn_core::{ErrorKind, Result};
-use fastn_store::{SqliteOptions, SqliteStore, Store};
+use fastn_core::{ErrorKind, QueueName, Result};
+use fastn_store::{AdmitAsk, Queues, SqliteOptions, SqliteStore, Store, Suspects};
+use fastn_testkit::sample;
 
 use super::{behind, open};
-use crate::support::{acquire, create, fails, key, new_run};
+use crate::support::{acquire, create, fails, key, new_run, open_queue, waiting};
 
 async fn try_open(path: &Path) -> Result<SqliteStore> {
     SqliteStore::open(path, SqliteOptions::default()).await
@@ -73,6 +74,36 @@ async fn schemas_that_this_build_does_not_know_are_refused() {
     std::fs::write(&path, &original).unwrap();
     behind(&path).execute_batch("UPDATE migrations SET checksum = x'00' WHERE version = 1").unwrap();
     check_refused(&path, ErrorKind::Corrupt, "migration 1 (runs) is not the one that was applied").await;
+}
+
+/// It may have been opened before, and stood by since.
+#[tokio::test]
+async fn what_a_newer_build_has_changed_since_is_neither_taken_over_nor_admitted_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let store = open(&path).await;
+    open_queue(&store).await;
+    let lease = acquire(&store, "a", 0).await.unwrap();
+    let enqueue = fastn_store::Write::Enqueue(waiting("1", None).into());
+    let batch = fastn_store::Batch { lease: None, now: lease.until, writes: vec![enqueue] };
+    store.commit(batch).await.unwrap();
+    let newer = "INSERT INTO migrations (version, name, checksum) VALUES (999, 'later', x'00')";
+    behind(&path).execute_batch(newer).unwrap();
+    let ask = AdmitAsk {
+        lease: lease.token,
+        now: lease.until,
+        queue: QueueName::new("jobs").unwrap(),
+        serves: vec![sample::definition("w").unwrap()],
+        limit: 9,
+        suspects: Suspects::default(),
+    };
+    let said = fails(store.admit(ask.clone()).await, ErrorKind::Unsupported);
+    assert!(said.contains("a newer fastn has changed the database since"), "{said}");
+    store.release(&lease).await.unwrap();
+    fails(acquire(&store, "a", 1).await, ErrorKind::Unsupported);
+    behind(&path).execute_batch("DELETE FROM migrations WHERE version = 999").unwrap();
+    let lease = acquire(&store, "a", 1).await.unwrap();
+    assert_eq!(store.admit(AdmitAsk { lease: lease.token, ..ask }).await.unwrap().runs.len(), 1);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub(in crate::conformance) const CASES: &[Case] = &[
     case!(what_gathers_is_withdrawn_with_its_items),
     case!(items_of_others_are_other_runs),
     case!(a_run_costs_what_its_items_cost_and_goes_by_the_first_of_them),
+    case!(what_gathers_and_has_to_give_its_place_up_waits_no_longer),
     case!(what_is_no_json_is_no_item),
     case!(what_begins_to_gather_and_what_is_full_is_news),
     case!(of_many_items_that_come_at_once_each_is_in_one_run),
@@ -181,10 +182,10 @@ async fn items_of_others_are_other_runs(t: Trial) -> Found {
     pushed.delay = Duration::ZERO;
     let pushed = t.line_up_as(3, pushed).await?;
     let expected = vec![
+        (last, list(&["4"])),
         (pushed, Payload::json("\"5\"")),
         (strangers, list(&["1"])),
         (elsewhere, list(&["2"])),
-        (last, list(&["4"])),
     ];
     same([t.admit_lists(&lease, 3).await?, t.admit_lists(&lease, 12).await?].concat(), expected)
 }
@@ -204,6 +205,24 @@ async fn a_run_costs_what_its_items_cost_and_goes_by_the_first_of_them(t: Trial)
     same(t.admit_lists(&lease, 10).await?, vec![(run, list(&["1", "2", "3"]))])?;
     same(t.admit_nos(&lease, 99).await?, vec![])?;
     same(t.admit_nos(&lease, 100).await?, vec![one])
+}
+
+async fn what_gathers_and_has_to_give_its_place_up_waits_no_longer(t: Trial) -> Found {
+    t.rule(|_| ()).await?;
+    let lease = t.acquire("a", 0).await?;
+    let gathers = t.line_up_as(0, some("1")?).await?;
+    joined(&t.enqueue(1, some("2")?).await?)?;
+    // A run that is not gathered takes the place over, and is ready later.
+    let mut pushes = waiting("3", "")?;
+    pushes.once = Some(Once { id: [1; 16], taken: WhenTaken::PushBack(Duration::from_secs(60)) });
+    pushes.delay = Duration::from_secs(20);
+    let pushes = t.line_up_as(2, pushes).await?;
+    same(t.admit_lists(&lease, 2).await?, vec![(gathers, list(&["1", "2"]))])?;
+    // And what comes now gathers in a run of its own.
+    let next = t.line_up_as(3, some("4")?).await?;
+    same(t.admit_nos(&lease, 12).await?, vec![])?;
+    same(t.admit_nos(&lease, 13).await?, vec![next])?;
+    same(t.admit_nos(&lease, 22).await?, vec![pushes])
 }
 
 async fn what_is_no_json_is_no_item(t: Trial) -> Found {
