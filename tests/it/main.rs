@@ -9,6 +9,7 @@ mod cost;
 mod crash_sweep;
 mod dead_letters;
 mod disk_full;
+mod documents;
 mod ending;
 mod engine;
 mod failures;

@@ -1,0 +1,211 @@
+//! Workflows that were written as documents run like any others.
+
+use fastn::connectors::Registry;
+use fastn::connectors::echo::Echo;
+use fastn::documents::{Document, Tasks};
+use fastn::prelude::*;
+use serde_json::{Value, json};
+
+use crate::world::{Log, builder, failure_of, memory, noted, on_every_store};
+
+const ORDER: &str = r#"
+fastn: "1"
+name: order
+nodes:
+  price:
+    transform: { cents: "${ [.lines[] | .price * .count] | add }", for: "${ .customer }" }
+  check:
+    switch:
+      - name: large
+        when: ${ .cents > 1000 }
+        nodes:
+          review: { wait: { signal: reviewed, take: first } }
+        gives: { by: "${ $nodes.review }" }
+      - gives: nobody
+    in: ${ $nodes.price }
+  pack:
+    each: ${ .lines }
+    at_most: 2
+    nodes:
+      box:
+        task: box
+        in: { line: "${ . }", fragile: "${ .kind == \"glass\" }" }
+        retry: { attempts: 3, backoff: fixed, wait: 0s }
+  countdown:
+    repeat: { until: "${ .left == 0 }", at_most: 10 }
+    in: { left: "${ .lines | length }" }
+    nodes:
+      less: { transform: { left: "${ .left - 1 }" } }
+  label:
+    call: echo.say
+    in: { to: "${ $nodes.price.for }", boxes: "${ $nodes.pack }" }
+    needs: [countdown]
+gives:
+  label: ${ $nodes.label }
+  checked: ${ $nodes.check }
+  left: ${ $nodes.countdown.left }
+"#;
+
+fn tasks(log: &Log) -> Tasks {
+    let log = log.clone();
+    Tasks::new().task("box", move |value: Value| {
+        let log = log.clone();
+        async move {
+            log.note(format!("box {}", value["line"]["kind"]));
+            if log.count(&format!("box {}", value["line"]["kind"])) == 1 {
+                return Err(StepError::new("the tape has run out"));
+            }
+            Ok(json!([value["line"]["kind"], value["fragile"]]))
+        }
+    })
+}
+
+fn input(price: u64) -> Value {
+    json!({
+        "customer": "ann",
+        "lines": [{"kind": "glass", "price": price, "count": 2}, {"kind": "wood", "price": 5, "count": 1}],
+    })
+}
+
+#[tokio::test]
+async fn a_document_runs_with_every_kind_of_node_it_has() {
+    on_every_store("documents", async |store| {
+        let log = Log::default();
+        let order = Document::read("order.yaml", ORDER).unwrap().workflow(&tasks(&log)).unwrap();
+        let connectors = Registry::new().with(Echo::new()).unwrap();
+        let engine = builder().store(store).connectors(connectors).serve(&order).open().await.unwrap();
+        let small = engine.start(&order, input(10)).await.unwrap().output().await.unwrap();
+        let boxes = json!([["glass", true], ["wood", false]]);
+        let label = json!({"to": "ann", "boxes": boxes});
+        assert_eq!(small, json!({"label": label, "checked": "nobody", "left": 0}));
+        assert_eq!(log.take().len(), 4, "each failed once and was tried again");
+
+        let large = engine.start(&order, input(1_000)).await.unwrap();
+        large.signal(Signal::<String>::new("reviewed").first(), &"bob".to_owned()).await.unwrap();
+        let large = large.output().await.unwrap();
+        assert_eq!(large["checked"], json!({"by": "bob"}));
+        engine.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+fn small(nodes: &str) -> Document {
+    Document::read("small.yaml", &format!("fastn: \"1\"\nname: small\n{nodes}")).unwrap()
+}
+
+#[tokio::test]
+async fn an_expression_that_never_ends_fails_its_run_and_no_other() {
+    let hostile = small("gives: ${ [repeat(1)] }").workflow(&Tasks::new()).unwrap();
+    let engine = builder().store(memory()).serve(&hostile).open().await.unwrap();
+    let (_, failure) = failure_of(&engine.start(&hostile, json!(1)).await.unwrap()).await;
+    assert_eq!((failure.kind.as_str(), failure.node.as_deref()), ("too_large", Some("(gives)")));
+    assert_eq!(failure.message, "an expression was stopped: it takes too many steps");
+}
+
+#[tokio::test]
+async fn what_fails_can_be_handled_and_what_was_done_is_undone() {
+    let log = Log::default();
+    let note = |name: &'static str| {
+        let log = log.clone();
+        move |value: Value| {
+            log.note(format!("{name} {value}"));
+            async move { Ok(value) }
+        }
+    };
+    let fails = |_: Value| async { Err::<Value, _>(StepError::permanent("no").of_kind("declined")) };
+    let tasks = Tasks::new().task("reserve", note("reserve")).task("release", note("release")).task("charge", fails);
+    let handled = small(
+        "nodes:\n  charge: { task: charge, in: { n: '${ .n + 1 }' }, on_error: { gives: ['${ .n }', '${ $error.kind }'] } }",
+    );
+    let undone = Document::read(
+        "undone.yaml",
+        "fastn: \"1\"\nname: undone\nnodes:\n  hold: { task: reserve, undo: release }\n  charge: { task: charge, in: '${ $nodes.hold }' }",
+    );
+    let (handled, undone) = (handled.workflow(&tasks).unwrap(), undone.unwrap().workflow(&tasks).unwrap());
+    let engine = builder().store(memory()).serve(&handled).serve(&undone).open().await.unwrap();
+    let output = engine.start(&handled, json!({"n": 1})).await.unwrap().output().await.unwrap();
+    assert_eq!(output, json!([2, "declined"]));
+    let (_, failure) = failure_of(&engine.start(&undone, json!(7)).await.unwrap()).await;
+    assert_eq!(failure.kind.as_str(), "declined");
+    assert_eq!(log.take(), ["reserve 7", "release 7"]);
+}
+
+#[test]
+fn a_changed_expression_is_another_plan_of_the_same_shape() {
+    let plan = |nodes: &str| small(nodes).workflow(&Tasks::any()).unwrap().plan().clone();
+    for (one, other) in [
+        ("gives: ${ .a + 1 }", "gives: ${ .a + 2 }"),
+        ("nodes: { a: { task: x } }", "nodes: { a: { task: y } }"),
+        ("nodes: { a: { task: x, in: ['${ .a }'] } }", "nodes: { a: { task: x, in: ['${ .b }'] } }"),
+        ("nodes: { a: { task: x, undo: y } }", "nodes: { a: { task: x, undo: z } }"),
+        ("nodes: { a: { task: x, on_error: { gives: 1 } } }", "nodes: { a: { task: x, on_error: { gives: 2 } } }"),
+        (
+            "nodes: { a: { repeat: { while: '${ .a }', at_most: 2 } } }",
+            "nodes: { a: { repeat: { until: '${ .a }', at_most: 2 } } }",
+        ),
+        ("nodes: { a: { switch: [{ when: '${ .a }' }, {}] } }", "nodes: { a: { switch: [{ when: '${ .b }' }, {}] } }"),
+    ] {
+        let (one, other) = (plan(one), plan(other));
+        assert_ne!(one.hash(), other.hash(), "{one}\n{other}");
+        assert_eq!(one.shape(), other.shape(), "{one}\n{other}");
+    }
+}
+
+async fn back(_: u64) -> Result<(), StepError> {
+    Ok(())
+}
+
+async fn gone(_: Failure, _: Vec<u64>) -> Result<u64, StepError> {
+    Ok(0)
+}
+
+/// A typed workflow with everything that documents can say of one.
+fn typed(log: &Log) -> Workflow<Vec<u64>, u64> {
+    const PAID: Signal<u64> = Signal::new("paid");
+    const SELF: Child<Vec<u64>, u64> = Child::new("typed");
+    let noted = |what: &'static str| noted(log, what);
+    workflow("typed")
+        .version(2)
+        .define(|flow, lines| {
+            let boxes = flow.each("pack", lines.at_most(3), |flow, line| {
+                let one = flow.step("box", noted("box").retry(2).undo(back), line);
+                flow.sleep("rest", millis(1_500), one)
+            });
+            let sum = flow.step("sum", async |boxes: Vec<u64>| Ok::<u64, StepError>(boxes.iter().sum()), boxes);
+            let more = flow.constant(json!({"z": 1, "a": ["${ . }", 1.5]}));
+            let pair = flow.join("pair", (sum, more));
+            let chosen = flow.when(
+                "large",
+                |(sum, _): &(u64, Value)| *sum > 10,
+                pair,
+                |flow, _| flow.constant(1_u64),
+                |flow, pair| flow.step("first", async |(sum, _): (u64, Value)| Ok::<u64, StepError>(sum), pair),
+            );
+            let paid = flow.wait("payment", PAID.within(days(3)), chosen);
+            let left = flow.repeat(
+                "down",
+                5,
+                |n: &u64| *n > 0,
+                paid,
+                |flow, n| flow.step("less", async |n: u64| Ok::<u64, StepError>(n - 1), n),
+            );
+            let list = flow.step("none", async |_: u64| Ok::<Vec<u64>, StepError>(Vec::new()), left);
+            flow.run("again", SELF.leave().on_error(gone), list)
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_typed_workflow_is_a_document_whose_tasks_have_the_names_of_its_nodes() {
+    let flow = typed(&Log::default());
+    let document = fastn::documents::render(flow.plan()).unwrap();
+    let read = Document::read("typed.json", &document).unwrap();
+    let back = read.workflow(&Tasks::any()).unwrap();
+    assert_eq!((back.plan().hash(), back.plan().shape()), (flow.plan().hash(), flow.plan().shape()), "{document}");
+    let missing = read.workflow(&Tasks::new()).unwrap_err().to_string();
+    for task in
+        ["pack/box", "pack/box.undo", "sum", "pair", "large", "large.no/first", "down", "down/less", "again.on_error"]
+    {
+        assert!(missing.contains(&format!("there is no task `{task}`")), "{task}: {missing}");
+    }
+}
