@@ -30,6 +30,9 @@
 mod build;
 mod document;
 mod fault;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jq;
 mod limits;
 mod model;

@@ -30,7 +30,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn-cli", &["fastn"]),
     (
         "fastn-fuzz",
-        &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule", "fastn-testkit"],
+        &[
+            "fastn-core",
+            "fastn-connectors",
+            "fastn-store",
+            "fastn-runtime",
+            "fastn-schedule",
+            "fastn-document",
+            "fastn-testkit",
+        ],
     ),
 ];
 
