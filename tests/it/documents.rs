@@ -209,3 +209,56 @@ fn a_typed_workflow_is_a_document_whose_tasks_have_the_names_of_its_nodes() {
         assert!(missing.contains(&format!("there is no task `{task}`")), "{task}: {missing}");
     }
 }
+
+/// The examples of a page: a document, and what is given, told and expected.
+fn examples(page: &str) -> Vec<(String, Value)> {
+    let mut blocks = page.split("\n```").map(str::trim_end);
+    let mut found: Vec<(String, Value)> = Vec::new();
+    let mut document = None;
+    while let Some(block) = blocks.next() {
+        if let Some(text) = block.strip_prefix("yaml\n") {
+            document = Some(text.to_owned());
+        } else if let Some(text) = block.strip_prefix("json\n") {
+            found.push((document.take().unwrap(), serde_json::from_str(text).unwrap()));
+        }
+    }
+    assert_eq!(document, None, "an example without its result");
+    found
+}
+
+#[tokio::test]
+async fn every_example_of_the_page_about_documents_gives_what_it_says() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/documents.md")).unwrap();
+    let examples = examples(&page);
+    for kind in ["transform", "task", "call", "switch", "each", "repeat", "wait", "sleep", "run"] {
+        let said = |text: &str| {
+            text.contains(&format!("{{ {kind}:"))
+                || text.contains(&format!("    {kind}:\n"))
+                || text.contains(&format!("    {kind}: "))
+        };
+        assert!(examples.iter().any(|(document, _)| said(document)), "{kind} has no example");
+    }
+    let number = |payload: Option<&Payload>| payload.unwrap().decode::<u64>();
+    let add = move |_: StepCx, args: Vec<Payload>| -> fastn::core::BoxFuture<'static, Result<Payload, StepError>> {
+        Box::pin(async move { Ok(Payload::encode(&(number(args.first())? + number(args.get(1))?))?) })
+    };
+    let tasks = Tasks::new()
+        .task("double", async |n: Value| Ok(json!(n.as_u64().unwrap() * 2)))
+        .task("decline", async |_: Value| Err(StepError::new("no money").of_kind("declined")))
+        .step("add", add);
+    let workflows: Vec<_> = examples
+        .iter()
+        .map(|(text, _)| Document::read("example.yaml", text).unwrap().workflow(&tasks).unwrap())
+        .collect();
+    let connectors = Registry::new().with(Echo::new()).unwrap();
+    let builder = builder().store(memory()).connectors(connectors);
+    let engine = workflows.iter().fold(builder, |builder, flow| builder.serve(flow)).open().await.unwrap();
+    for (workflow, (text, says)) in workflows.iter().zip(&examples) {
+        let run = engine.start(workflow, says["input"].clone()).await.unwrap();
+        for (signal, value) in says["signals"].as_object().into_iter().flatten() {
+            engine.runs().signal_named(&TenantId::default(), run.id(), signal, Payload::encode(value)).await.unwrap();
+        }
+        assert_eq!(run.output().await.unwrap(), says["output"], "{text}");
+    }
+    engine.shutdown().await.unwrap();
+}
