@@ -95,7 +95,9 @@ impl Div for Val {
 
     fn div(self, other: Self) -> ValR<Self> {
         match (self, other) {
-            // The library asks for what is no number, and for the infinite, by dividing.
+            (Self::Num(a), Self::Num(b)) if b.as_f64() == 0.0 => {
+                Err(Error::math(Self::Num(a), Math::Div, Self::Num(b)))
+            }
             (Self::Num(a), Self::Num(b)) => {
                 let exact =
                     |a: i128, b: i128| a.checked_rem(b).filter(|rest| *rest == 0).and_then(|_| a.checked_div(b));

@@ -31,6 +31,9 @@ const ABSENT: &[&str] = &[
     "yn",
 ];
 
+/// Definitions in whose place there are functions of ours: theirs divide by zero, which is a failure here.
+const REPLACED: &[&str] = &["nan", "infinite", "isnan"];
+
 /// Functions that are found under another name, so that a definition of ours can pay before it calls them.
 const PAID: &[(&str, &str)] =
     &[("matches", "unpaid_matches"), ("split_matches", "unpaid_split_matches"), ("split_", "unpaid_split_")];
@@ -50,6 +53,23 @@ def rindex($part): indices($part) | if . == null then null else .[-1:][0] end;
 def transpose: . as $rows | [range(0; ([$rows[] | length] | max) // 0) as $i | [$rows[][$i]]];
 def @json: tojson;
 def ascii: [.] | implode;
+def IN(stream): any(stream == .; .);
+def IN(source; stream): any(source == stream; .);
+def INDEX(stream; key): reduce stream as $row ({}; .[$row | key | tostring] |= $row);
+def INDEX(key): INDEX(.[]; key);
+def toarray: if type == "array" then . else [.] end;
+def trimstr($part): ltrimstr($part) | rtrimstr($part);
+def join($between): reduce .[] as $x (null; (if . == null then "" else . + $between end)
+  + ($x | if . == null then "" elif type == "string" then . elif type == "boolean" or type == "number" then tojson
+  else error("cannot join \(type)s") end)) // "";
+def from_entries: reduce .[] as $x ({}; . + {
+  ($x | if .key == null then .k // .name // .Name // .K // .Key else .key end
+   | if type == "string" then . else tojson end): ($x | if has("value") then .value elif has("v") then .v else .Value end) });
+def delpaths($paths): reduce ($paths | unique | reverse[]) as $path (.;
+  if $path == [] then null
+  elif ($path[-1] | type) == "object" or (try (getpath($path[:-1]) | has($path[-1])) catch false)
+    or (($path[-1] | type) == "number" and $path[-1] < 0) then getpath($path) |= empty else . end);
+def del(parts): delpaths([path(parts)]);
 def @csv: [.[] | if type == "string" then "\"" + gsub("\""; "\"\"") + "\"" elif . == null then "" else tostring end] | join(",");
 def @tsv: [.[] | if type == "string" then gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r")
   elif . == null then "" else tostring end] | join("\t");
@@ -61,7 +81,9 @@ type Known = (Def<&'static str>, BTreeSet<&'static str>);
 /// All definitions, in an order in which the later may use the earlier. Read once: every expression needs some of them.
 static LIBRARY: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let ours = jaq_core::load::parse(DEFINITIONS, |p| p.defs()).unwrap_or_default();
-    let theirs = jaq_core::defs().chain(jaq_std::defs()).filter(|def| !ABSENT.contains(&def.name));
+    // What of theirs is defined once more by ours, such as `del`, theirs go on using as it was.
+    let theirs = jaq_core::defs().chain(jaq_std::defs());
+    let theirs = theirs.filter(|def| !ABSENT.contains(&def.name) && !REPLACED.contains(&def.name));
     // What pays stands before those who call it.
     let (first, last): (Vec<_>, Vec<_>) =
         ours.into_iter().partition(|def| PAID.iter().any(|(name, _)| *name == def.name));
@@ -127,6 +149,14 @@ fn own<D: for<'a> DataT<V<'a> = Val>>() -> Box<[Filter<RunPtr<D>>]> {
         ("bsearch", v(1), |cv| unary(cv, search)),
         ("tojson", v(0), |cv| bome(Ok(Val::text(cv.1.to_json_text())))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
+        ("nan", v(0), |_| bome(Ok(Val::Num(Num::Float(f64::NAN))))),
+        ("infinite", v(0), |_| bome(Ok(Val::Num(Num::Float(f64::INFINITY))))),
+        ("isnan", v(0), |cv| {
+            bome(match &cv.1 {
+                Val::Num(n) => Ok(Val::Bool(n.as_f64().is_nan())),
+                other => Err(Error::typ(other.clone(), "number")),
+            })
+        }),
         ("text_to_number", v(0), |cv| bome(to_number(&cv.1))),
         ("pay_regex", v(1), |cv| {
             unary(cv, |text, re| {
