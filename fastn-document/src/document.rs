@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::model::Flow;
 use crate::place::Span;
 use crate::read::{Reader, flow};
+use crate::serverless::{is_serverless, serverless};
 use crate::syntax::parse;
 use crate::tasks::Tasks;
 
@@ -64,7 +65,7 @@ impl Document {
         let flow = on_a_deep_stack(&mut found, |found| {
             let tree = parse(file, text, &limits, found)?;
             let mut reader = Reader::new(text, &limits, found);
-            let flow = flow(&mut reader, &tree)?;
+            let flow = if is_serverless(&tree) { serverless(&mut reader, &tree)? } else { flow(&mut reader, &tree)? };
             build(&flow, &Tasks::any(), &limits, found)?;
             Some(flow)
         });

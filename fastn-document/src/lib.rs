@@ -40,6 +40,7 @@ mod place;
 mod read;
 mod render;
 mod schema;
+mod serverless;
 mod suggest;
 mod syntax;
 mod tasks;

@@ -262,3 +262,72 @@ async fn every_example_of_the_page_about_documents_gives_what_it_says() {
     }
     engine.shutdown().await.unwrap();
 }
+
+/// Documents of CNCF Serverless Workflow: tasks, what a run is given, and what it gives.
+const SERVERLESS: &[(&str, &str, &str)] = &[
+    ("- a: { set: { n: '${ .n + 1 }', all: '${ $workflow.input }' } }", r#"{"n": 1}"#, r#"{"n": 2, "all": {"n": 1}}"#),
+    (
+        "- outer:\n    do:\n      - a: { set: { n: '${ .n * 2 }' } }\n      - a2: { set: { n: '${ .n + 1 }' } }\n    output: { as: '{ n: .n, before: $input.n }' }",
+        r#"{"n": 5}"#,
+        r#"{"n": 11, "before": 5}"#,
+    ),
+    (
+        "- ask: { if: .n > 3, set: { large: true } }\n- keep: { set: { seen: '${ . }' } }",
+        r#"{"n": 1}"#,
+        r#"{"seen": {"n": 1}}"#,
+    ),
+    (
+        "- sum:\n    for: { each: line, in: .lines, at: i }\n    while: (.total // 0) < 6\n    do:\n      - add: { set: { total: '${ (.total // 0) + $line * ($i + 1) }' } }",
+        r#"{"lines": [1, 2, 3, 4]}"#,
+        // 1, then 5, then 14, which is enough.
+        r#"{"total": 14}"#,
+    ),
+    (
+        "- outer:\n    for: { each: a, in: .rows }\n    do:\n      - inner:\n          for: { each: b, in: $a }\n          do:\n            - add: { set: { all: '${ (.all // []) + [[$a[0], $b]] }', rows: '${ .rows }' } }",
+        r#"{"rows": [[1, 2], [3]]}"#,
+        r#"{"all": [[1, 1], [1, 2], [3, 3]], "rows": [[1, 2], [3]]}"#,
+    ),
+    (
+        "- pick:\n    switch:\n      - low: { when: .n < 5, then: small }\n      - other: { then: large }\n- small: { set: { size: small }, then: last }\n- large: { set: { size: large } }\n- last: { set: { size: '${ .size + \"!\" }' } }",
+        r#"{"n": 1}"#,
+        r#"{"size": "small!"}"#,
+    ),
+    (
+        "- both:\n    fork:\n      branches:\n        - left: { set: { side: left, n: '${ .n }' } }\n        - right:\n            do:\n              - one: { set: { n: '${ .n + 1 }' } }\n              - two: { set: { side: right, n: '${ .n + 1 }' } }",
+        r#"{"n": 1}"#,
+        r#"[{"side": "left", "n": 1}, {"side": "right", "n": 3}]"#,
+    ),
+    (
+        "- keep: { set: { n: 1 }, export: { as: '{ kept: .n }' } }\n- pause: { wait: { milliseconds: 5 } }\n- use: { input: { from: '{ x: .n }' }, set: { x: '${ .x }', kept: '${ $context.kept }' }, output: { as: '. + { in: $input }' } }",
+        "{}",
+        r#"{"x": 1, "kept": 1, "in": {"x": 1}}"#,
+    ),
+    (
+        "- child: { run: { workflow: { namespace: test, name: sw0, version: '1.0.0', input: { n: '${ .m }' } } } }",
+        r#"{"m": 6}"#,
+        r#"{"n": 7, "all": {"n": 6}}"#,
+    ),
+];
+
+#[tokio::test]
+async fn a_document_of_serverless_workflow_runs_as_its_specification_says() {
+    let document = |(number, (tasks, ..)): (usize, &(&str, &str, &str))| {
+        let head = format!("document: {{ dsl: '1.0.0', namespace: test, name: sw{number}, version: '1.0.0' }}\ndo:\n");
+        let text = head + &tasks.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let document = Document::read("sw.yaml", &text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        document.workflow(&Tasks::new()).unwrap()
+    };
+    let workflows: Vec<_> = SERVERLESS.iter().enumerate().map(document).collect();
+    let builder = builder().store(memory());
+    let engine = workflows.iter().fold(builder, |builder, flow| builder.serve(flow)).open().await.unwrap();
+    for (workflow, (text, input, output)) in workflows.iter().zip(SERVERLESS) {
+        let (input, output): (Value, Value) =
+            (serde_json::from_str(input).unwrap(), serde_json::from_str(output).unwrap());
+        let run = engine.start(workflow, input).await.unwrap();
+        assert_eq!(run.output().await.unwrap(), output, "{text}\n{}", workflow.plan());
+        let rendered = fastn::documents::render(workflow.plan()).unwrap();
+        let again = Document::read("again.json", &rendered).unwrap().workflow(&Tasks::new()).unwrap();
+        assert_eq!(again.plan().hash(), workflow.plan().hash(), "one language is read into the other");
+    }
+    engine.shutdown().await.unwrap();
+}

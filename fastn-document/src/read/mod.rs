@@ -20,6 +20,7 @@ mod reader;
 mod span;
 mod values;
 
+pub(crate) use fields::Fields;
 pub(crate) use flow::flow;
 pub(crate) use nodes::{BELONGS, KEYS, KINDS, beginning};
 pub(crate) use reader::Reader;

@@ -57,12 +57,7 @@ impl Reader<'_> {
         let entries = fields.get("nodes").and_then(|tree| self.map_in(tree, "`nodes`"));
         let mut nodes = Vec::new();
         for entry in entries.iter().flat_map(Fields::entries) {
-            self.nodes += 1;
-            if self.nodes == self.limits.nodes + 1 {
-                let message = format!("there are more than {} nodes", self.limits.nodes);
-                self.found.add(FaultKind::Limit, entry.span, message);
-            }
-            if self.nodes > self.limits.nodes {
+            if !self.counts(entry.span) {
                 break;
             }
             nodes.extend(self.node(entry, prefix, depth));

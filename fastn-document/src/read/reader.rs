@@ -15,11 +15,13 @@ pub(crate) struct Reader<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) found: &'a mut Found,
     pub(super) nodes: usize,
+    /// What stands before every expression that is read, with names for it. Nothing in documents of our own.
+    pub(crate) before: String,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a str, limits: &'a Limits, found: &'a mut Found) -> Self {
-        Self { text, limits, found, nodes: 0 }
+        Self { text, limits, found, nodes: 0, before: String::new() }
     }
 
     /// A fault, and nothing to go on with.
@@ -57,6 +59,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An expression with what stands before it.
+    pub(crate) fn whole(&self, text: &str) -> String {
+        if self.before.is_empty() { text.to_owned() } else { format!("{}({text}\n)", self.before) }
+    }
+
+    /// One node more; `false` if that is too many.
+    pub(crate) fn counts(&mut self, span: Span) -> bool {
+        self.nodes += 1;
+        if self.nodes == self.limits.nodes + 1 {
+            let message = format!("there are more than {} nodes", self.limits.nodes);
+            self.found.add(FaultKind::Limit, span, message);
+        }
+        self.nodes <= self.limits.nodes
+    }
+
     /// Compiles an expression that stands somewhere in this part of the document.
     pub(crate) fn expression(&mut self, text: &str, span: Span) -> Option<(Compiled, BTreeMap<String, Span>)> {
         if text.len() > self.limits.expression {
@@ -69,7 +86,12 @@ impl<'a> Reader<'a> {
         let start = written.find(text).map(|at| span.start + at);
         let place =
             |at: &std::ops::Range<usize>| start.map_or(span, |start| Span::new(start + at.start, start + at.end));
-        match compile(text) {
+        let (whole, shift) = (self.whole(text), if self.before.is_empty() { 0 } else { self.before.len() + 1 });
+        let place = |at: &std::ops::Range<usize>| {
+            let inside = |at: usize| at.saturating_sub(shift).min(text.len());
+            place(&(inside(at.start)..inside(at.end)))
+        };
+        match compile(&whole) {
             Ok(compiled) => {
                 let nodes = compiled.nodes.iter().map(|(name, at)| (name.clone(), place(at))).collect();
                 Some((compiled, nodes))

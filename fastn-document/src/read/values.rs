@@ -29,8 +29,21 @@ impl Reader<'_> {
         let mut gathered = Gathered::default();
         let part = self.part(tree, &mut gathered)?;
         let Gathered { nodes, error } = gathered;
+        let source = self.source(tree);
         let text = matches!(part, Part::Constant(_)).then(|| tree.clone().with_texts(&unquoted).to_text());
-        Some(Template { span: tree.span, part, nodes, source: tree.to_json(), text, error })
+        Some(Template { span: tree.span, part, nodes, source, text, error })
+    }
+
+    /// A value as it is written, with what stands before its expressions.
+    fn source(&self, tree: &Tree) -> serde_json::Value {
+        if self.before.is_empty() {
+            return tree.to_json();
+        }
+        let whole = |text: String| match text_of(&text) {
+            Text::Expression(inside) => format!("${{{}}}", self.whole(inside)),
+            Text::Plain(_) => text,
+        };
+        tree.clone().with_texts(&whole).to_json()
     }
 
     /// A value in which nothing is known but what the node is given.

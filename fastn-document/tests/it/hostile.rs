@@ -44,6 +44,23 @@ fn what_is_too_large_is_refused_by_name_and_soon() {
 }
 
 #[test]
+fn a_chain_of_choices_is_no_deeper_than_a_plan_may_be() {
+    let serverless = |choices: usize| {
+        let choice = |i: usize| format!("  - c{i}: {{ switch: [{{ a: {{ when: .a }} }}] }}\n");
+        let head = "document: { dsl: '1.0.0', namespace: x, name: x, version: '1.0.0' }\ndo:\n";
+        head.to_owned() + &(0..choices).map(choice).collect::<String>()
+    };
+    assert!(Document::read("x.yaml", &serverless(5)).is_ok());
+    // Two arms each, and each arm with all that follows.
+    for choices in [12, 40, 1_500] {
+        let began = Instant::now();
+        let faults = Document::read("x.yaml", &serverless(choices)).unwrap_err();
+        assert!(faults.faults.iter().all(|fault| fault.kind == FaultKind::Limit), "{faults}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{choices}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
 fn each_limit_holds_to_the_last_one_that_fits() {
     let limits = {
         let mut limits = Limits::default();
