@@ -159,6 +159,13 @@ async fn gone(_: Failure, _: Vec<u64>) -> Result<u64, StepError> {
     Ok(0)
 }
 
+/// A constant whose fields are in an order of their own.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct More {
+    z: u64,
+    a: (String, f64),
+}
+
 /// A typed workflow with everything that documents can say of one.
 fn typed(log: &Log) -> Workflow<Vec<u64>, u64> {
     const PAID: Signal<u64> = Signal::new("paid");
@@ -172,14 +179,14 @@ fn typed(log: &Log) -> Workflow<Vec<u64>, u64> {
                 flow.sleep("rest", millis(1_500), one)
             });
             let sum = flow.step("sum", async |boxes: Vec<u64>| Ok::<u64, StepError>(boxes.iter().sum()), boxes);
-            let more = flow.constant(json!({"z": 1, "a": ["${ . }", 1.5]}));
+            let more = flow.constant(More { z: 1, a: ("${ . }".to_owned(), 1.5) });
             let pair = flow.join("pair", (sum, more));
             let chosen = flow.when(
                 "large",
-                |(sum, _): &(u64, Value)| *sum > 10,
+                |(sum, _): &(u64, More)| *sum > 10,
                 pair,
                 |flow, _| flow.constant(1_u64),
-                |flow, pair| flow.step("first", async |(sum, _): (u64, Value)| Ok::<u64, StepError>(sum), pair),
+                |flow, pair| flow.step("first", async |(sum, _): (u64, More)| Ok::<u64, StepError>(sum), pair),
             );
             let paid = flow.wait("payment", PAID.within(days(3)), chosen);
             let left = flow.repeat(
@@ -270,6 +277,11 @@ const SERVERLESS: &[(&str, &str, &str)] = &[
         "- outer:\n    do:\n      - a: { set: { n: '${ .n * 2 }' } }\n      - a2: { set: { n: '${ .n + 1 }' } }\n    output: { as: '{ n: .n, before: $input.n }' }",
         r#"{"n": 5}"#,
         r#"{"n": 11, "before": 5}"#,
+    ),
+    (
+        "- outer:\n    do:\n      - a: { set: { n: 1 }, then: exit }\n      - b: { set: { n: 2 } }\n- last: { set: { n: '${ .n + 10 }' } }",
+        "{}",
+        r#"{"n": 11}"#,
     ),
     (
         "- ask: { if: .n > 3, set: { large: true } }\n- keep: { set: { seen: '${ . }' } }",

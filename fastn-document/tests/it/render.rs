@@ -40,3 +40,25 @@ fn what_an_editor_gives_back_is_a_document_again() {
     assert_eq!(after.hash(), before.hash());
     assert!(document.contains("77"), "{document}");
 }
+
+#[test]
+fn a_plan_is_wired_as_its_document_says() {
+    expect_test::expect![[r#"
+        order v3 requires eu
+        ├─ pack (in)(input)
+        ├─ poll({"done":false}) repeats, at most 100 times
+        │  again -> ask
+        │    ├─ pause(input) sleeps 10s
+        │    └─ ask(pause) calls bank.state on_error
+        ├─ price(input)
+        ├─ check(price) when
+        │  large -> review
+        │    └─ review() waits for the first reviewed within 259200s
+        │  else -> "yes"
+        ├─ pack(pack (in)) each, 4 at a time
+        │  item -> box
+        │    └─ box(input) retry 4 undo
+        ├─ ship (in)(input, pack, price)
+        └─ ship(ship (in)) runs shipping v2 after check, poll
+        -> ship"#]].assert_eq(&plan("order.yaml", ORDER).to_string());
+}
