@@ -15,9 +15,9 @@ pub fn evaluate(text: &str, input: &Json) -> Option<Result<Json, String>> {
         let thread = builder.spawn_scoped(scope, || compile(text).ok()).ok()?;
         thread.join().ok().flatten()
     })?;
-    let fuel = Fuel { steps: 50_000, bytes: 8 << 20, output: 1 << 20 };
+    let mut fuel = Fuel { steps: 50_000, bytes: 8 << 20, output: 1 << 20 };
     let nodes = serde_json::json!({"a": [1, {"b": null}]});
-    let result = compiled.expression.evaluate(input, &nodes, &Json::Null, fuel);
+    let result = compiled.expression.evaluate(input, &nodes, &Json::Null, &mut fuel);
     Some(result.map_err(|why| match why {
         Evaluation::Failed(what) => what,
         Evaluation::TooMuch(what) => what.to_owned(),

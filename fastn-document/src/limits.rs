@@ -16,7 +16,9 @@ pub struct Limits {
     pub nodes: usize,
     /// The bytes of one expression.
     pub expression: usize,
-    /// What the evaluation of an expression may cost.
+    /// The expressions of all nodes together.
+    pub expressions: usize,
+    /// What the evaluation of a value, with all expressions in it, may cost.
     pub fuel: Fuel,
 }
 
@@ -29,12 +31,13 @@ impl Default for Limits {
             entries: 20_000,
             nodes: 2_000,
             expression: 4_096,
+            expressions: 4_000,
             fuel: Fuel::default(),
         }
     }
 }
 
-/// What the evaluation of an expression may cost, whatever it is given.
+/// What the evaluation of a value may cost, whatever its expressions are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fuel {

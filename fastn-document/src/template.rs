@@ -52,8 +52,8 @@ impl Template {
         if let Part::Expression(_, Some(plain)) = &self.part { Some(plain) } else { None }
     }
 
-    /// Its value. Each of its expressions may cost as much.
-    pub(crate) fn evaluate(&self, given: Given<'_>, fuel: Fuel) -> Result<Json, Evaluation> {
+    /// Its value. All of its expressions together may cost as much.
+    pub(crate) fn evaluate(&self, given: Given<'_>, fuel: &mut Fuel) -> Result<Json, Evaluation> {
         self.part.evaluate(given, fuel)
     }
 }
@@ -76,7 +76,7 @@ impl Part {
     }
 
     /// As deep as the document, which is bounded.
-    fn evaluate(&self, given: Given<'_>, fuel: Fuel) -> Result<Json, Evaluation> {
+    fn evaluate(&self, given: Given<'_>, fuel: &mut Fuel) -> Result<Json, Evaluation> {
         match self {
             Self::Constant(value) => Ok(value.clone()),
             Self::Expression(expression, _) => expression.evaluate(given.input, given.nodes, given.error, fuel),

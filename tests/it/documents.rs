@@ -343,3 +343,25 @@ async fn a_document_of_serverless_workflow_runs_as_its_specification_says() {
     }
     engine.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn many_expressions_of_one_value_cost_no_more_than_one() {
+    let dear = "${ [range(100000)] | length }";
+    let list = format!("gives: [{}]", vec![format!("\"{dear}\""); 60].join(", "));
+    let arms = format!("{{ when: '{}' }}", dear.replace("length", "length < 0"));
+    let arms = format!("nodes: {{ pick: {{ switch: [{}, {{}}] }} }}", vec![arms; 60].join(", "));
+    let one = format!("gives: \"{dear}\"");
+    let flow = |name: &str, rest: &str| {
+        let text = format!("fastn: \"1\"\nname: {name}\n{rest}");
+        Document::read("dear.yaml", &text).unwrap().workflow(&Tasks::new()).unwrap()
+    };
+    let flows = [flow("one", &one), flow("list", &list), flow("arms", &arms)];
+    let engine =
+        flows.iter().fold(builder().store(memory()), |builder, flow| builder.serve(flow)).open().await.unwrap();
+    let [one, list, arms] = &flows;
+    assert_eq!(engine.start(one, json!(null)).await.unwrap().output().await.unwrap(), json!(100_000));
+    for flow in [list, arms] {
+        let (_, failure) = failure_of(&engine.start(flow, json!(null)).await.unwrap()).await;
+        assert_eq!(failure.message, "an expression was stopped: it takes too many steps", "{}", flow.plan());
+    }
+}

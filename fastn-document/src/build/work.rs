@@ -34,11 +34,16 @@ impl Made {
             .zip(args.iter().skip(1))
             .map(|(name, value)| Ok((name.clone(), json(Some(value))?)))
             .collect::<Result<_, StepError>>()?;
-        self.evaluate(&input, nodes.into(), &Json::Null)
+        self.evaluate(&input, nodes.into(), &Json::Null, &mut self.fuel.clone())
     }
 
-    fn evaluate(&self, input: &Json, nodes: Json, error: &Json) -> Result<Json, StepError> {
-        self.template.evaluate(Given { input, nodes: &nodes, error }, self.fuel).map_err(|why| {
+    fn evaluate(&self, input: &Json, nodes: Json, error: &Json, fuel: &mut Fuel) -> Result<Json, StepError> {
+        let most = fuel.output;
+        let value = self.template.evaluate(Given { input, nodes: &nodes, error }, fuel).and_then(|value| {
+            let fits = value.to_string().len() <= most;
+            if fits { Ok(value) } else { Err(Evaluation::TooMuch("its value is too large")) }
+        });
+        value.map_err(|why| {
             let (what, kind) = match why {
                 Evaluation::Failed(what) => (what, FailureKind::new("expression")),
                 Evaluation::TooMuch(what) => (format!("an expression was stopped: {what}"), FailureKind::TOO_LARGE),
@@ -48,8 +53,8 @@ impl Made {
     }
 
     /// Whether it holds of a value.
-    fn holds(&self, value: &Json) -> Result<bool, StepError> {
-        Ok(!matches!(self.evaluate(value, Json::Null, &Json::Null)?, Json::Null | Json::Bool(false)))
+    fn holds(&self, value: &Json, fuel: &mut Fuel) -> Result<bool, StepError> {
+        Ok(!matches!(self.evaluate(value, Json::Null, &Json::Null, fuel)?, Json::Null | Json::Bool(false)))
     }
 }
 
@@ -88,8 +93,10 @@ impl StepFn for Choose {
     fn call(&self, _: StepCx, args: Vec<Payload>) -> Called {
         let choose = || {
             let value = json(args.first())?;
+            // All of them together cost no more than one may.
+            let mut fuel = self.0.first().map_or_else(Fuel::default, |test| test.fuel);
             for (number, test) in self.0.iter().enumerate() {
-                if test.holds(&value)? {
+                if test.holds(&value, &mut fuel)? {
                     return written(&number.into());
                 }
             }
@@ -107,7 +114,8 @@ pub(super) struct Decide {
 
 impl StepFn for Decide {
     fn call(&self, _: StepCx, args: Vec<Payload>) -> Called {
-        let decide = || written(&(self.made.holds(&json(args.first())?)? != self.until).into());
+        let decide =
+            || written(&(self.made.holds(&json(args.first())?, &mut self.made.fuel.clone())? != self.until).into());
         Box::pin(ready(decide()))
     }
 }
@@ -129,7 +137,7 @@ impl StepFn for Instead {
                 Some(given) => given.of(inputs).unwrap_or(Json::Null),
                 None => json(inputs.first())?,
             };
-            written(&self.made.evaluate(&input, Json::Null, &failure)?)
+            written(&self.made.evaluate(&input, Json::Null, &failure, &mut self.made.fuel.clone())?)
         };
         Box::pin(ready(instead()))
     }

@@ -165,7 +165,13 @@ pub(crate) enum Evaluation {
 
 impl Expression {
     /// The value it has for an input, the results of nodes, and the failure that is handled.
-    pub(crate) fn evaluate(&self, input: &Json, nodes: &Json, error: &Json, fuel: Fuel) -> Result<Json, Evaluation> {
+    pub(crate) fn evaluate(
+        &self,
+        input: &Json,
+        nodes: &Json,
+        error: &Json,
+        fuel: &mut Fuel,
+    ) -> Result<Json, Evaluation> {
         if !self.paths {
             return self.evaluate_here(input, nodes, error, fuel);
         }
@@ -177,16 +183,17 @@ impl Expression {
         })
     }
 
-    fn evaluate_here(&self, input: &Json, nodes: &Json, error: &Json, fuel: Fuel) -> Result<Json, Evaluation> {
+    fn evaluate_here(&self, input: &Json, nodes: &Json, error: &Json, fuel: &mut Fuel) -> Result<Json, Evaluation> {
         // What comes from the engine is bounded by the engine.
-        let [input, nodes, error] = [input, nodes, error].map(|json| Val::of(json.clone()));
+        let [input, nodes, error] = [input, nodes, error].map(Val::of);
+        let most = fuel.output;
         let value = meter::within(fuel, || {
             let vars = Vars::new([input.clone(), nodes, error]);
             let mut values = self.filter.id.run((Ctx::<Jq>::new(Metered(&self.filter.lut), vars), input));
             let value = one(values.next(), || values.next()).map_err(told)?;
             // Shared parts are written as often as they stand there.
             value.walk();
-            Ok((value.weight() <= 4 * fuel.output as u64).then(|| value.into_json()))
+            Ok((value.weight() <= 4 * most as u64).then(|| value.into_json()))
         });
         match value {
             Ok(Ok(Some(json))) => Ok(json),

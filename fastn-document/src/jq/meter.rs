@@ -40,23 +40,27 @@ thread_local! {
     static LEFT: Cell<Option<Left>> = const { Cell::new(None) };
 }
 
-/// Evaluates something within these limits. The outer error is why it was stopped, or nothing if it panicked by itself.
-pub(super) fn within<T>(fuel: Fuel, evaluate: impl FnOnce() -> T) -> Result<T, Option<Stop>> {
+/// Evaluates something within these limits, and takes away what that cost. The outer error is why it was stopped, or nothing if it
+/// panicked by itself.
+pub(super) fn within<T>(fuel: &mut Fuel, evaluate: impl FnOnce() -> T) -> Result<T, Option<Stop>> {
     let before = LEFT.replace(Some(Left { steps: fuel.steps, bytes: fuel.bytes, stack: here() }));
     // What was unwound is not looked at again.
     let done = catch_unwind(AssertUnwindSafe(evaluate));
-    LEFT.set(before);
+    if let Some(left) = LEFT.replace(before) {
+        (fuel.steps, fuel.bytes) = (left.steps, left.bytes);
+    }
     done.map_err(|why: Box<dyn Any + Send>| why.downcast_ref::<Stop>().copied())
 }
 
 /// So many steps.
 pub(super) fn steps(count: u64) {
     let Some(mut left) = LEFT.get() else { return };
-    match left.steps.checked_sub(count) {
-        Some(steps) => left.steps = steps,
-        None => stop(Stop::Steps),
-    }
+    let enough = left.steps >= count;
+    left.steps = left.steps.saturating_sub(count);
     LEFT.set(Some(left));
+    if !enough {
+        stop(Stop::Steps);
+    }
 }
 
 /// A term is evaluated: a step, and perhaps deeper in the stack than any before.
@@ -70,11 +74,12 @@ pub(super) fn term() {
 /// A value of so many bytes is made.
 pub(super) fn bytes(count: usize) {
     let Some(mut left) = LEFT.get() else { return };
-    match left.bytes.checked_sub(count as u64) {
-        Some(bytes) => left.bytes = bytes,
-        None => stop(Stop::Bytes),
-    }
+    let enough = left.bytes >= count as u64;
+    left.bytes = left.bytes.saturating_sub(count as u64);
     LEFT.set(Some(left));
+    if !enough {
+        stop(Stop::Bytes);
+    }
 }
 
 /// A value of this depth is made.

@@ -264,8 +264,9 @@ fn from_json(value: &Val) -> ValR<Val> {
     let Val::Str(text) = value else { return Err(Error::typ(value.clone(), "string")) };
     meter::steps(text.len() as u64 / 8);
     meter::bytes(text.len() * 8);
-    let json = serde_json::from_str(text).map_err(|why| Error::str(format_args!("{value} is no JSON: {why}")))?;
-    Ok(Val::of(json))
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|why| Error::str(format_args!("{value} is no JSON: {why}")))?;
+    Ok(Val::of(&json))
 }
 
 fn to_number(value: &Val) -> ValR<Val> {

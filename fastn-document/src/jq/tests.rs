@@ -10,7 +10,7 @@ use crate::limits::Fuel;
 fn evaluate(text: &str, input: Json) -> Result<Json, Evaluation> {
     let compiled = compile(text).expect("an expression");
     let nodes = json!({"fetch": {"total": 7}, "two words": [1]});
-    compiled.expression.evaluate(&input, &nodes, &json!({"kind": "timeout"}), Fuel::default())
+    compiled.expression.evaluate(&input, &nodes, &json!({"kind": "timeout"}), &mut Fuel::default())
 }
 
 #[test]

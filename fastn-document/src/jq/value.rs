@@ -98,15 +98,15 @@ impl Val {
     }
 
     /// Of JSON, whose depth is that of its parser at most.
-    pub(super) fn of(json: Json) -> Self {
+    pub(super) fn of(json: &Json) -> Self {
         match json {
             Json::Null => Self::Null,
-            Json::Bool(value) => Self::Bool(value),
-            Json::Number(number) => Self::Num(Num::of(&number)),
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => Self::Num(Num::of(number)),
             Json::String(text) => Self::text(text),
-            Json::Array(items) => items.into_iter().map(Self::of).collect(),
+            Json::Array(items) => items.iter().map(Self::of).collect(),
             Json::Object(map) => {
-                Self::map(map.into_iter().map(|(key, value)| (Rc::from(key), Self::of(value))).collect())
+                Self::map(map.iter().map(|(key, value)| (Rc::from(key.as_str()), Self::of(value))).collect())
             }
         }
     }

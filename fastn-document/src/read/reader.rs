@@ -15,13 +15,14 @@ pub(crate) struct Reader<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) found: &'a mut Found,
     pub(super) nodes: usize,
+    expressions: usize,
     /// What stands before every expression that is read, with names for it. Nothing in documents of our own.
     pub(crate) before: String,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a str, limits: &'a Limits, found: &'a mut Found) -> Self {
-        Self { text, limits, found, nodes: 0, before: String::new() }
+        Self { text, limits, found, nodes: 0, expressions: 0, before: String::new() }
     }
 
     /// A fault, and nothing to go on with.
@@ -80,6 +81,15 @@ impl<'a> Reader<'a> {
             let message =
                 format!("an expression has at most {} bytes, and this has {}", self.limits.expression, text.len());
             return self.wrong(FaultKind::Limit, span, message);
+        }
+        self.expressions += 1;
+        if self.expressions > self.limits.expressions {
+            // Told once.
+            if self.expressions == self.limits.expressions + 1 {
+                let message = format!("there are more than {} expressions", self.limits.expressions);
+                self.found.add(FaultKind::Limit, span, message);
+            }
+            return None;
         }
         // Where it stands as it was written, if it does: escapes and folded lines move what follows.
         let written = self.text.get(span.start..span.end).unwrap_or_default();

@@ -13,7 +13,7 @@ fn what_is_too_large_is_refused_by_name_and_soon() {
     let node = |i: usize| format!("  n{i}: {{ transform: 1 }}\n");
     let many_nodes: String = (0..3_000).map(node).collect();
     let scopes: String = (0..30).map(|i| format!("{}nodes: {{ a: {{ each: [], ", " ".repeat(i))).collect();
-    let cases: [(&str, String); 14] = [
+    let cases: [(&str, String); 15] = [
         ("large", " ".repeat(2 << 20)),
         ("deep lists", document(&format!("gives: {}", "[".repeat(500_000)))),
         ("deep lists that end", document(&format!("gives: {}1{}", "[".repeat(100), "]".repeat(100)))),
@@ -30,6 +30,7 @@ fn what_is_too_large_is_refused_by_name_and_soon() {
         ("deep scopes", document(&scopes)),
         ("a long expression", document(&format!("gives: ${{ {} }}", ".|".repeat(200_000)))),
         ("an expression as deep as it may be", document(&format!("gives: ${{ {} }}", "(".repeat(4_000)))),
+        ("many expressions", document(&format!("gives: [{}]", "'${.}',".repeat(19_000)))),
         ("many anchors", document(&format!("gives: {}", "&a ".repeat(300_000)))),
     ];
     for (what, text) in cases {

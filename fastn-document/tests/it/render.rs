@@ -60,5 +60,6 @@ fn a_plan_is_wired_as_its_document_says() {
         │    └─ box(input) retry 4 undo
         ├─ ship (in)(input, pack, price)
         └─ ship(ship (in)) runs shipping v2 after check, poll
-        -> ship"#]].assert_eq(&plan("order.yaml", ORDER).to_string());
+        -> ship"#]]
+    .assert_eq(&plan("order.yaml", ORDER).to_string());
 }
