@@ -179,6 +179,18 @@ pub(crate) enum Letters {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
+    /// Start one once more, as a new run with the same input.
+    Retry {
+        #[command(flatten)]
+        which: Which,
+        /// The folder of its document.
+        dir: PathBuf,
+        /// Which retry it is: each number has one run, however often it is asked for.
+        #[arg(long, default_value_t = 1)]
+        number: u32,
+        #[command(flatten)]
+        network: Network,
+    },
     /// Say that one needs nothing more.
     Dismiss {
         #[command(flatten)]

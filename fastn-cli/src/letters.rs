@@ -1,11 +1,12 @@
 //! `fastn dead-letters`: runs that failed for good.
 
 use fastn::core::{Result, TenantId};
-use fastn::runtime::{DeadLetter, LetterQuery};
+use fastn::runtime::{DeadLetter, LetterQuery, LetterRetry};
 use serde_json::{Value, json};
 
 use crate::args::{Letters, Output};
-use crate::engines::{beside, block_on};
+use crate::engines::{beside, block_on, open, there};
+use crate::load::folder;
 use crate::record::{one_line, value_of};
 use crate::said::{Exit, say};
 use crate::settings::Settings;
@@ -24,6 +25,20 @@ pub(crate) fn letters(command: Letters, settings: &Settings) -> Result<Exit> {
                 closed.map(|()| page.letters)
             })?;
             list(&letters, output).map(|()| Exit::Well)
+        }
+        Letters::Retry { which, dir, number, network } => {
+            let store = settings.must_store(which.at.store)?;
+            there(&store)?;
+            let Some(workflows) = folder(&dir)? else { return Ok(Exit::Usage) };
+            let run = block_on(async {
+                let engine = open(Some(&store), &workflows, network).await?;
+                let how = LetterRetry { number, ..LetterRetry::default() };
+                let run = engine.dead_letters().retry(&which.tenant, which.id, how).await;
+                let closed = engine.shutdown().await;
+                let run = run?;
+                closed.map(|()| run)
+            })?;
+            say(&run.to_string()).map(|()| Exit::Well)
         }
         Letters::Dismiss { which, by, why } => {
             let store = settings.must_store(which.at.store)?;

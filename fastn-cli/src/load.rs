@@ -59,6 +59,22 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The workflows of a folder. Nothing, if what is wrong with one was told.
+pub(crate) fn folder(folder: &Path) -> Result<Option<Vec<Workflow<Value, Value>>>> {
+    let (tasks, mut workflows, mut faulty) = (Tasks::new(), Vec::new(), false);
+    for file in files(folder)? {
+        match load(&file, &tasks)? {
+            Some(loaded) => workflows.push(loaded.workflow),
+            None => faulty = true,
+        }
+    }
+    if workflows.is_empty() && !faulty {
+        let why = "there are no documents in it";
+        return Err(Error::new(ErrorKind::Invalid, "read folder").with("path", folder.display()).caused_by(why));
+    }
+    Ok((!faulty).then_some(workflows))
+}
+
 /// The workflows that a document runs, from the documents beside it. What is not there, the engine says.
 pub(crate) fn beside(path: &Path, first: &Loaded, tasks: &Tasks) -> Result<Vec<Workflow<Value, Value>>> {
     let mut wanted = children(&first.workflow);

@@ -307,7 +307,12 @@ fn steers(store: &str) {
     assert_eq!(fastn(&["runs", "wait", &failed]).code, Some(3));
     let letters: Value = serde_json::from_str(&fastn(&["dead-letters", "list", "-o", "json"]).well()).unwrap();
     assert_eq!((letters[0]["run"].as_str(), letters[0]["step"].as_str()), (Some(failed.as_str()), Some("all[0]/bad")));
-    fastn(&["dead-letters", "dismiss", &failed, "--why", "a test", "--by", "me"]).well();
+    let again = fastn(&["dead-letters", "retry", &failed, "flows"]).well();
+    assert_eq!(fastn(&["dead-letters", "retry", &failed, "flows"]).well(), again, "a number has one run");
+    assert!(again.trim() != failed && fastn(&["runs", "wait", again.trim()]).code == Some(3), "{again}");
+    let letters = fastn(&["dead-letters", "list", "-o", "ids"]).well();
+    assert_eq!(letters, again, "the first is not open any more");
+    fastn(&["dead-letters", "dismiss", again.trim(), "--why", "a test", "--by", "me"]).well();
     assert_eq!(fastn(&["dead-letters", "list", "-o", "ids"]).well(), "");
     worker.interrupt();
     assert_eq!(worker.end().code, Some(130));
