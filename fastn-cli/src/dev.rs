@@ -71,7 +71,7 @@ async fn once(file: &Path, input: &Value, network: Network) -> Result<bool> {
     workflows.insert(0, loaded.workflow.clone());
     let engine = open(None, &workflows, network).await?;
     let (run, events) = engine.start(&loaded.workflow, input.clone()).watched().await?;
-    let ended = follow(&run, events, None).await?;
+    let ended = follow(&run, events, loaded.workflow.plan(), None).await?;
     let interrupted = match &ended {
         End::Over(outcome) => {
             let report = Report { run: run.id(), workflow: loaded.document.name(), outcome: Some(outcome) };

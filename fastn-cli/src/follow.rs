@@ -1,15 +1,14 @@
-//! What happens in a run, line by line, for people.
+//! Waiting for the end of a run.
 
 use std::time::Duration;
 
-use fastn::core::{Outcome, Part, Result};
+use fastn::core::{Outcome, Plan, Result};
 use fastn::prelude::*;
 use fastn::runtime::RunEvents;
 use serde_json::Value;
 
 use crate::engines::interrupted;
-use crate::record::{one_line, value_of};
-use crate::said::tell;
+use crate::progress::Progress;
 
 /// Why nobody waits any more.
 pub(crate) enum End {
@@ -18,14 +17,19 @@ pub(crate) enum End {
     Interrupted,
 }
 
-/// Waits for the end of a run, and tells what happens until then.
-pub(crate) async fn follow(run: &RunHandle<Value>, mut events: RunEvents, most: Option<Duration>) -> Result<End> {
+/// Waits for the end of a run of this plan, and shows what happens until then.
+pub(crate) async fn follow(
+    run: &RunHandle<Value>,
+    mut events: RunEvents,
+    plan: &Plan,
+    most: Option<Duration>,
+) -> Result<End> {
     let telling = async {
+        let mut progress = Progress::of(plan);
         while let Some(event) = events.next().await {
-            if let Some(line) = line(&event) {
-                tell(one_line(&line));
-            }
+            progress.show(&event);
         }
+        drop(progress);
         run.outcome().await
     };
     tokio::select! {
@@ -51,22 +55,4 @@ async fn after(most: Option<Duration>) {
         Some(most) => tokio::time::sleep(most).await,
         None => std::future::pending().await,
     }
-}
-
-fn line(event: &RunEvent) -> Option<String> {
-    let of = |node: &str, part: &Part| match part {
-        Part::Work => node.to_owned(),
-        part => format!("{} of {node}", part.as_str()),
-    };
-    Some(match event {
-        RunEvent::Started { node, part, attempt } if attempt.0 == 1 => format!("  {} ...", of(node, part)),
-        RunEvent::Started { node, part, attempt } => format!("  {} ... attempt {attempt}", of(node, part)),
-        RunEvent::Succeeded { node, part } => format!("  {} done", of(node, part)),
-        RunEvent::Failed { node, part, failure } => {
-            format!("  {} failed: {} ({})", of(node, part), failure.message, failure.kind)
-        }
-        RunEvent::Progress { node, data } => format!("  {node}: {}", value_of(data)),
-        RunEvent::Missed(count) => format!("  {count} events were missed"),
-        _ => return None,
-    })
 }

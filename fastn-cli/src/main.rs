@@ -10,6 +10,7 @@ mod given;
 mod graph;
 mod letters;
 mod load;
+mod progress;
 mod record;
 mod report;
 mod runs;

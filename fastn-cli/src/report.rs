@@ -59,7 +59,7 @@ fn error(failure: &Failure) -> Value {
 }
 
 /// The path of a node without the numbers of items: `pack[3]/box` is `pack/box`.
-fn node(instance: &str) -> String {
+pub(crate) fn node(instance: &str) -> String {
     let (mut out, mut chars, mut inside) = (String::new(), instance.chars(), false);
     while let Some(c) = chars.next() {
         match c {

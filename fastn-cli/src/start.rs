@@ -62,7 +62,7 @@ async fn attend(
     if matches!(output, Output::Table) {
         tell(format!("{} {} as run {}", loaded.document.name(), loaded.document.version(), run.id()));
     }
-    match follow(&run, events, timeout).await? {
+    match follow(&run, events, loaded.workflow.plan(), timeout).await? {
         End::Over(outcome) => report(Some(&outcome)).say(output),
         End::TimedOut => report(None).say(output),
         End::Interrupted => {

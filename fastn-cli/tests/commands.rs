@@ -345,3 +345,38 @@ fn a_document_is_run_again_when_it_is_changed() {
     let done = dev.end();
     assert_eq!((done.code, done.out.as_str()), (Some(130), "1\n2\n"), "{done:?}");
 }
+
+#[test]
+fn on_a_terminal_a_bar_shows_how_far_a_run_is_and_leaves_nothing_behind() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let desk = Desk::new();
+    desk.write(
+        "flow.yaml",
+        "fastn: \"1\"\nname: flow\nnodes: { one: { sleep: 5ms }, two: { transform: 7, needs: [one] } }\n",
+    );
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let screen = fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let mut command = desk.command(&["run", "flow.yaml", "-o", "json"]);
+    let child = command.env("TERM", "xterm").stdout(Stdio::piped()).stderr(screen).spawn().unwrap();
+    // The last hold of this side on the screen: reading ends when the command does.
+    drop(command);
+    let mut shown = Vec::new();
+    let mut terminal = fs::File::from(terminal);
+    let mut buffer = [0; 4_096];
+    // Linux ends the reading with an error when the other side is closed.
+    while let Ok(read @ 1..) = std::io::Read::read(&mut terminal, &mut buffer) {
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    let done = Done::of(child.wait_with_output().unwrap());
+    assert_eq!((done.code, &done.json()["output"]), (Some(0), &json!(7)));
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("two done"), "{shown:?}");
+    assert!(shown.contains("1/1 "), "how many of how many: {shown:?}");
+    assert!(!shown.contains("\u{1b}[3"), "no colours: {shown:?}");
+
+    assert!(shown.ends_with("\r\u{1b}[2K"), "the bar is gone in the end: {shown:?}");
+}
