@@ -75,24 +75,10 @@ pub(crate) struct Wrong {
 /// Compiles an expression. Uses as much stack as the text is nested, which its length bounds: for a thread that has enough.
 pub(crate) fn compile(text: &str) -> Result<Compiled, Vec<Wrong>> {
     let arena = Arena::default();
-    let at = |part: &str| {
-        let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-        // What is not a part of the text stands for its end.
-        if start <= text.len() { start..(start + part.len()).min(text.len()) } else { text.len()..text.len() }
-    };
+    let at = |part: &str| place(text, part);
+    let term = read(text)?;
+    let (found, plain) = (refs(&term), plain(&term));
     let file = File { path: (), code: text };
-    let (found, plain) = match parse_term(text) {
-        Some(term) => (refs(&term), plain(&term)),
-        // Read once more for what is wrong with it.
-        None => {
-            let errors = Loader::new([]).load(&arena, file).err().unwrap_or_default();
-            let mut wrong: Vec<Wrong> = errors.into_iter().flat_map(|(_, error)| unread(error, &at)).collect();
-            if wrong.is_empty() {
-                wrong.push(Wrong { at: 0..text.len(), message: "imports are not supported".into() });
-            }
-            return Err(wrong);
-        }
-    };
     let Needed { definitions, paths } = definitions(&found.calls);
     let modules = Loader::new(definitions)
         .load(&arena, file)
@@ -127,8 +113,30 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, Vec<Wrong>> {
     }
 }
 
-fn parse_term(text: &str) -> Option<parse::Term<&str>> {
-    jaq_core::load::parse(text, |p| p.term())
+/// Reads an expression, which may use what is not there.
+pub(crate) fn syntax(text: &str) -> Result<(), Vec<Wrong>> {
+    read(text).map(drop)
+}
+
+fn read(text: &str) -> Result<parse::Term<&str>, Vec<Wrong>> {
+    if let Some(term) = jaq_core::load::parse(text, |p| p.term()) {
+        return Ok(term);
+    }
+    // Read once more for what is wrong with it.
+    let arena = Arena::default();
+    let errors = Loader::new([]).load(&arena, File { path: (), code: text }).err().unwrap_or_default();
+    let at = |part: &str| place(text, part);
+    let mut wrong: Vec<Wrong> = errors.into_iter().flat_map(|(_, error)| unread(error, &at)).collect();
+    if wrong.is_empty() {
+        wrong.push(Wrong { at: 0..text.len(), message: "imports are not supported".into() });
+    }
+    Err(wrong)
+}
+
+/// Where a part of a text stands in it. What is no part of it stands for its end.
+fn place(text: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    if start <= text.len() { start..(start + part.len()).min(text.len()) } else { text.len()..text.len() }
 }
 
 fn unread<'s>(error: jaq_core::load::Error<&'s str>, at: &impl Fn(&'s str) -> Range<usize>) -> Vec<Wrong> {

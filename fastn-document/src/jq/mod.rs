@@ -20,5 +20,5 @@ mod tests;
 mod text;
 mod value;
 
-pub(crate) use expression::{Compiled, Evaluation, Expression, compile};
+pub(crate) use expression::{Compiled, Evaluation, Expression, compile, syntax};
 pub(crate) use refs::Plain;

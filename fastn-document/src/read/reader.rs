@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{FaultKind, Found};
-use crate::jq::{Compiled, compile};
+use crate::jq::{Compiled, compile, syntax};
 use crate::limits::Limits;
 use crate::place::Span;
 use crate::suggest::meant;
@@ -94,13 +94,20 @@ impl<'a> Reader<'a> {
         // Where it stands as it was written, if it does: escapes and folded lines move what follows.
         let written = self.text.get(span.start..span.end).unwrap_or_default();
         let start = written.find(text).map(|at| span.start + at);
-        let place =
+        let written_at =
             |at: &std::ops::Range<usize>| start.map_or(span, |start| Span::new(start + at.start, start + at.end));
         let (whole, shift) = (self.whole(text), if self.before.is_empty() { 0 } else { self.before.len() + 1 });
         let place = |at: &std::ops::Range<usize>| {
             let inside = |at: usize| at.saturating_sub(shift).min(text.len());
-            place(&(inside(at.start)..inside(at.end)))
+            written_at(&(inside(at.start)..inside(at.end)))
         };
+        // By itself first: what stands before it is nothing that its author could see.
+        if let Err(wrong) = syntax(text) {
+            for wrong in wrong {
+                self.found.add(FaultKind::Expression, written_at(&wrong.at), wrong.message);
+            }
+            return None;
+        }
         match compile(&whole) {
             Ok(compiled) => {
                 let nodes = compiled.nodes.iter().map(|(name, at)| (name.clone(), place(at))).collect();

@@ -8,11 +8,11 @@ use crate::model::{At, Flow, Kind};
 use crate::read::Reader;
 use crate::syntax::{Tree, Value};
 
-/// Whether a document is of this language: it says so by `document.dsl`.
+/// Whether a document is of this language: it says so by `document`, and says nothing of ours.
 pub(crate) fn is_serverless(tree: &Tree) -> bool {
     let Value::Map(entries) = &tree.value else { return false };
-    let document = entries.iter().find(|entry| entry.key == "document").map(|entry| &entry.tree.value);
-    matches!(document, Some(Value::Map(inside)) if inside.iter().any(|entry| entry.key == "dsl"))
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    has("document") && !has("fastn")
 }
 
 /// Reads a whole document.

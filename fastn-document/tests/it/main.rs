@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod render;
 mod schema;
+mod serverless;
 mod syntax;
 
 /// A document that says something of nearly everything.
