@@ -46,17 +46,18 @@ fn what_is_too_large_is_refused_by_name_and_soon() {
 
 #[test]
 fn a_chain_of_choices_is_no_deeper_than_a_plan_may_be() {
-    let serverless = |choices: usize| {
-        let choice = |i: usize| format!("  - c{i}: {{ switch: [{{ a: {{ when: .a }} }}] }}\n");
+    let serverless = |choices: usize, then: &str| {
+        let choice = |i: usize| format!("  - c{i}: {{ switch: [{{ a: {{ when: .a, then: {then} }} }}] }}\n");
         let head = "document: { dsl: '1.0.0', namespace: x, name: x, version: '1.0.0' }\ndo:\n";
         head.to_owned() + &(0..choices).map(choice).collect::<String>()
     };
-    assert!(Document::read("x.yaml", &serverless(5)).is_ok());
-    // Two arms each, and each arm with all that follows.
-    for choices in [12, 40, 1_500] {
+    assert!(Document::read("x.yaml", &serverless(5, "continue")).is_ok());
+    assert!(Document::read("x.yaml", &serverless(25, "exit")).is_ok());
+    // Two arms each, and each arm with all that follows; or one of them.
+    for (choices, then) in [(12, "continue"), (40, "continue"), (1_500, "continue"), (40, "exit"), (1_500, "exit")] {
         let began = Instant::now();
-        let faults = Document::read("x.yaml", &serverless(choices)).unwrap_err();
-        assert!(faults.faults.iter().all(|fault| fault.kind == FaultKind::Limit), "{faults}");
+        let faults = Document::read("x.yaml", &serverless(choices, then)).unwrap_err();
+        assert!(faults.faults.iter().all(|fault| fault.kind == FaultKind::Limit), "{choices} {then}: {faults}");
         assert!(began.elapsed() < Duration::from_secs(60), "{choices}: {:?}", began.elapsed());
     }
 }
