@@ -233,18 +233,10 @@ fn examples(page: &str) -> Vec<(String, Value)> {
     found
 }
 
-#[tokio::test]
-async fn every_example_of_the_page_about_documents_gives_what_it_says() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/documents.md")).unwrap();
+/// Runs the examples of a page.
+async fn run_examples(page: &str) -> Vec<(String, Value)> {
+    let page = std::fs::read_to_string(format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let examples = examples(&page);
-    for kind in ["transform", "task", "call", "switch", "each", "repeat", "wait", "sleep", "run"] {
-        let said = |text: &str| {
-            text.contains(&format!("{{ {kind}:"))
-                || text.contains(&format!("    {kind}:\n"))
-                || text.contains(&format!("    {kind}: "))
-        };
-        assert!(examples.iter().any(|(document, _)| said(document)), "{kind} has no example");
-    }
     let number = |payload: Option<&Payload>| payload.unwrap().decode::<u64>();
     let add = move |_: StepCx, args: Vec<Payload>| -> fastn::core::BoxFuture<'static, Result<Payload, StepError>> {
         Box::pin(async move { Ok(Payload::encode(&(number(args.first())? + number(args.get(1))?))?) })
@@ -253,10 +245,8 @@ async fn every_example_of_the_page_about_documents_gives_what_it_says() {
         .task("double", async |n: Value| Ok(json!(n.as_u64().unwrap() * 2)))
         .task("decline", async |_: Value| Err(StepError::new("no money").of_kind("declined")))
         .step("add", add);
-    let workflows: Vec<_> = examples
-        .iter()
-        .map(|(text, _)| Document::read("example.yaml", text).unwrap().workflow(&tasks).unwrap())
-        .collect();
+    let read = |text: &String| Document::read("example.yaml", text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    let workflows: Vec<_> = examples.iter().map(|(text, _)| read(text).workflow(&tasks).unwrap()).collect();
     let connectors = Registry::new().with(Echo::new()).unwrap();
     let builder = builder().store(memory()).connectors(connectors);
     let engine = workflows.iter().fold(builder, |builder, flow| builder.serve(flow)).open().await.unwrap();
@@ -268,6 +258,31 @@ async fn every_example_of_the_page_about_documents_gives_what_it_says() {
         assert_eq!(run.output().await.unwrap(), says["output"], "{text}");
     }
     engine.shutdown().await.unwrap();
+    examples
+}
+
+#[tokio::test]
+async fn every_example_of_the_page_about_documents_gives_what_it_says() {
+    let examples = run_examples("documents.md").await;
+    for kind in ["transform", "task", "call", "switch", "each", "repeat", "wait", "sleep", "run"] {
+        let words = [format!("{{ {kind}:"), format!("    {kind}:\n"), format!("    {kind}: ")];
+        let said = |text: &str| words.iter().any(|word| text.contains(word));
+        assert!(examples.iter().any(|(document, _)| said(document)), "{kind} has no example");
+    }
+}
+
+#[tokio::test]
+async fn every_workflow_pattern_has_an_example_that_runs_or_a_reason() {
+    let examples = run_examples("patterns.md").await;
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/patterns.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |")).collect();
+    assert_eq!(rows.len(), 43);
+    for (number, row) in (1..).zip(rows) {
+        assert!(row.starts_with(&format!("| {number} |")), "{row}");
+        for link in row.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            assert!(examples.iter().any(|(text, _)| text.contains(&format!("name: {link}\n"))), "{link}");
+        }
+    }
 }
 
 /// Documents of CNCF Serverless Workflow: tasks, what a run is given, and what it gives.
