@@ -219,10 +219,9 @@ fn a_typed_workflow_is_a_document_whose_tasks_have_the_names_of_its_nodes() {
 
 /// The examples of a page: a document, and what is given, told and expected.
 fn examples(page: &str) -> Vec<(String, Value)> {
-    let mut blocks = page.split("\n```").map(str::trim_end);
     let mut found: Vec<(String, Value)> = Vec::new();
     let mut document = None;
-    while let Some(block) = blocks.next() {
+    for block in page.split("\n```").map(str::trim_end) {
         if let Some(text) = block.strip_prefix("yaml\n") {
             document = Some(text.to_owned());
         } else if let Some(text) = block.strip_prefix("json\n") {

@@ -5,12 +5,18 @@ use std::collections::HashMap;
 use fastn_core::{PlanFault, PlanFaults};
 
 use crate::fault::{FaultKind, Found};
+use crate::model::Flow;
 use crate::place::Span;
 
-/// Tells the faults of a plan at the nodes that they name, or at the document's name.
-pub(super) fn blame(faults: PlanFaults, places: &HashMap<String, Span>, name: Span, found: &mut Found) {
+/// Tells the faults of a plan at the nodes or tags that they name, or at the document's name.
+pub(super) fn blame(faults: PlanFaults, places: &HashMap<String, Span>, flow: &Flow, found: &mut Found) {
     for fault in faults.faults {
-        let span = node_of(&fault).and_then(|node| places.get(node)).copied().unwrap_or(name);
+        let of_tag = match &fault {
+            PlanFault::Tag { tag, .. } => flow.requires.iter().find(|said| said.it == *tag).map(|said| said.span),
+            _ => None,
+        };
+        let of_node = || node_of(&fault).and_then(|node| places.get(node)).copied();
+        let span = of_tag.or_else(of_node).unwrap_or(flow.name.span);
         found.add(FaultKind::Plan, span, fault.to_string());
     }
 }

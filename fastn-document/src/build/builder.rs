@@ -40,7 +40,7 @@ pub(crate) fn build(flow: &Flow, tasks: &Tasks, limits: &Limits, found: &mut Fou
     match draft.check_within(PlanLimits::default().nodes(limits.nodes.saturating_mul(4))) {
         Ok(plan) => Some(Definition::new(plan, functions)),
         Err(faults) => {
-            blame(faults, &places, flow.name.span, found);
+            blame(faults, &places, flow, found);
             None
         }
     }

@@ -106,6 +106,39 @@ gives: ${ $nodes.pick }
             "order:7:34: the node `a` stands outside of this scope; what is needed inside is passed on by `in`, and is `.` there"
         ],
     );
+    // What only the plan knows.
+    check(
+        r#"fastn: "1"
+name: " "
+requires: [""]
+nodes:
+  a: { transform: "${ $nodes.b }" }
+  b: { transform: "${ $nodes.c }" }
+  c: { transform: "${ $nodes.a }" }
+  later: { sleep: 1s, in: "${ $nodes.c }" }
+  " ": { sleep: 1s }
+  pick:
+    switch:
+      - name: one
+        when: ${ . }
+        nodes: { deep: { wait: "" } }
+      - name: one
+        nodes: { child: { run: "" }, quick: { call: a.b, durability: strict, needs: [child] } }
+  one: { wait: go }
+  other: { wait: { signal: go, take: first } }
+gives: 1
+"#,
+        expect![[r#"
+            order:2:7: the workflow's name " " is not valid: a name must not be empty
+            order:3:12: the tag "" is not valid: a name must not be empty
+            order:5:3: a cycle: a -> c -> b -> a
+            order:8:3: `later` can never start: it waits for `c`
+            order:9:3: a node's name " " in the workflow is not valid: a name must not be empty
+            order:10:3: `pick` has several arms "one"
+            order:14:18: the signal "" that `pick.one/deep` waits for is not valid: a name must not be empty
+            order:16:18: the workflow "" that `pick.one/child` runs is not valid: a name must not be empty
+            order:18:3: `other` and another node disagree on which values of "go" they take"#]],
+    );
 }
 
 #[test]
