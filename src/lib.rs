@@ -67,6 +67,7 @@
 //! * `redis`: `store::ReadCache`, a cache in Redis before any store, for hosts that look at runs often:
 //!   `Engine::builder().store("postgres://…").read_through(ReadCache::redis("redis://…")?)`.
 //! * `schedules`: runs that are started when they are due: cron expressions, intervals, dates, in time zones.
+//! * `documents`: `fastn::documents`, workflows as JSON and YAML with jq expressions, for flows that a host's own users write.
 //! * `http`: the HTTP connector. * `process`: the connector that runs commands.
 //!
 //! ## Not included
@@ -77,6 +78,8 @@ pub mod prelude;
 
 pub use fastn_connectors as connectors;
 pub use fastn_core as core;
+#[cfg(feature = "documents")]
+pub use fastn_document as documents;
 pub use fastn_runtime as runtime;
 #[cfg(feature = "schedules")]
 pub use fastn_schedule as schedule;

@@ -1,46 +1,69 @@
-//! The `fastn` command: looks at the runs of a store.
+//! The `fastn` command: runs documents, and looks at and steers the runs of a store.
 
 mod args;
+mod check;
+mod dev;
+mod draw;
+mod engines;
+mod follow;
+mod given;
+mod graph;
+mod letters;
+mod load;
+mod progress;
 mod record;
+mod report;
 mod runs;
+mod said;
+mod settings;
+mod start;
+mod steer;
+mod svg;
+mod worker;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use fastn::core::{ErrorKind, Result};
 
 use crate::args::{Args, Command};
+use crate::said::{Exit, say, tell};
+use crate::settings::Settings;
 
-/// Exit codes: 0 well, 1 something went wrong, 2 wrong use (clap's own).
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = match args.command {
-        Command::Version => say(&format!("fastn {}", env!("CARGO_PKG_VERSION"))),
-        Command::Runs(command) => runs::run(command).and_then(|text| say(&text)),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match carry_out(Args::parse().command) {
+        Ok(exit) => exit.into(),
         Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
+            tell(format!("fastn: {error:?}"));
+            exit_of(error.kind()).into()
         }
     }
 }
 
-/// Writes to standard output, if there is anything to say. That nobody reads any more is no error.
-fn say(text: &str) -> fastn::core::Result<()> {
-    use std::io::{ErrorKind, Write};
-    if text.is_empty() {
-        return Ok(());
-    }
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(fastn::core::Error::new(fastn::core::ErrorKind::Unavailable, "write output").caused_by(error))
+fn carry_out(command: Command) -> Result<Exit> {
+    let settings = Settings::read()?;
+    match command {
+        Command::Run(args) => start::run(args, &settings),
+        Command::Check { files } => check::check(&files),
+        Command::Graph { file, format, out } => graph::graph(&file, format, out.as_deref()),
+        Command::Schema => say(&format!("{:#}", fastn::documents::schema())).map(|()| Exit::Well),
+        Command::Runs(command) => runs::run(command, &settings),
+        Command::DeadLetters(command) => letters::letters(command, &settings),
+        Command::Worker { at, dir, network } => worker::worker(&settings.must_store(at.store)?, &dir, network),
+        Command::Dev { file, input, network } => dev::dev(&file, input.as_deref(), network),
+        Command::Version => say(&format!("fastn {}", env!("CARGO_PKG_VERSION"))).map(|()| Exit::Well),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "fastn", &mut text);
+            say(&String::from_utf8_lossy(&text)).map(|()| Exit::Well)
         }
-        _ => Ok(()),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command speaks to people here")]
-fn complain(error: &fastn::core::Error) {
-    eprintln!("fastn: {error:?}");
+/// What the caller can do something about is wrong use.
+const fn exit_of(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::TooLarge | ErrorKind::AlreadyExists => Exit::Usage,
+        _ => Exit::Unexpected,
+    }
 }

@@ -6,56 +6,58 @@ use fastn::core::{Draft, Error, ErrorKind, Plan, Result};
 use fastn::store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
+use crate::args::{Output, Runs};
+use crate::engines::{block_on, there};
 use crate::record::{fields_of, one_line, outcome, value_of, words};
+use crate::said::{Exit, say};
+use crate::settings::Settings;
+use crate::steer;
 
-use crate::args::{Output, Place, Runs};
-
-/// What the command prints.
-pub(crate) fn run(command: Runs) -> Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "start runtime").caused_by(e))?.block_on(async {
-        match command {
-            Runs::List { at, tenant, workflow, limit } => {
-                let store = open(&at).await?;
+pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
+    match command {
+        Runs::List { at, tenant, workflow, limit } => {
+            let (url, output) = (settings.must_store(at.store)?, settings.output(at.output));
+            let page = block_on(async {
+                let store = open(&url).await?;
                 let query = RunQuery { tenant, workflow, limit, ..RunQuery::default() };
                 let page = store.list(query).await;
                 let closed = store.close().await;
                 let page = page?;
-                closed?;
-                list(&page, at.output)
-            }
-            Runs::Show { at, id, tenant } => {
-                let store = open(&at).await?;
+                closed.map(|()| page)
+            })?;
+            say(&list(&page, output)?).map(|()| Exit::Well)
+        }
+        Runs::Show { which } => {
+            let (url, output) = (settings.must_store(which.at.store)?, settings.output(which.at.output));
+            let shown = block_on(async {
+                let store = open(&url).await?;
                 let shown = async {
+                    let (tenant, id) = (which.tenant, which.id);
                     let history = store.read(&RunKey { tenant, run: id }).await?;
                     let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", id);
                     let history = history.ok_or_else(missing)?;
                     let plan = store.plan(&history.run.key.tenant, &history.run.definition).await?;
                     let plan = plan.and_then(|text| Draft::from_editor_json(&text).ok()?.check().ok());
-                    show(&history, plan.as_ref(), at.output)
+                    show(&history, plan.as_ref(), output)
                 }
                 .await;
                 let closed = store.close().await;
                 let shown = shown?;
                 closed.map(|()| shown)
-            }
+            })?;
+            say(&shown).map(|()| Exit::Well)
         }
-    })
+        Runs::Logs { which } => steer::logs(which, settings),
+        Runs::Wait { which, timeout } => steer::wait(which, timeout.as_deref(), settings),
+        Runs::Cancel { which, reason } => steer::cancel(which, &reason, settings),
+        Runs::Signal { which, name, value } => steer::signal(which, &name, value.as_deref(), settings),
+    }
 }
 
-/// Opens a store that is there: looking must not create one.
-async fn open(at: &Place) -> Result<std::sync::Arc<dyn fastn::store::Store>> {
-    if at.store == "memory:" {
-        let why = "what a program keeps in its memory cannot be seen from outside";
-        return Err(Error::new(ErrorKind::Unsupported, "open store").with("url", &at.store).caused_by(why));
-    }
-    if let Some(path) = at.store.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path).split('?').next().unwrap_or_default();
-        if !std::path::Path::new(path).exists() {
-            return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path));
-        }
-    }
-    fastn::store::open(&at.store).await
+/// Opens a store that is there.
+async fn open(url: &str) -> Result<std::sync::Arc<dyn fastn::store::Store>> {
+    there(url)?;
+    fastn::store::open(url).await
 }
 
 fn list(page: &Page, output: Output) -> Result<String> {

@@ -1,6 +1,8 @@
 //! The list of targets.
 
-use crate::targets::{address, body, cached, editor, failure, items, journal, kept, lines, machine, names};
+use crate::targets::{
+    address, body, cached, document, editor, expression, failure, items, journal, kept, lines, machine, names,
+};
 use crate::targets::{postgres_url, queue_rules, records, redirect, redis_url, retry_after, schedule, store_url, url};
 
 /// A parser, and what must hold of it whatever the bytes.
@@ -19,7 +21,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run, words: address::WORDS },
     Target { name: "body", run: body::run, words: body::WORDS },
     Target { name: "cached", run: cached::run, words: &[] },
+    Target { name: "document", run: document::run, words: document::WORDS },
     Target { name: "editor", run: editor::run, words: editor::WORDS },
+    Target { name: "expression", run: expression::run, words: expression::WORDS },
     Target { name: "failure", run: failure::run, words: &[] },
     Target { name: "items", run: items::run, words: items::WORDS },
     Target { name: "journal", run: journal::run, words: &[] },

@@ -11,14 +11,34 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fastn-connectors", &["fastn-core"]),
     ("fastn-store", &["fastn-core"]),
     ("fastn-schedule", &["fastn-core"]),
+    ("fastn-document", &["fastn-core"]),
     ("fastn-runtime", &["fastn-core", "fastn-store", "fastn-connectors", "fastn-schedule"]),
     ("fastn-testkit", &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime"]),
-    ("fastn", &["fastn-core", "fastn-workflow", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule"]),
+    (
+        "fastn",
+        &[
+            "fastn-core",
+            "fastn-workflow",
+            "fastn-connectors",
+            "fastn-store",
+            "fastn-runtime",
+            "fastn-schedule",
+            "fastn-document",
+        ],
+    ),
     ("fastn-ffi", &["fastn", "fastn-core"]),
     ("fastn-cli", &["fastn"]),
     (
         "fastn-fuzz",
-        &["fastn-core", "fastn-connectors", "fastn-store", "fastn-runtime", "fastn-schedule", "fastn-testkit"],
+        &[
+            "fastn-core",
+            "fastn-connectors",
+            "fastn-store",
+            "fastn-runtime",
+            "fastn-schedule",
+            "fastn-document",
+            "fastn-testkit",
+        ],
     ),
 ];
 
@@ -28,6 +48,7 @@ const ABSENT: &[(&str, &[&str])] = &[
     ("fastn-workflow", &["tokio", "rusqlite", "reqwest", "tracing"]),
     ("fastn-store", &["reqwest"]),
     ("fastn-schedule", &["tokio", "rusqlite", "reqwest", "async-trait", "tracing"]),
+    ("fastn-document", &["tokio", "rusqlite", "reqwest", "async-trait", "tracing"]),
     ("fastn-runtime", &["rusqlite", "reqwest"]),
 ];
 

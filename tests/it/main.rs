@@ -11,6 +11,7 @@ mod cost;
 mod crash_sweep;
 mod dead_letters;
 mod disk_full;
+mod documents;
 mod ending;
 mod engine;
 mod explain;

@@ -23,6 +23,8 @@ mod crash_sweep;
 mod dead_letters;
 #[path = "../it/disk_full.rs"]
 mod disk_full;
+#[path = "../it/documents.rs"]
+mod documents;
 #[path = "../it/ending.rs"]
 mod ending;
 #[path = "../it/engine.rs"]

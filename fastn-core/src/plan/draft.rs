@@ -55,6 +55,9 @@ pub struct DraftNode {
     pub output_type: Option<Cow<'static, str>>,
     /// The functions behind it.
     pub work: Option<WorkIx>,
+    /// What its functions are, where that is a text, such as an expression or the name of a task: another text makes another
+    /// plan.
+    pub code: Option<String>,
     /// Where an editor shows it. No part of the plan's identity.
     pub position: Option<Position>,
 }
@@ -71,6 +74,7 @@ impl DraftNode {
             input_types: None,
             output_type: None,
             work: None,
+            code: None,
             position: None,
         }
     }

@@ -108,6 +108,9 @@ pub struct Node {
     pub work: Option<WorkIx>,
     /// The type it gives, where it is known. For people; no part of the plan's identity.
     pub output_type: Option<String>,
+    /// What its functions are, where that is a text. A part of the plan's identity, and none of its shape: a run in flight goes
+    /// on with other functions.
+    pub code: Option<String>,
     /// Where an editor shows it. No part of the plan's identity.
     pub position: Option<Position>,
     /// How many different nodes it waits for.

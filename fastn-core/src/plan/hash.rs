@@ -130,6 +130,11 @@ impl Canonical {
         if depth == Depth::Whole {
             // A policy is plain data without maps, so its JSON is canonical.
             self.bytes(&serde_json::to_vec(&node.policy).unwrap_or_default());
+            // Nothing for those without: they keep their hash. Nothing else is as long as what stands before it says.
+            if let Some(code) = &node.code {
+                self.number(u64::MAX);
+                self.text(code);
+            }
         }
     }
 }

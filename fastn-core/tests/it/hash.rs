@@ -144,3 +144,19 @@ fn a_span_longer_than_any_number_has_a_hash() {
     assert_ne!(hash(u128::from(u64::MAX)), hash(0));
     assert_eq!(hash(u128::from(u64::MAX) + 1_000), hash(u128::from(u64::MAX)));
 }
+
+#[test]
+fn another_text_of_a_function_makes_another_plan_of_the_same_shape() {
+    let with = |code: Option<&str>| {
+        let mut draft = draft(SHOP);
+        draft.root.nodes[0].code = code.map(str::to_owned);
+        plan(draft)
+    };
+    assert_eq!(with(None).hash(), plan(draft(SHOP)).hash());
+    assert_ne!(with(Some(".a")).hash(), with(None).hash());
+    assert_ne!(with(Some(".a")).hash(), with(Some(".b")).hash());
+    assert_eq!(with(Some(".a")).shape(), with(None).shape(), "runs in flight go on");
+    let drawn = with(Some(".a")).to_editor_json().unwrap();
+    let back = Draft::from_editor_json(&drawn).unwrap().check().unwrap();
+    assert_eq!(back.hash(), with(Some(".a")).hash(), "an editor gives it back");
+}

@@ -3,7 +3,9 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod cached;
+pub(crate) mod document;
 pub(crate) mod editor;
+pub(crate) mod expression;
 pub(crate) mod failure;
 pub(crate) mod items;
 pub(crate) mod journal;

@@ -84,6 +84,7 @@ pub(super) fn number(
                 scope: this,
                 work: node.work,
                 output_type: node.output_type.map(Cow::into_owned),
+                code: node.code,
                 position: node.position,
                 in_degree: ix(waits_for.len()),
                 readers: 0,

@@ -51,6 +51,7 @@ impl Plan {
                 let mut data = GraphData {
                     label: node.name.to_string(),
                     arm: arm.map(str::to_owned),
+                    code: node.code.clone(),
                     policy: (node.policy != StepPolicy::default()).then(|| node.policy.clone()),
                     ..GraphData::default()
                 };

@@ -60,6 +60,9 @@ pub(super) struct GraphData {
     /// How often it is repeated at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) most: Option<u32>,
+    /// What its functions are, where that is a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) policy: Option<StepPolicy>,
     /// Inputs that are always the same, by port.

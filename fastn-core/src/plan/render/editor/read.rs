@@ -115,6 +115,7 @@ impl Reader {
             scope.nodes.push(DraftNode {
                 inputs,
                 after,
+                code: node.data.code,
                 policy: node.data.policy.unwrap_or_default(),
                 position: Some(node.position),
                 ..DraftNode::new(node.data.label, kind)
