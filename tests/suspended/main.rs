@@ -29,10 +29,10 @@ mod documents;
 mod ending;
 #[path = "../it/engine.rs"]
 mod engine;
-#[path = "../it/explain.rs"]
-mod explain;
 #[path = "../it/every_store.rs"]
 mod every_store;
+#[path = "../it/explain.rs"]
+mod explain;
 #[path = "../it/failover.rs"]
 mod failover;
 #[path = "../it/failures.rs"]
