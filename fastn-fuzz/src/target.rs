@@ -1,9 +1,12 @@
 //! The list of targets.
 
 use crate::targets::{
-    address, body, cached, document, editor, expression, failure, items, journal, kept, lines, machine, names,
+    address, body, books, cached, document, editor, expression, failure, items, journal, kept, lines, listed, machine,
+    names,
 };
-use crate::targets::{postgres_url, queue_rules, records, redirect, redis_url, retry_after, schedule, store_url, url};
+use crate::targets::{
+    output, postgres_url, queue_rules, records, redirect, redis_url, retry_after, schedule, store_url, url,
+};
 
 /// A parser, and what must hold of it whatever the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run, words: address::WORDS },
     Target { name: "body", run: body::run, words: body::WORDS },
+    Target { name: "books", run: books::run, words: books::WORDS },
     Target { name: "cached", run: cached::run, words: &[] },
     Target { name: "document", run: document::run, words: document::WORDS },
     Target { name: "editor", run: editor::run, words: editor::WORDS },
@@ -29,8 +33,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "journal", run: journal::run, words: &[] },
     Target { name: "kept", run: kept::run, words: kept::WORDS },
     Target { name: "lines", run: lines::run, words: &["\r\n", "\n", "\r", "{}"] },
+    Target { name: "listed", run: listed::run, words: listed::WORDS },
     Target { name: "machine", run: machine::run, words: &[] },
     Target { name: "names", run: names::run, words: names::WORDS },
+    Target { name: "output", run: output::run, words: output::WORDS },
     Target { name: "postgres_url", run: postgres_url::run, words: postgres_url::WORDS },
     Target { name: "queue_rules", run: queue_rules::run, words: queue_rules::WORDS },
     Target { name: "records", run: records::run, words: records::WORDS },

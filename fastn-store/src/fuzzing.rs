@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 pub use crate::cache::fuzzing::{cached, opened, redis_url, sealed};
 pub use crate::postgres::fuzzing::postgres_url;
+pub use crate::queue::fuzzing::{admitted, listed};
 pub use crate::sqlite::fuzzing::{Entry, journal_entries, put_together, write_journal_entries};
 use crate::url::Place;
 

@@ -44,7 +44,8 @@ impl Output {
         }
     }
 
-    fn push(&mut self, chunk: &[u8]) {
+    /// Takes the next of it.
+    pub(super) fn push(&mut self, chunk: &[u8]) {
         let room = self.max - self.head.len();
         self.head.extend(chunk.iter().take(room));
         self.truncated |= chunk.len() > room;

@@ -31,22 +31,22 @@ impl Lines {
             self.line.extend(text.iter().take(room));
             self.cut |= text.len() > room;
             if ends {
-                self.end().into_iter().for_each(&mut each);
+                each(self.end());
             }
         }
     }
 
     /// The last line, if it has no end of its own.
     pub(super) fn finish(&mut self) -> Option<Line> {
-        if self.line.is_empty() { None } else { self.end() }
+        if self.line.is_empty() && !self.cut { None } else { Some(self.end()) }
     }
 
-    fn end(&mut self) -> Option<Line> {
+    fn end(&mut self) -> Line {
         let mut line = Line { bytes: std::mem::take(&mut self.line), cut: std::mem::take(&mut self.cut) };
         if line.bytes.last() == Some(&b'\r') {
             line.bytes.pop();
         }
-        Some(line)
+        line
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod body;
+pub(crate) mod books;
 pub(crate) mod cached;
 pub(crate) mod document;
 pub(crate) mod editor;
@@ -11,8 +12,10 @@ pub(crate) mod items;
 pub(crate) mod journal;
 pub(crate) mod kept;
 pub(crate) mod lines;
+pub(crate) mod listed;
 pub(crate) mod machine;
 pub(crate) mod names;
+pub(crate) mod output;
 pub(crate) mod postgres_url;
 pub(crate) mod queue_rules;
 pub(crate) mod records;

@@ -26,12 +26,20 @@ pub(crate) fn check_item(new: &Enqueue) -> Result<()> {
     if *input.content() != ContentType::Json {
         return Err(wrong().with("content", input.content().as_str()).caused_by("a list of items is JSON"));
     }
-    // As whoever takes the list will read it: one level deeper, with numbers and texts that there are.
-    let list = [b"[", &input.bytes()[..], b"]"].concat();
+    check_listed(input.bytes()).map_err(|why| wrong().caused_by(why))
+}
+
+/// Whether this text is one value as whoever takes the list will read it: one level deeper, with numbers and texts that there
+/// are.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_listed(item: &[u8]) -> std::result::Result<(), String> {
+    let list = [b"[", item, b"]"].concat();
     match serde_json::from_slice::<Vec<serde_json::Value>>(&list) {
         Ok(items) if items.len() == 1 => Ok(()),
-        Ok(_) => Err(wrong().caused_by("it is not one value")),
-        Err(error) => Err(wrong().caused_by(error)),
+        Ok(_) => Err("it is not one value".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -67,7 +75,7 @@ impl Gathering {
     pub(crate) fn add(&mut self, new: &Enqueue, join: &Join, now: Timestamp) {
         let advance = self.advance().max(rank(Timestamp::EPOCH, new.priority, new.ageing).saturating_neg());
         self.rank = self.ready_at.as_micros().saturating_sub(advance);
-        self.items += 1;
+        self.items = self.items.saturating_add(1);
         self.bytes = self.bytes.saturating_add(size_of(new));
         self.cost = self.cost.saturating_add(new.cost);
         if self.items >= u64::from(join.most) || self.bytes >= join.bytes {

@@ -14,6 +14,8 @@
 //! | `gather` | what becomes of items that are to be one run |
 
 mod admission;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gather;
 mod key;
 mod once;

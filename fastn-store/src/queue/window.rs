@@ -32,7 +32,7 @@ impl Window {
 
     /// From when on there is room for so much; `None` if there is now. Of a window that was settled.
     pub(crate) fn room_at(&self, rate: &Rate, cost: u32) -> Option<Timestamp> {
-        let mut over = (self.used() + charge_of(rate, cost)).saturating_sub(u64::from(rate.quota));
+        let mut over = self.used().saturating_add(charge_of(rate, cost)).saturating_sub(u64::from(rate.quota));
         if over == 0 {
             return None;
         }
@@ -59,7 +59,7 @@ impl Window {
         match self.0.last_mut() {
             Some((last, taken)) if *last >= time || rate.window == RateWindow::Fixed => {
                 *last = (*last).max(time);
-                *taken += charge;
+                *taken = taken.saturating_add(charge);
             }
             _ => self.0.push((time, charge)),
         }
@@ -71,7 +71,7 @@ impl Window {
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.0.iter().map(|(_, taken)| *taken).sum()
+        self.0.iter().fold(0, |used, (_, taken)| used.saturating_add(*taken))
     }
 }
 
