@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fastn::core::Timestamp;
 use fastn::prelude::*;
+use fastn::store::{PostgresOptions, PostgresStore};
 use fastn::store::{SqliteOptions, SqliteStore, Store};
+use fastn_testkit::server::{PrivatePostgres, Proxy, Said};
 use fastn_testkit::{Cost, ManualClock, MeterStore};
 
 use crate::world::{Log, memory, noted};
@@ -69,4 +71,31 @@ async fn a_step_alone_costs_sqlite_one_page() {
     let slope = hundred - ten;
     // Now and then a page is full, and the next one begins.
     assert!(slope <= 95, "ninety more steps write {slope} more pages");
+}
+
+/// How often a chain of so many steps makes a client of PostgreSQL say something, and how many bytes.
+async fn said(steps: u64) -> (u64, u64) {
+    let url = PrivatePostgres::shared().unwrap().database(&format!("cost_{steps}")).unwrap();
+    let (before, behind) = url.split_once("127.0.0.1:").unwrap();
+    let (port, database) = behind.split_once('/').unwrap();
+    let proxy = Proxy::before(port.parse().unwrap()).await.unwrap();
+    let url = format!("{before}{}/{database}?sslmode=disable", proxy.address());
+    let store = Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await.unwrap()) as Arc<dyn Store>;
+    let mut before = Said::default();
+    run_once(steps, store.clone(), || before = proxy.said()).await;
+    let after = proxy.said();
+    store.close().await.unwrap();
+    (after.requests - before.requests, after.bytes - before.bytes)
+}
+
+#[tokio::test]
+async fn a_step_alone_costs_postgres_one_request_of_less_than_a_kilobyte() {
+    let (ten, thousand) = (said(10).await, said(1_000).await);
+    let (requests, bytes) = (thousand.0 - ten.0, thousand.1 - ten.1);
+    // Whoever has a lease says so now and then, and looks whether there is anything to do.
+    assert!(
+        (985..=1_030).contains(&requests),
+        "990 more steps say {requests} times something more: {ten:?}, {thousand:?}"
+    );
+    assert!(bytes <= 990 * 850, "990 more steps say {bytes} bytes more");
 }

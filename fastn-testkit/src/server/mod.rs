@@ -53,7 +53,7 @@ mod settings;
 
 #[cfg(feature = "postgres-server")]
 pub use postgres::PrivatePostgres;
-pub use proxy::{Cut, Proxy};
+pub use proxy::{Cut, Proxy, Said};
 #[cfg(feature = "redis-server")]
 pub use redis::PrivateRedis;
 #[cfg(feature = "redis-server")]

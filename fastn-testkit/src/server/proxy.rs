@@ -44,6 +44,20 @@ struct State {
     unheard: AtomicU8,
     /// How often nobody heard it.
     swallowed: AtomicU64,
+    /// How often clients said something.
+    requests: AtomicU64,
+    /// How much that was, in bytes.
+    said: AtomicU64,
+}
+
+/// What clients have said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Said {
+    /// How often they said something. A client that waits for each answer says a request at a time.
+    pub requests: u64,
+    /// How much, in bytes.
+    pub bytes: u64,
 }
 
 impl Proxy {
@@ -95,6 +109,11 @@ impl Proxy {
     /// How often something did not get to anybody.
     pub fn swallowed(&self) -> u64 {
         self.state.swallowed.load(Ordering::SeqCst)
+    }
+
+    /// What clients have said so far.
+    pub fn said(&self) -> Said {
+        Said { requests: self.state.requests.load(Ordering::SeqCst), bytes: self.state.said.load(Ordering::SeqCst) }
     }
 
     /// How many connections were cut.
@@ -152,6 +171,8 @@ async fn connect(client: TcpStream, port: u16, state: &State) -> io::Result<()> 
                 cut if cut == Cut::Answer as u8 => deaf.store(1, Ordering::SeqCst),
                 _ => {}
             }
+            state.requests.fetch_add(1, Ordering::SeqCst);
+            state.said.fetch_add(u64::try_from(said.len()).unwrap_or(u64::MAX), Ordering::SeqCst);
             to_server.write_all(said).await?;
         }
     };

@@ -1,6 +1,7 @@
 //! What the cache of reads promises beyond what every store does.
 
 mod age;
+mod differential;
 mod outages;
 mod own_writes;
 mod reads;
