@@ -13,6 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::limits::Fuel;
 
+// Where a panic ends the process, an expression of a stranger that uses too much would.
+#[cfg(panic = "abort")]
+compile_error!(
+    "workflow documents stop expressions that use too much by unwinding: build with `panic = \"unwind\"`, or without the \
+     feature `documents`"
+);
+
 /// How much of its thread's stack an evaluation may use, in bytes. Threads have at least two megabytes, and half of that is left
 /// for what the interpreter does between two terms.
 const STACK: usize = 512 << 10;
