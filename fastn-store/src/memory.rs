@@ -236,8 +236,10 @@ impl Store for MemoryStore {
                     && query.workflow.as_ref().is_none_or(|workflow| *workflow == run.definition.workflow)
                     && (query.status.is_empty() || query.status.contains(&run.status))
             };
+            let held =
+                |no: RunNo, run: &Run| query.holder.is_none_or(|token| house.summary(no, run).holder == Some(token));
             let before = query.before.unwrap_or(RunNo(u64::MAX));
-            let mut found = house.runs.range(..before).rev().filter(|(_, run)| wanted(run));
+            let mut found = house.runs.range(..before).rev().filter(|(no, run)| wanted(run) && held(**no, run));
             let runs: Vec<RunSummary> = found.by_ref().take(limit).map(|(no, run)| house.summary(*no, run)).collect();
             let more = found.next().is_some();
             Ok(Page { next: runs.last().map(|run| run.no).filter(|_| more), runs })

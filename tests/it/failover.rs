@@ -1,5 +1,6 @@
 //! A URL with two servers, of which one stands by: when the first is gone, the second is gone over to.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,13 @@ fn parts(url: &str) -> (&str, &str) {
     (who, place.split_once('/').unwrap().0)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone() {
-    let settings = PostgresSettings::default().fsync(false);
+/// Takes some runs to the middle, and some of these to their end; then the first server is gone, and the second, which has heard of
+/// nothing since the middle if it is `deaf`, takes writes.
+async fn check(deaf: bool) {
+    let mut settings = PostgresSettings::default().fsync(false);
+    if deaf {
+        settings = settings.set("synchronous_standby_names", "");
+    }
     let (mut first, second) = PrivatePostgres::start_with_standby(&settings).unwrap();
     let urls = [first.database("failover").unwrap(), second.url("failover")];
     let ((who, first_place), (_, second_place)) = (parts(&urls[0]), parts(&urls[1]));
@@ -38,7 +43,9 @@ async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone()
         async move {
             note.note("slow");
             // Closed is open.
-            let _ = gate.acquire().await;
+            if let Ok(permit) = gate.acquire().await {
+                permit.forget();
+            }
             Res::Ok(n)
         }
     };
@@ -64,6 +71,22 @@ async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone()
         tokio::task::yield_now().await;
     }
 
+    if deaf {
+        // What was streamed until here is on the other side; what comes now is not.
+        let written = first.sql("postgres", "SELECT pg_current_wal_lsn()").unwrap();
+        let heard = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+        while second.sql("postgres", &heard).unwrap() != "t" {
+            assert!(began.elapsed() < Duration::from_secs(60), "it follows");
+        }
+        let sender = first.sql("postgres", "SELECT pid FROM pg_stat_replication").unwrap();
+        assert!(Command::new("kill").args(["-STOP", &sender]).status().unwrap().success());
+        open.add_permits(RUNS as usize / 2);
+        while log.count("last") < RUNS as usize / 2 {
+            assert!(began.elapsed() < Duration::from_secs(60), "some go on");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(log.count("last"), RUNS as usize / 2);
+    }
     first.crash().unwrap();
     open.close();
     second.promote().unwrap();
@@ -74,6 +97,11 @@ async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone()
     assert_eq!(log.count("first"), RUNS as usize, "nothing that was recorded was done again");
     for (engine, n) in engines.iter().zip(RUNS..) {
         assert_eq!(engine.start(&flow, n).await.unwrap().output().await.unwrap(), n);
+    }
+    let again = if deaf { RUNS as usize / 2 } else { 0 };
+    while log.count("last") < RUNS as usize + engines.len() + again {
+        assert!(began.elapsed() < Duration::from_secs(120), "what is there no more is done again");
+        tokio::task::yield_now().await;
     }
     for engine in engines {
         engine.shutdown().await.unwrap();
@@ -86,4 +114,16 @@ async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone()
         let steps = run.records.iter().filter(|record| matches!(record.event, Event::Succeeded { .. })).count();
         assert_eq!((ends, steps), (1, 3), "run {}", run.run.key.run);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_with_two_servers_goes_over_to_the_second_when_the_first_is_gone() {
+    check(false).await;
+}
+
+/// Where commits do not wait for the second server, what it has not heard of is lost with the first. Whoever was told otherwise
+/// takes nothing of it for granted: the runs go on from what is there, and none is damaged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_go_on_from_what_the_second_server_has_heard_of() {
+    check(true).await;
 }

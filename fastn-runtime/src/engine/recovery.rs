@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastn_core::{Definition, Error, ErrorKind, Event, Result};
-use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunStatus, RunSummary};
+use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunSummary};
 
 use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
@@ -155,11 +155,10 @@ pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
 /// no claim gives them again.
 pub(super) async fn load_all_own(core: &Arc<Core>, token: u64) -> Result<()> {
     let store = core.services.store()?;
-    let status = RunStatus::ALL.iter().copied().filter(|status| !status.is_final()).collect();
-    let mut query = RunQuery { status, limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery { holder: Some(token), limit: PAGE, ..RunQuery::default() };
     loop {
         let page = store.list(query.clone()).await?;
-        for run in page.runs.iter().filter(|run| run.holder == Some(token)) {
+        for run in &page.runs {
             match load_own(core, &run.key).await {
                 Err(error) if !error.is_transient() => {
                     tracing::error!(run = %run.key.run, error = ?error, "a run of this engine could not be loaded");

@@ -67,15 +67,16 @@ impl Names {
 
     /// Of a page of runs.
     pub(super) fn page(&self, query: &RunQuery) -> String {
-        let RunQuery { tenant, workflow, status, before, limit } = query;
+        let RunQuery { tenant, workflow, status, holder, before, limit } = query;
         let status: Vec<u8> = status.iter().map(|status| status.code()).collect();
-        let before = before.map(|no| no.0.to_be_bytes());
+        let [holder, before] = [*holder, before.map(|no| no.0)].map(|number| number.map(u64::to_be_bytes));
         self.key(
             "l",
             &[
                 tenant.as_ref().map_or(&[], |tenant| tenant.as_str().as_bytes()),
                 workflow.as_ref().map_or(&[], |workflow| workflow.as_str().as_bytes()),
                 &status,
+                holder.as_ref().map_or(&[], |token| token),
                 before.as_ref().map_or(&[], |no| no),
                 &limit.to_be_bytes(),
             ],
@@ -153,6 +154,7 @@ mod tests {
             names.page(&RunQuery { workflow, ..query.clone() }),
             names.page(&RunQuery { status: vec![RunStatus::Pending], ..query.clone() }),
             names.page(&RunQuery { before: no, ..query.clone() }),
+            names.page(&RunQuery { holder: Some(7), ..query.clone() }),
             names.page(&RunQuery { limit: 1, ..query }),
         ];
         assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "{keys:#?}");

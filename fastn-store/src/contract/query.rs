@@ -13,6 +13,8 @@ pub struct RunQuery {
     pub workflow: Option<WorkflowName>,
     /// Only in one of these; empty for any.
     pub status: Vec<RunStatus>,
+    /// Only those that this lease has, by its token: none that has ended, and none if the lease has.
+    pub holder: Option<u64>,
     /// Only those created before this one: the `next` of the page before.
     pub before: Option<RunNo>,
     /// At most so many; 0 is taken as 100.

@@ -120,8 +120,7 @@ impl Desk<'_> {
             match admission.next() {
                 Step::Done => break,
                 Step::More(key, after) => {
-                    let heads = self.heads(&key, after).await?;
-                    let more = i64::try_from(heads.len()) == Ok(HEADS.1);
+                    let (heads, more) = self.heads(&key, after).await?;
                     admission.add(&key, heads, more);
                 }
                 Step::Admit(no) => new.push(no),
@@ -217,8 +216,15 @@ impl Desk<'_> {
         Ok(get::<Option<i64>>(&row, 0)?.map(Timestamp::from_micros))
     }
 
-    /// Tells an admission what waits: of each key the first few.
+    /// Tells an admission what waits: of each key the first few. Where keys do not matter there may be very many of them, and
+    /// all are told as one.
     async fn tell(&self, admission: &mut Admission<'_, RunNo>) -> Result<()> {
+        if !self.rules.minds_keys() {
+            let all = QueueKey::default();
+            let (heads, more) = self.heads(&all, None).await?;
+            admission.tell(all, heads, more, 0, KeyBooks::default());
+            return Ok(());
+        }
         let select = self
             .transaction
             .prepare_cached(concat!(
@@ -275,20 +281,23 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// The runs of a key behind this one.
-    async fn heads(&self, key: &QueueKey, after: Option<Head<RunNo>>) -> Result<Vec<Head<RunNo>>> {
-        let select = self
-            .transaction
-            .prepare_cached(concat!(
-                "WITH ",
-                served!(6, 7, 8),
-                " SELECT run_no, rank, cost FROM flow_queued
-                  WHERE state = 1 AND queue = $1 AND key = $2 AND (rank, run_no) > ($3, $4)
-                      AND def_no IN (SELECT def_no FROM served)
-                  ORDER BY rank, run_no LIMIT $5"
-            ))
-            .await
-            .map_err(fault(OP))?;
+    /// The runs of a key behind this one, of all where keys do not matter; and whether there may be more.
+    async fn heads(&self, key: &QueueKey, after: Option<Head<RunNo>>) -> Result<(Vec<Head<RunNo>>, bool)> {
+        macro_rules! heads {
+            ($of_key:literal) => {
+                concat!(
+                    "WITH ",
+                    served!(6, 7, 8),
+                    " SELECT run_no, rank, cost FROM flow_queued
+                      WHERE state = 1 AND queue = $1 AND ",
+                    $of_key,
+                    " AND (rank, run_no) > ($3, $4) AND def_no IN (SELECT def_no FROM served)
+                      ORDER BY rank, run_no LIMIT $5"
+                )
+            };
+        }
+        let sql = if self.rules.minds_keys() { heads!("key = $2") } else { heads!("$2::text IS NOT NULL") };
+        let select = self.transaction.prepare_cached(sql).await.map_err(fault(OP))?;
         let (rank, no) = after.map_or((i64::MIN, -1), |head| (head.rank, stored(head.no.0)));
         let Served { workflow, version, shape } = &self.served;
         let rows = self
@@ -296,7 +305,9 @@ impl Desk<'_> {
             .query(&select, &[&self.queue(), &key.as_str(), &rank, &no, &HEADS.1, workflow, version, shape])
             .await
             .map_err(fault(OP))?;
-        rows.iter().map(|row| head(row, 0)).collect()
+        let heads: Vec<_> = rows.iter().map(|row| head(row, 0)).collect::<Result<_>>()?;
+        let more = i64::try_from(heads.len()) == Ok(HEADS.1);
+        Ok((heads, more))
     }
 
     /// Gives runs their places.

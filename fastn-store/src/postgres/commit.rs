@@ -19,6 +19,9 @@ use crate::{Batch, NewRun, RunNo, RunStatus, Then, Write};
 
 const OP: &str = "commit";
 
+/// How many commits are on their way at a time.
+pub(super) const AT_ONCE: usize = 2;
+
 /// The new runs of a batch.
 pub(super) fn creations(batch: &Batch) -> Vec<&NewRun> {
     batch.writes.iter().filter_map(|write| if let Write::Create(new) = write { Some(&**new) } else { None }).collect()
@@ -34,7 +37,7 @@ pub(super) async fn commit_unheld(
     // There is no standing to ask for: a turn without a lease is refused before.
     Draft::default().gather(batch, None, |turn| Err(no_such_run(turn)))?;
     let statement = statement(client, queued).await?;
-    let made = make_true(client, &statement, 0, (0, 0, -1), (new, queued), &Rows::default()).await;
+    let made = make_true(client, &statement, 0, (0, 0, -1, &[]), (new, queued), &Rows::default()).await;
     made.map_err(|error| told(client, new, error))
 }
 
@@ -66,7 +69,8 @@ pub(super) async fn commit(
         }
         other => other?,
     };
-    let span = (planned.seq, held.oldest, if folded { planned.seq - 1 } else { -1 });
+    let acknowledged = held.acknowledged.clone();
+    let span = (planned.seq, held.oldest, if folded { planned.seq - 1 } else { -1 }, &*acknowledged);
     let appended = planned.appended;
     let flight = held.take_off(planned);
     // Nothing else is on its way while the journal is cleared.
@@ -84,6 +88,7 @@ pub(super) async fn commit(
     match made {
         Ok(done) => {
             if let Some(planned) = held.flights.land(&flight) {
+                held.acknowledge(&planned);
                 held.remember(planned, &done.there);
             }
             Ok(done)
@@ -93,8 +98,24 @@ pub(super) async fn commit(
                 held.flights.land(&flight);
                 held.journal_bytes -= appended;
             }
+            if error.code().is_some_and(|code| code.code() == GONE) {
+                give_up(client, token).await;
+            }
             Err(told(client, new, error))
         }
+    }
+}
+
+/// What `stands_1` says.
+const GONE: &str = "FN005";
+
+/// Ends a lease under which something was acknowledged that is there no more. What its executor has in memory is of a time that
+/// never came; it begins anew with what there is.
+async fn give_up(client: &Client, token: u64) {
+    tracing::error!(token, "the server has lost what it acknowledged: was another promoted?");
+    if let Err(error) = client.execute("SELECT give_up_1($1)", &[&stored(token)]).await.map_err(fault(OP)) {
+        // Then it ends by itself, since it is not renewed any more.
+        tracing::warn!(token, error = error.chain().join(": "), "the lease could not be ended");
     }
 }
 
@@ -152,6 +173,7 @@ impl Lane {
             if let Some(planned) = self.flights.forget(seq)
                 && replaced == 0
             {
+                self.acknowledge(&planned);
                 self.remember(planned, &[]);
             }
         }
@@ -216,6 +238,18 @@ impl Lane {
         let created = (0..new.no.len()).filter_map(|place| new.run_no(place)).collect();
         let appended = rows.entries.len();
         Ok((Planned { seq: self.next, draft, created, opened, appended, folded }, rows))
+    }
+
+    /// A commit is known to be there. Of those that were on their way together the one that was written last may have been
+    /// acknowledged first.
+    fn acknowledge(&mut self, planned: &Planned) {
+        if planned.folded {
+            self.acknowledged.clear();
+        }
+        self.acknowledged.push(planned.seq);
+        if self.acknowledged.len() > AT_ONCE {
+            self.acknowledged.remove(0);
+        }
     }
 
     /// Takes over what is true now. `there` are new runs that were not created after all.

@@ -16,6 +16,10 @@ use crate::standing::closed;
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     pool: Pool,
+    /// A connection for leases, which must be renewed in time whatever else is done.
+    leases: Pool,
+    /// What hosts look at, which may take long.
+    looks: Pool,
     /// What hosts do in steps, for as long as they like.
     beside: Pool,
     /// The schema as it stands in SQL.
@@ -26,8 +30,10 @@ impl Database {
     /// Opens a pool. Nothing is connected yet.
     pub(super) fn open(place: &Place, options: &PostgresOptions) -> Result<Self> {
         let schema: Arc<str> = options.quoted_schema()?.into();
-        let pool = pool(place, options, settings(&schema, options))?;
-        Ok(Self { pool, beside: self::pool(place, options, String::new())?, schema })
+        let all = options.connections;
+        let ours = |most| pool(place, options, most, settings(&schema, options));
+        let (pool, leases, looks) = (ours(all)?, ours(1)?, ours((all / 4).max(1))?);
+        Ok(Self { pool, leases, looks, beside: self::pool(place, options, all, String::new())?, schema })
     }
 
     /// The first connection: what the server does not let in now it will not let in later.
@@ -39,6 +45,16 @@ impl Database {
     /// are changed while programs run.
     pub(super) async fn connect(&self, op: &'static str) -> Result<Object> {
         self.pool.get().await.map_err(pool_fault(op)).map_err(for_now)
+    }
+
+    /// The connection for leases.
+    pub(super) async fn connect_for_lease(&self, op: &'static str) -> Result<Object> {
+        self.leases.get().await.map_err(pool_fault(op)).map_err(for_now)
+    }
+
+    /// A connection for what may take long, and is only looked at.
+    pub(super) async fn connect_to_look(&self, op: &'static str) -> Result<Object> {
+        self.looks.get().await.map_err(pool_fault(op)).map_err(for_now)
     }
 
     /// A connection that is as the host's own are.
@@ -57,13 +73,16 @@ impl Database {
 
     /// What was prepared on any connection is prepared anew when it is next needed.
     pub(super) fn forget_statements(&self) {
-        self.pool.manager().statement_caches.clear();
+        for pool in [&self.pool, &self.leases, &self.looks] {
+            pool.manager().statement_caches.clear();
+        }
     }
 
     /// Frees every connection; those in use when they are given back.
     pub(super) fn close(&self) {
-        self.pool.close();
-        self.beside.close();
+        for pool in [&self.pool, &self.leases, &self.looks, &self.beside] {
+            pool.close();
+        }
     }
 
     /// Where processes tell each other what is new.
@@ -102,8 +121,8 @@ impl Drop for Fragile {
     }
 }
 
-/// Connections, each of which is told these settings at first.
-fn pool(place: &Place, options: &PostgresOptions, settings: String) -> Result<Pool> {
+/// So many connections at most, each of which is told these settings at first.
+fn pool(place: &Place, options: &PostgresOptions, most: usize, settings: String) -> Result<Pool> {
     let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = match tls::connector(place)? {
         Some(tls) => Manager::from_config(place.config.clone(), tls, config),
@@ -115,7 +134,7 @@ fn pool(place: &Place, options: &PostgresOptions, settings: String) -> Result<Po
         Box::pin(async move { prepare(client, &settings).await.map_err(HookError::Backend) })
     });
     Pool::builder(manager)
-        .max_size(options.connections)
+        .max_size(most)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(options.patience))
         .create_timeout(Some(options.patience))
@@ -136,9 +155,12 @@ pub(super) fn for_now(error: Error) -> Error {
 /// whatever statistics say. What waits for a lock must see what came before it: whether a lease has ended, above all.
 fn settings(schema: &str, options: &PostgresOptions) -> String {
     let patience = options.patience.as_millis().min(i32::MAX as u128);
+    // Between two statements of ours next to nothing is done, and what they hold others wait for: who is stopped there is not
+    // waited for as long as the server.
+    let idle = patience.min(2_000);
     format!(
         "SET search_path = {schema}; SET default_transaction_isolation = 'read committed'; SET statement_timeout = {patience}; SET lock_timeout = {patience};
-         SET idle_in_transaction_session_timeout = {patience}; SET client_min_messages = warning;
+         SET idle_in_transaction_session_timeout = {idle}; SET client_min_messages = warning;
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
          SET plan_cache_mode = force_generic_plan"
     )

@@ -7,6 +7,7 @@ use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use super::fault::fault;
+use super::numbers::stored;
 use super::row::get;
 use super::store::PostgresStore;
 
@@ -36,7 +37,8 @@ impl PostgresStore {
     /// it. A step does one such work.
     ///
     /// If the engine runs on this very store, an executor that has lost its lease commits nothing: whatever was done since
-    /// by those who took its runs over comes first.
+    /// by those who took its runs over comes first. Nobody waits for it either: the sessions of its steps are ended with the
+    /// lease, unless executors use different users of the database of which none may end the others' sessions.
     ///
     /// # Errors
     /// What the work returns: then nothing of it is kept. What the database says, to be tried again as the step's policy has
@@ -55,11 +57,18 @@ impl PostgresStore {
         let schema = self.schema();
         let mut client = self.connect_beside(OP).await?;
         let transaction = client.transaction().await.map_err(fault(OP))?;
-        // Whoever does the same at the same time is waited for: there is no second row of this key.
+        let token = info.fence.filter(|token| self.has_given(*token));
+        // Whoever does the same at the same time is waited for: there is no second row of this key. By the lock it is known
+        // whose session this is, so that nobody waits for one whose lease has ended: see `stop_effects_1`.
         let insert = format!(
-            "INSERT INTO {schema}.flow_effects (key, tenant, run) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING"
+            "INSERT INTO {schema}.flow_effects (key, tenant, run)
+             SELECT $1, $2, $3 FROM (
+                 SELECT CASE WHEN $4::bigint IS NOT NULL THEN
+                     pg_advisory_xact_lock_shared(hashtext('{schema}.once'), ($4 % 2147483647)::integer)::text END
+             ) AS ours
+             ON CONFLICT (key) DO NOTHING"
         );
-        if transaction.execute(&insert, &[&key, &tenant, &run]).await.map_err(fault(OP))? == 0 {
+        if transaction.execute(&insert, &[&key, &tenant, &run, &token.map(stored)]).await.map_err(fault(OP))? == 0 {
             let select = format!("SELECT output FROM {schema}.flow_effects WHERE key = $1");
             let row = transaction.query_one(&select, &[&key]).await.map_err(fault(OP))?;
             let missing = || Error::new(ErrorKind::Corrupt, OP).with("step", &key).caused_by("its result is missing");
@@ -70,7 +79,7 @@ impl PostgresStore {
         let recorded = Payload::encode(&output)?;
         let update = format!("UPDATE {schema}.flow_effects SET output = $2 WHERE key = $1");
         transaction.execute(&update, &[&key, &&recorded.bytes()[..]]).await.map_err(fault(OP))?;
-        if let Some(token) = info.fence.filter(|token| self.has_given(*token)) {
+        if let Some(token) = token {
             // In one message: a lease that is held cannot be ended, and nobody must be stopped while he holds it so.
             let fenced = format!("SELECT {schema}.hold_lease_1({token}); COMMIT");
             transaction.batch_execute(&fenced).await.map_err(fault(OP))?;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use deadpool_postgres::PoolError;
 use fastn_core::{Error, ErrorKind};
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 pub(super) use crate::journal::corrupt;
 use crate::standing::closed;
@@ -95,6 +95,12 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
         });
         return if ours { ErrorKind::Corrupt } else { ErrorKind::Unavailable };
     };
+    // The same code as for what is too large, and no write is to blame: somebody listens and does not hear.
+    let notifies = |routine: &str| routine.contains("Notify") || routine.contains("async");
+    if code == &SqlState::PROGRAM_LIMIT_EXCEEDED && error.as_db_error().and_then(DbError::routine).is_some_and(notifies)
+    {
+        return ErrorKind::Unavailable;
+    }
     kind_of_state(code.code())
 }
 
@@ -119,7 +125,9 @@ pub(super) fn kind_of_state(code: &str) -> ErrorKind {
         // this process was held up.
         ("08" | "53" | "57" | "58" | "40", _) | (_, "55P03" | "25006" | "25P03" | "25P04") => ErrorKind::Unavailable,
         ("54", _) => ErrorKind::TooLarge,
-        ("XX", _) => ErrorKind::Corrupt,
+        (_, "XX001" | "XX002") => ErrorKind::Corrupt,
+        // What a server, or what stands before it, says that it cannot make sense of just now.
+        ("XX", _) => ErrorKind::Unavailable,
         // What a host's user may not do.
         (_, "42501") => ErrorKind::Invalid,
         _ => ErrorKind::Internal,
@@ -129,7 +137,7 @@ pub(super) fn kind_of_state(code: &str) -> ErrorKind {
 /// What our own functions raise.
 fn raised(code: &str) -> Option<ErrorKind> {
     match code {
-        "FN001" => Some(ErrorKind::Fenced),
+        "FN001" | "FN005" => Some(ErrorKind::Fenced),
         "FN002" => Some(ErrorKind::Conflict),
         "FN003" => Some(ErrorKind::NotFound),
         "FN004" => Some(ErrorKind::Invalid),
@@ -155,7 +163,8 @@ mod tests {
             "57014", "55P03", "25006",
             // Transactions of a process that was held up: `idle_in_transaction_session_timeout`, `transaction_timeout`.
             "25P03", "25P04", // A row for which there is no partition yet.
-            "23514",
+            "23514", // What neither the server nor a proxy before it understands of itself.
+            "XX000",
         ] {
             assert_eq!(meaning(code), (ErrorKind::Unavailable, true, false), "{code}");
         }
@@ -181,6 +190,7 @@ mod tests {
     fn what_stays_as_it_is_however_often_it_is_tried() {
         for (code, kind) in [
             ("FN001", ErrorKind::Fenced),
+            ("FN005", ErrorKind::Fenced),
             ("FN002", ErrorKind::Conflict),
             ("FN003", ErrorKind::NotFound),
             ("FN004", ErrorKind::Invalid),
@@ -190,8 +200,8 @@ mod tests {
             ("42501", ErrorKind::Invalid),
             ("3D000", ErrorKind::NotFound),
             ("54000", ErrorKind::TooLarge),
-            ("XX000", ErrorKind::Corrupt),
             ("XX001", ErrorKind::Corrupt),
+            ("XX002", ErrorKind::Corrupt),
             // Mistakes of ours: a transaction that has failed, a statement that is none, a value that is none, a row twice.
             ("25P02", ErrorKind::Internal),
             ("42601", ErrorKind::Internal),

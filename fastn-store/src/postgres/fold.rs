@@ -137,6 +137,7 @@ pub(super) async fn fold(client: &impl GenericClient, token: u64) -> Result<()> 
     if ours.is_none() {
         return Ok(());
     }
+    client.execute("SELECT stop_effects_1($1)", &[&stored(token)]).await.map_err(fault(OP))?;
     let tails = Tails::read(client, token).await?;
     let unfinished = unfinished(client, &tails.mentioned()).await?;
     let (mut no, mut first, mut count, mut records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -23,6 +23,8 @@ pub(super) struct Lane {
     pub(super) next: i64,
     /// The oldest commit whose row may be in the journal.
     pub(super) oldest: i64,
+    /// The last commits that were acknowledged, whose rows are in the journal.
+    pub(super) acknowledged: Vec<i64>,
     /// The size of the journal, with what is on its way there.
     pub(super) journal_bytes: usize,
     /// The runs that the lease holds. One that is missing is in `flow_history` to its last record.
@@ -43,7 +45,7 @@ impl Lane {
     /// The lane of a lease under which nothing was done yet.
     pub(super) fn new(token: u64) -> Self {
         let (runs, flights) = (HashMap::default(), Flights::default());
-        Self { token, next: 0, oldest: 0, journal_bytes: 0, runs, flights }
+        Self { token, next: 0, oldest: 0, acknowledged: Vec::new(), journal_bytes: 0, runs, flights }
     }
 
     /// The lane of a lease under which another store may have written.

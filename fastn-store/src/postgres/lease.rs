@@ -13,15 +13,17 @@ use super::served::Served;
 use crate::standing::fenced;
 use crate::{DefinitionKey, Lease, LeaseAsk};
 
-/// Takes a lease.
+/// Takes a lease. Whoever comes anew knows nothing of the others, who may have been kept from the server as long as itself: it
+/// ends none of theirs before its own might have ended.
 pub(super) async fn acquire(client: &Client, clock: LeaseClock, ask: LeaseAsk) -> Result<Lease> {
     const OP: &str = "acquire lease";
     let until = ask.now.plus(ask.ttl);
     let term = i64::try_from(ask.ttl.as_micros()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
     let row = client
         .query_one(
-            "INSERT INTO flow_leases (executor, until, term)
-             VALUES ($1, coalesce($2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3), $3) RETURNING token",
+            "INSERT INTO flow_leases (executor, until, term, forbears)
+             SELECT $1, coalesce($2, soon), $3, soon
+             FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3 AS soon) clock RETURNING token",
             &[&ask.executor.as_str(), &given(clock, until), &term],
         )
         .await

@@ -28,13 +28,14 @@ pub(super) struct Done {
     pub(super) queued: BTreeMap<usize, Queued>,
 }
 
-const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint, NULL::uuid FROM commit_1(
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+/// First of all, what was acknowledged must be there.
+const COMMIT: &str = "SELECT no, NULL::integer, NULL::smallint, NULL::uuid FROM stands_1($1, $31) AS s (token), commit_1(
+        s.token, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
         $26, $27, $28, $29, $30) AS c (no)";
 
 /// One part after the other, in one transaction: what ends makes room before what comes looks for it.
 const ENQUEUE: &str = " UNION ALL SELECT run_no, place, outcome, joined FROM enqueue_2(
-        $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)";
+        $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53)";
 
 pub(super) async fn statement(client: &Client, queued: &EnqueueRows<'_>) -> Result<Statement> {
     let both;
@@ -51,7 +52,7 @@ pub(super) async fn make_true(
     client: &Client,
     statement: &Statement,
     token: u64,
-    (seq, clear_from, clear_to): (i64, i64, i64),
+    (seq, clear_from, clear_to, acknowledged): (i64, i64, i64, &[i64]),
     (new, queued): (&NewRows<'_>, &EnqueueRows<'_>),
     rows: &Rows,
 ) -> Result<Done, tokio_postgres::Error> {
@@ -87,6 +88,7 @@ pub(super) async fn make_true(
         &rows.open_status,
         &rows.open_wake,
         &rows.closed,
+        &acknowledged,
     ];
     if !queued.is_empty() {
         values.extend(queued.values());

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "fleet", serves: 5, sql: include_str!("migrations/0006_fleet.sql") },
     Migration { name: "batches", serves: 6, sql: include_str!("migrations/0007_batches.sql") },
     Migration { name: "places", serves: 7, sql: include_str!("migrations/0008_places.sql") },
+    Migration { name: "guards", serves: 8, sql: include_str!("migrations/0009_guards.sql") },
 ];
 
 /// Brings the schema to the version of this build, one process at a time.

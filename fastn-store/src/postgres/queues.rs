@@ -86,7 +86,7 @@ impl Queues for PostgresStore {
     async fn counts(&self, queue: &QueueName, keys: u32) -> Result<QueueCounts> {
         const OP: &str = "count runs of queue";
         self.healed(async {
-            let client = self.connect(OP).await?;
+            let client = self.connect_to_look(OP).await?;
             let select = client
                 .prepare_cached(
                     "SELECT key, sum(waiting)::bigint, sum(running)::bigint FROM (

@@ -185,6 +185,14 @@ pub(super) async fn list(client: &Client, query: &RunQuery) -> Result<Page> {
     if !codes.is_empty() {
         ask("coalesce(h.status, o.status, 1) = ANY ($?::smallint[])", &codes);
     }
+    let holder = query.holder.map(stored);
+    if let Some(holder) = &holder {
+        ask(
+            "h.status IS NULL AND l.token = $? AND e.run_no IN (SELECT run_no FROM flow_open WHERE holder = $?
+                 UNION SELECT unnest(runs) FROM flow_journal WHERE token = $?)",
+            holder,
+        );
+    }
     // Where few are asked for among many, there is an index of those few, or they are all in two small places.
     let (unfinished, failed) = (
         |status: &RunStatus| !status.is_final(),

@@ -24,7 +24,7 @@ use super::partitions::Partitions;
 use super::quiet::Quiet;
 use super::retire::Retired;
 use super::time::time;
-use super::{prune, read, upkeep};
+use super::{commit, prune, read, upkeep};
 use crate::board::Board;
 use crate::journal::RunState;
 use crate::standing::closed;
@@ -142,6 +142,11 @@ impl PostgresStore {
 
     pub(super) async fn connect(&self, op: &'static str) -> Result<Client> {
         self.shared.database.connect(op).await
+    }
+
+    /// A connection for what may take long, and is only looked at.
+    pub(super) async fn connect_to_look(&self, op: &'static str) -> Result<Client> {
+        self.shared.database.connect_to_look(op).await
     }
 
     /// Makes a call, after which no connection keeps statements that no longer fit, so that trying again is not trying the same.
@@ -269,7 +274,7 @@ impl Store for PostgresStore {
 
     async fn acquire(&self, ask: LeaseAsk) -> Result<Lease> {
         self.healed(async {
-            let client = self.connect("acquire lease").await?;
+            let client = self.shared.database.connect_for_lease("acquire lease").await?;
             let lease = lease::acquire(&client, self.options.lease_clock, ask).await?;
             let lane = Arc::new(tokio::sync::Mutex::new(Lane::new(lease.token)));
             self.lanes.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.token, lane);
@@ -282,7 +287,7 @@ impl Store for PostgresStore {
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
         self.healed(async {
             // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
-            let fragile = Fragile::new(self.connect("renew lease").await?);
+            let fragile = Fragile::new(self.shared.database.connect_for_lease("renew lease").await?);
             let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
             let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
             let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;
@@ -350,7 +355,7 @@ impl Store for PostgresStore {
 
     /// While the server makes one group of writes true, the next one gathers and a second is on its way.
     fn commits_at_once(&self) -> usize {
-        2
+        commit::AT_ONCE
     }
 
     async fn claim(&self, ask: ClaimAsk) -> Result<Vec<Claimed>> {
@@ -388,7 +393,7 @@ impl Store for PostgresStore {
     }
 
     async fn list(&self, query: RunQuery) -> Result<Page> {
-        self.healed(async { read::list(&self.connect("list runs").await?, &query).await }).await
+        self.healed(async { read::list(&self.connect_to_look("list runs").await?, &query).await }).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64> {

@@ -110,6 +110,12 @@ impl QueueRules {
         bytes.map(Bytes::from).map_err(|e| Error::new(ErrorKind::Internal, "write rules of queue").caused_by(e))
     }
 
+    /// Whether it matters whose a run is. If not, the runs of all keys are in one order.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) const fn minds_keys(&self) -> bool {
+        self.fair || self.per_key.is_some() || self.rate_per_key.is_some()
+    }
+
     /// Whether nothing more may be admitted, with so many that have their place.
     pub(crate) fn is_full(&self, running: u64) -> bool {
         self.paused || self.concurrency.is_some_and(|most| running >= u64::from(most))

@@ -13,7 +13,7 @@ use super::row::{get, run_no, stored};
 use super::state::State;
 use super::{deaths, entries, gather, lease, migrate};
 use crate::journal::RunState;
-use crate::queue::{Admission, Head, QueueRules, Room, Step, entry_key};
+use crate::queue::{Admission, Head, KeyBooks, QueueRules, Room, Step, entry_key};
 use crate::{AdmitAsk, Admitted, Claimed, DefinitionKey, RunNo, RunStatus};
 
 pub(super) const OP: &str = "admit runs";
@@ -82,7 +82,7 @@ impl Desk<'_> {
             match admission.next() {
                 Step::Done => break,
                 Step::More(key, after) => {
-                    let (heads, more) = self.heads(&key, after, HEADS.1)?;
+                    let (heads, more) = self.heads(rules, &key, after, HEADS.1)?;
                     admission.add(&key, heads, more);
                 }
                 Step::Admit(no) => {
@@ -172,8 +172,15 @@ impl Desk<'_> {
         Ok(next.map(Timestamp::from_micros))
     }
 
-    /// Tells an admission what waits: of each key the first few.
+    /// Tells an admission what waits: of each key the first few. Where keys do not matter there may be very many of them, and
+    /// all are told as one.
     fn tell(&mut self, rules: &QueueRules, admission: &mut Admission<'_, RunNo>) -> Result<()> {
+        if !rules.minds_keys() {
+            let all = QueueKey::default();
+            let (heads, more) = self.heads(rules, &all, None, HEADS.1)?;
+            admission.tell(all, heads, more, 0, KeyBooks::default());
+            return Ok(());
+        }
         let queue = self.ask.queue.as_str();
         let mut key: Option<String> = self
             .conn
@@ -195,7 +202,7 @@ impl Desk<'_> {
                 .map_err(fault(OP))?;
             let books = books.map_or_else(|| Ok(Default::default()), |books| read(&books))?;
             let name = QueueKey::of(&this);
-            let (heads, more) = self.heads(&name, None, HEADS.0)?;
+            let (heads, more) = self.heads(rules, &name, None, HEADS.0)?;
             admission.tell(name, heads, more, running, books);
             key = self
                 .conn
@@ -206,15 +213,26 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// The first runs of a key behind this place, and whether there may be more.
-    fn heads(&mut self, key: &QueueKey, after: Option<Head<RunNo>>, most: usize) -> Result<(Vec<Head<RunNo>>, bool)> {
-        let mut select = self
-            .conn
-            .prepare_cached(
-                "SELECT run_no, rank, cost, def_no FROM flow_queued
-                 WHERE state = 1 AND queue = ?1 AND key = ?2 AND (rank, run_no) > (?3, ?4) ORDER BY rank, run_no",
-            )
-            .map_err(fault(OP))?;
+    /// The first runs of a key behind this place, of all where keys do not matter; and whether there may be more.
+    fn heads(
+        &mut self,
+        rules: &QueueRules,
+        key: &QueueKey,
+        after: Option<Head<RunNo>>,
+        most: usize,
+    ) -> Result<(Vec<Head<RunNo>>, bool)> {
+        macro_rules! heads {
+            ($of_key:literal) => {
+                concat!(
+                    "SELECT run_no, rank, cost, def_no FROM flow_queued
+                     WHERE state = 1 AND queue = ?1 AND ",
+                    $of_key,
+                    " AND (rank, run_no) > (?3, ?4) ORDER BY rank, run_no"
+                )
+            };
+        }
+        let sql = if rules.minds_keys() { heads!("key = ?2") } else { heads!("?2 IS NOT NULL") };
+        let mut select = self.conn.prepare_cached(sql).map_err(fault(OP))?;
         let (rank, no) = after.map_or((i64::MIN, -1), |head| (head.rank, stored(head.no.0)));
         let mut rows = select.query((self.ask.queue.as_str(), key.as_str(), rank, no)).map_err(fault(OP))?;
         let mut heads = Vec::new();

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::fault::{corrupt, fault};
 use super::migrate::{identify, migrate};
-use super::options::SqliteOptions;
+use super::options::{SqliteOptions, Synchronous};
 
 const OP: &str = "open database";
 
@@ -71,6 +71,22 @@ pub(super) fn transact<R>(
     let result = work(&transaction)?;
     transaction.commit().map_err(fault(op))?;
     Ok(result)
+}
+
+/// As [`transact`], for what nobody is told of and whatever is told later comes after: the disk is not waited for. A power cut may
+/// take it back, with everything that was written since; whatever is waited for takes it along to the disk.
+pub(super) fn transact_unwaited<R>(
+    conn: &Connection,
+    op: &'static str,
+    work: impl FnOnce(&Connection) -> Result<R>,
+) -> Result<R> {
+    let level = |level: i64| conn.pragma_update(None, "synchronous", level).map_err(fault(op));
+    let usual: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(fault(op))?;
+    level(Synchronous::Normal.code().min(usual))?;
+    let result = transact(conn, op, work);
+    level(usual)?;
+    check_setting(conn, "synchronous", usual)?;
+    result
 }
 
 /// Says in plain words what SQLite would only call "unable to open database file".
@@ -170,7 +186,6 @@ fn limit_size(conn: &Connection, bytes: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::options::Synchronous;
 
     #[test]
     fn durability_is_what_was_asked_for() {
@@ -185,6 +200,23 @@ mod tests {
             check_setting(&conn, "synchronous", 0).expect_err("a setting that was not taken is an error");
         }
         assert_eq!(SqliteOptions::default().synchronous.code(), 2);
+    }
+
+    #[test]
+    fn what_is_not_waited_for_leaves_the_durability_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (synchronous, within) in [(Synchronous::Full, 1), (Synchronous::Normal, 1)] {
+            let options = SqliteOptions::default().synchronous(synchronous);
+            let conn = open_writer(&folder.path().join("runs.db"), &options).expect("it opens");
+            let ask = |conn: &Connection| {
+                conn.pragma_query_value::<i64, _>(None, "synchronous", |row| row.get(0)).map_err(fault(OP))
+            };
+            assert_eq!(transact_unwaited(&conn, OP, ask).expect("it answers"), within);
+            assert_eq!(ask(&conn).expect("it answers"), synchronous.code());
+            let fails = |_: &Connection| Err::<(), _>(Error::new(ErrorKind::Invalid, OP));
+            transact_unwaited(&conn, OP, fails).expect_err("it was no");
+            assert_eq!(ask(&conn).expect("it answers"), synchronous.code());
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The lease: one executor at a time, and a number that only grows.
+//!
+//! The disk is waited for by what is done under it, which comes later; a power cut that takes the lease back takes all of that too,
+//! and whoever had it.
 
 use std::path::Path;
 
 use fastn_core::{Error, ErrorKind, Result, Timestamp};
 use rusqlite::Connection;
 
-use super::connection::transact;
+use super::connection::transact_unwaited;
 use super::fault::fault;
 use super::lock::LockFile;
 use super::row::stored;
@@ -45,7 +48,7 @@ pub(super) fn acquire(conn: &Connection, state: &mut State, database: &Path, ask
         lock.sign(&ask.executor).map_err(|e| Error::new(ErrorKind::Unavailable, "lock database").caused_by(e))?;
     }
     let until = ask.now.plus(ask.ttl);
-    let token = transact(conn, "acquire lease", |conn| {
+    let token = transact_unwaited(conn, "acquire lease", |conn| {
         migrate::check_no_newer(conn, "acquire lease")?;
         // Whoever has no lock may have been faster.
         let standing = Standing::read(conn)?;
@@ -111,7 +114,7 @@ pub(super) fn renew(
         held.lock = LockFile::take(database, &lease.executor).ok();
     }
     let has_lock = state.held.as_ref().is_some_and(|held| held.lock.is_some());
-    transact(conn, "renew lease", |conn| {
+    transact_unwaited(conn, "renew lease", |conn| {
         check(conn, state, "renew lease", lease.token)?;
         conn.execute("UPDATE lease SET until = ?1, locked = ?2", (until.as_micros(), has_lock))
             .map_err(fault("renew lease"))
@@ -127,7 +130,7 @@ pub(super) fn release(conn: &Connection, state: &mut State, token: u64) -> Resul
     if state.held.as_ref().is_none_or(|held| held.lease.token != token) {
         return Ok(());
     }
-    transact(conn, "release lease", |conn| {
+    transact_unwaited(conn, "release lease", |conn| {
         conn.execute("UPDATE lease SET ended = 1 WHERE token = ?1", [stored(token)]).map_err(fault("release lease"))
     })?;
     state.forget_lease();

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "queues", sql: include_str!("migrations/0005_queues.sql") },
     Migration { name: "batches", sql: include_str!("migrations/0006_batches.sql") },
     Migration { name: "lease", sql: include_str!("migrations/0007_lease.sql") },
+    Migration { name: "ranks", sql: include_str!("migrations/0008_ranks.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE migrations (

@@ -120,6 +120,10 @@ fn filters(query: &RunQuery) -> (String, Vec<Box<dyn ToSql>>) {
         conditions.push("d.workflow = ?".to_owned());
         values.push(Box::new(workflow.as_str().to_owned()));
     }
+    if let Some(token) = query.holder {
+        conditions.push("l.token = ? AND l.ended = 0 AND e.holder = l.token AND e.finished_at IS NULL".to_owned());
+        values.push(Box::new(stored(token)));
+    }
     if !query.status.is_empty() {
         let codes: Vec<String> = query.status.iter().map(|status| status.code().to_string()).collect();
         conditions.push(format!("e.status IN ({})", codes.join(", ")));

@@ -102,11 +102,13 @@ impl Hand {
                 self.acquire(&*store, false, now).await
             }
             Deed::Prune { before, limit } => Ok(format!("{} pruned", store.prune(at(*before), *limit).await?)),
-            Deed::List { tenant, workflow, status, limit, before } => {
+            Deed::List { tenant, workflow, status, holder, limit, before } => {
                 let tenant = tenant.and_then(|tenant| TenantId::new(tenant).ok());
                 let workflow = workflow.and_then(|workflow| WorkflowName::new(workflow).ok());
                 let before = before.and_then(|before| self.names.run_at(place(before, self.names.runs())?));
-                self.list(&*store, RunQuery { tenant, workflow, status: status.clone(), limit: *limit, before }).await
+                let holder = holder.map(|by| self.names.token(by).unwrap_or(u64::MAX >> 1));
+                let (status, limit) = (status.clone(), *limit);
+                self.list(&*store, RunQuery { tenant, workflow, status, holder, before, limit }).await
             }
             Deed::Plan { run } => match place(*run, runs.len()).and_then(|place| runs.get(place)) {
                 Some(run) => Ok(format!("{:?}", store.plan(&run.key.tenant, &run.definition).await?)),

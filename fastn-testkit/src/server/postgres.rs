@@ -88,7 +88,7 @@ impl PrivatePostgres {
     }
 
     /// Starts two with these settings: one that takes writes, and one that stands by and has whatever the first has
-    /// acknowledged. The second takes writes once it was [promoted](PrivatePostgres::promote). Both have the same password.
+    /// acknowledged, unless `synchronous_standby_names` is set. The second takes writes once it was [promoted](PrivatePostgres::promote). Both have the same password.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl PrivatePostgres {
         let password = first.initialise()?;
         second.follow(&first)?;
         // So that whoever begins to follow finds what was written before.
-        let followed = settings.clone().set("wal_keep_size", "256MB").set("synchronous_standby_names", "*");
+        let followed = settings.clone().set("wal_keep_size", "256MB").unless_set("synchronous_standby_names", "*");
         let first = Self::on(first, &followed, &password)?;
         let port = first.own.as_ref().map_or(0, |own| own.port);
         let source = format!("host=127.0.0.1 port={port} user=postgres password={password}");

@@ -47,6 +47,11 @@ impl PostgresSettings {
         self
     }
 
+    /// The same for a setting of which nothing was said.
+    pub(super) fn unless_set(self, name: &str, value: &str) -> Self {
+        if self.values.iter().any(|(set, _)| set == name) { self } else { self.set(name, value) }
+    }
+
     /// The server encrypts, and shows this certificate, whose key it has; both as PEM.
     #[must_use]
     pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {

@@ -57,6 +57,7 @@ pub(crate) enum Flaw {
     ListsOldestFirst,
     ListsTheFirstPageForEver,
     ListsBeyondTheTenant,
+    ListsForAnyLease,
     PrunesTooMuch,
     PrunesWithoutLimit,
     CutsValuesAtNul,
@@ -715,6 +716,7 @@ impl Store for BrokenStore {
         match self.flaw {
             Flaw::ListsTheFirstPageForEver => query.before = None,
             Flaw::ListsBeyondTheTenant => query.tenant = None,
+            Flaw::ListsForAnyLease => query.holder = None,
             _ => {}
         }
         let mut page = self.inner.list(query).await?;

@@ -85,6 +85,7 @@ teeth! {
     lists_the_wrong_way_round: ListsOldestFirst => runs_are_listed_newest_first;
     a_list_without_end: ListsTheFirstPageForEver => pages_follow_each_other;
     a_list_of_everybodys_runs: ListsBeyondTheTenant => lists_are_filtered;
+    a_list_of_every_leases_runs: ListsForAnyLease => a_lease_finds_the_runs_that_it_has;
     a_run_that_is_pruned_too_early: PrunesTooMuch => old_runs_are_pruned_and_no_others;
     pruning_without_limit: PrunesWithoutLimit => no_more_runs_are_pruned_than_was_said;
     values_that_end_at_nul: CutsValuesAtNul => values_with_nul_come_back_unchanged;

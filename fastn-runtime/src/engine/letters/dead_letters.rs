@@ -122,9 +122,9 @@ impl DeadLetters {
         const OP: &str = "dismiss dead letter";
         self.check(OP, by, why)?;
         let (store, key) = (self.core.services.store()?, RunKey { tenant: tenant.clone(), run });
-        read(store, &key, OP).await?;
+        let (history, _) = read(store, &key, OP).await?;
         let now = self.core.services.clock.now();
-        change(store, &key, |mark: &mut Mark| mark.dismiss(by, why, now)).await
+        change(store, &history.run, |mark: &mut Mark| mark.dismiss(by, why, now)).await
     }
 
     /// Dismisses letters of the query that were neither retried nor dismissed, at most as many as it says.
@@ -138,10 +138,10 @@ impl DeadLetters {
         let (mut walk, mut all) = (Walk::new(store, &query), DismissedAll::default());
         while all.dismissed.len() < query.most() {
             let Some(letter) = walk.next().await? else { break };
-            let (key, now) = (letter.run.key, self.core.services.clock.now());
+            let (run, now) = (letter.run, self.core.services.clock.now());
             // One that was retried since it was looked at is not meant.
-            if change(store, &key, |mark: &mut Mark| !mark.is_handled() && mark.dismiss(by, why, now)).await? {
-                all.dismissed.push(key);
+            if change(store, &run, |mark: &mut Mark| !mark.is_handled() && mark.dismiss(by, why, now)).await? {
+                all.dismissed.push(run.key);
             }
         }
         all.next = walk.rest();

@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
 
     /// The mark of a run, if it has one; `None` if it has one and should not.
     async fn mark(&self, run: &RunSummary) -> Result<Option<Option<Mark>>> {
-        let mark = find(self.store, &run.key).await?;
+        let mark = find(self.store, run).await?;
         let unwanted = self.query.open && mark.as_ref().is_some_and(Mark::is_handled);
         Ok((!unwanted).then_some(mark))
     }
@@ -110,5 +110,6 @@ pub(super) async fn read(store: &Arc<dyn Store>, run: &RunKey, op: &'static str)
             .with("status", history.run.status)
             .caused_by("it has not failed for good"));
     }
-    Ok((history, find(store, run).await?))
+    let mark = find(store, &history.run).await?;
+    Ok((history, mark))
 }

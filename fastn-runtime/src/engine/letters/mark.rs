@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fastn_core::{EntryKind, EntryName, Error, ErrorKind, Result, RunId, Timestamp};
-use fastn_store::{EntryKey, Expect, Put, RunKey, Store};
+use fastn_store::{EntryKey, Expect, Put, RunKey, RunNo, RunSummary, Store};
 use serde::{Deserialize, Serialize};
 
 use super::super::kept;
@@ -17,6 +17,10 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
     format: u32,
+    /// The number of the run: a run of the same id may be started anew once it is deleted, and is another letter if that fails.
+    /// Absent in what was written before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    no: Option<u64>,
     /// How often it was retried.
     #[serde(default)]
     pub(super) retries: u32,
@@ -43,14 +47,26 @@ struct Dismissed {
 }
 
 impl Mark {
-    fn new() -> Self {
-        Self { format: FORMAT, retries: 0, retried: None, dismissed: None, rest: serde_json::Map::new() }
+    fn new(run: RunNo) -> Self {
+        Self {
+            format: FORMAT,
+            no: Some(run.0),
+            retries: 0,
+            retried: None,
+            dismissed: None,
+            rest: serde_json::Map::new(),
+        }
     }
 
     /// # Errors
     /// `Unsupported` if a newer build wrote it in a way that this one does not know, `Corrupt` if nobody did.
     pub(super) fn read(value: &[u8]) -> Result<Self> {
         kept::read(value, FORMAT, "read dead letter")
+    }
+
+    /// Whether it is about this run, and not about one that had its id before.
+    fn is_of(&self, run: RunNo) -> bool {
+        self.no.is_none_or(|no| no == run.0)
     }
 
     pub(super) fn write(&self) -> Result<Bytes> {
@@ -98,18 +114,20 @@ fn key(run: &RunKey) -> Result<EntryKey> {
 }
 
 /// The mark of a run, if it has one.
-pub(super) async fn find(store: &Arc<dyn Store>, run: &RunKey) -> Result<Option<Mark>> {
-    store.get(&key(run)?).await?.map(|entry| Mark::read(&entry.value)).transpose()
+pub(super) async fn find(store: &Arc<dyn Store>, run: &RunSummary) -> Result<Option<Mark>> {
+    let mark = store.get(&key(&run.key)?).await?.map(|entry| Mark::read(&entry.value)).transpose()?;
+    Ok(mark.filter(|mark| mark.is_of(run.no)))
 }
 
 /// Changes the mark of a run, whoever else does so at the same time, unless there is nothing to change; whether there was.
-pub(super) async fn change(store: &Arc<dyn Store>, run: &RunKey, how: impl Fn(&mut Mark) -> bool) -> Result<bool> {
-    let key = key(run)?;
+pub(super) async fn change(store: &Arc<dyn Store>, run: &RunSummary, how: impl Fn(&mut Mark) -> bool) -> Result<bool> {
+    let key = key(&run.key)?;
     loop {
-        let (mut mark, expect) = match store.get(&key).await? {
-            Some(entry) => (Mark::read(&entry.value)?, Expect::Version(entry.version)),
-            None => (Mark::new(), Expect::Absent),
+        let (mark, expect) = match store.get(&key).await? {
+            Some(entry) => (Some(Mark::read(&entry.value)?), Expect::Version(entry.version)),
+            None => (None, Expect::Absent),
         };
+        let mut mark = mark.filter(|mark| mark.is_of(run.no)).unwrap_or_else(|| Mark::new(run.no));
         if !how(&mut mark) {
             return Ok(false);
         }
@@ -143,13 +161,20 @@ mod tests {
     #[test]
     fn the_same_once_more_changes_nothing() {
         let (one, two, now) = (RunId::named("one"), RunId::named("two"), Timestamp::EPOCH);
-        let mut mark = Mark::new();
+        let mut mark = Mark::new(RunNo(7));
         assert!(!mark.is_handled());
         assert!(mark.retry(1, one, now) && !mark.retry(1, two, now) && mark.is_handled());
         assert!(mark.dismiss("ann", "done", now) && !mark.dismiss("bob", "no", now));
         let (retries, retried, dismissed) = mark.said();
         assert_eq!((retries, retried.map(|retried| retried.run)), (1, Some(one)));
         assert_eq!(dismissed.map(|dismissed| dismissed.by).as_deref(), Some("ann"));
+    }
+
+    #[test]
+    fn a_mark_is_of_one_run_of_an_id() {
+        let mark = Mark::new(RunNo(7));
+        assert!(mark.is_of(RunNo(7)) && !mark.is_of(RunNo(8)));
+        assert!(Mark::read(WRITTEN.as_bytes()).expect("it is a mark").is_of(RunNo(8)), "it says nothing of that");
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl LetterQuery {
             status: vec![RunStatus::Failed, RunStatus::Stuck],
             before: self.before,
             limit: PAGE,
+            ..RunQuery::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastn_core::{Definition, Error, ErrorKind, Result, RunId, Version};
-use fastn_store::{DefinitionKey, RunKey};
+use fastn_store::{DefinitionKey, RunKey, RunNo};
 
 use super::find::read;
 use super::mark::{Mark, change};
@@ -29,10 +29,11 @@ impl Default for LetterRetry {
     }
 }
 
-/// The run that the retry of this number has. The lengths keep one name from looking like part of another.
-fn run_of(letter: &RunKey, number: u32) -> RunId {
+/// The run that the retry of this number has. The lengths keep one name from looking like part of another, and by its number a
+/// run is told from one that had its id before.
+fn run_of(letter: &RunKey, no: RunNo, number: u32) -> RunId {
     let tenant = letter.tenant.as_str();
-    RunId::named(&format!("fastn dead letter/{}:{tenant}/{}/{number}", tenant.len(), letter.run))
+    RunId::named(&format!("fastn dead letter/{}:{tenant}/{}/{}/{number}", tenant.len(), letter.run, no.0))
 }
 
 /// Starts a letter once more, and comes back when that is durable and noted.
@@ -41,7 +42,7 @@ pub(super) async fn retry(core: &Arc<Core>, letter: &RunKey, how: LetterRetry) -
     let store = core.services.store()?;
     let (history, mark) = read(store, letter, OP).await?;
     let made = mark.as_ref().map_or(0, |mark| mark.retries);
-    let run = run_of(letter, how.number);
+    let run = run_of(letter, history.run.no, how.number);
     if how.number == 0 || how.number > made.saturating_add(1) {
         return Err(Error::new(ErrorKind::Invalid, OP)
             .with("run", letter.run)
@@ -54,11 +55,12 @@ pub(super) async fn retry(core: &Arc<Core>, letter: &RunKey, how: LetterRetry) -
         return Ok(run);
     }
     let definition = served(core, &history.run.definition, how.version)?;
-    let start = Start::<()>::given(core.clone(), &definition, Ok(history.input));
+    let (summary, input) = (history.run, history.input);
+    let start = Start::<()>::given(core.clone(), &definition, Ok(input));
     start.id(run).tenant(letter.tenant.clone()).await?;
     // After the run is durable: whoever dies in between finds it when asked again.
     let now = core.services.clock.now();
-    change(store, letter, |mark: &mut Mark| mark.retry(how.number, run, now)).await?;
+    change(store, &summary, |mark: &mut Mark| mark.retry(how.number, run, now)).await?;
     Ok(run)
 }
 
@@ -85,8 +87,10 @@ mod tests {
     #[test]
     fn the_run_of_a_retry_has_the_same_id_in_every_build() {
         let letter = RunKey { tenant: TenantId::default(), run: RunId::named("order 7") };
-        assert_eq!(run_of(&letter, 1).to_string(), "abcff5ae-866e-89af-846d-4b883119fe59");
-        let others = [run_of(&letter, 2), run_of(&RunKey { run: RunId::named("order 8"), ..letter.clone() }, 1)];
-        assert!(others.iter().all(|other| *other != run_of(&letter, 1)));
+        let no = RunNo(9);
+        assert_eq!(run_of(&letter, no, 1).to_string(), "faf106de-ae03-89b8-aa1c-cde18e58ab0c");
+        let other = RunKey { run: RunId::named("order 8"), ..letter.clone() };
+        let others = [run_of(&letter, no, 2), run_of(&other, no, 1), run_of(&letter, RunNo(10), 1)];
+        assert!(others.iter().all(|other| *other != run_of(&letter, no, 1)));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastn_core::{Error, ErrorKind, QueueName, Result};
-use fastn_store::{Enqueue, HostTransaction, NewRun, RunKey, Written};
+use fastn_store::{Enqueue, Existing, HostTransaction, NewRun, RunKey, Taken, Written};
 
 use super::grouped;
 use super::place::{Place, Singleton};
@@ -36,11 +36,12 @@ pub(in crate::engine) async fn enqueue(
                 return Ok(enqueue.new.key.clone());
             }
             Written::Joined(run) => return Ok(*run),
-            Written::Taken(taken) => taken.key,
+            Written::Taken(taken) => *taken,
             _ => return Err(mistaken()),
         };
+        let Taken { key: taken, run } = taken;
         match place.when_taken() {
-            Singleton::Attach => return Ok(taken),
+            Singleton::Attach => return attach(&enqueue, taken, &run),
             Singleton::CancelNewest => return Err(is_there(&enqueue, &taken)),
             Singleton::CancelInProgress => {
                 tracing::debug!(%queue, run = %taken.run, "a run is cancelled for one that was started since");
@@ -76,7 +77,7 @@ pub(in crate::engine) async fn enqueue_within<T: HostTransaction>(
     match transaction.enqueue(&enqueue).await? {
         Written::Created(_) => Ok(enqueue.new.key),
         Written::Exists(existing) => check_existing(&enqueue.new, &existing).map(|()| enqueue.new.key),
-        Written::Taken(taken) if place.when_taken() == Singleton::Attach => Ok(taken.key),
+        Written::Taken(taken) if place.when_taken() == Singleton::Attach => attach(&enqueue, taken.key, &taken.run),
         Written::Taken(taken) => Err(is_there(&enqueue, &taken.key)),
         Written::Joined(run) => Ok(*run),
         _ => Err(mistaken()),
@@ -97,6 +98,18 @@ async fn waiting(core: &Core, queue: &QueueName, new: NewRun, place: &Place) -> 
         cost: place.cost.unwrap_or(1),
         new,
     })
+}
+
+/// The run that has the place, unless it is of another workflow: whoever waits for an output must not get that one's.
+fn attach(new: &Enqueue, taken: RunKey, run: &Existing) -> Result<RunKey> {
+    if run.definition.workflow == new.new.definition.workflow {
+        return Ok(taken);
+    }
+    Err(Error::new(ErrorKind::Conflict, OP)
+        .with("queue", &new.queue)
+        .with("run", taken.run)
+        .with("workflow", &run.definition.workflow)
+        .caused_by("its place is taken by a run of another workflow"))
 }
 
 fn is_there(new: &Enqueue, taken: &RunKey) -> Error {

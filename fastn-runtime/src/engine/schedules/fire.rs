@@ -38,7 +38,7 @@ pub(super) async fn fire(
 /// Whether there is such a run.
 pub(super) async fn exists(core: &Core, tenant: &TenantId, run: RunId) -> Result<bool> {
     let key = RunKey { tenant: tenant.clone(), run };
-    Ok(core.find(&key).is_some() || core.services.store()?.read(&key).await?.is_some())
+    Ok(core.find(&key).is_some() || core.services.store()?.summaries(&[key]).await?.iter().any(Option::is_some))
 }
 
 /// Whether a run has ended, or was deleted since.
@@ -47,6 +47,6 @@ pub(super) async fn is_over(core: &Core, tenant: &TenantId, run: RunId) -> Resul
     if let Some(run) = core.find(&key) {
         return Ok(matches!(run.then(), Then::End(_)));
     }
-    let history = core.services.store()?.read(&key).await?;
-    Ok(history.is_none_or(|history| history.run.status.is_final()))
+    let found = core.services.store()?.summaries(&[key]).await?;
+    Ok(found.iter().flatten().all(|run| run.status.is_final()))
 }

@@ -26,5 +26,5 @@ async fn a_store_behind_a_cache_answers_alike() {
         run(seed, &stores).await.unwrap_or_else(|difference| panic!("{difference}"));
     }
     let counts = cache.counts();
-    assert!(counts.kept > 10 && counts.passed > 10, "the cache had something to say: {counts:?}");
+    assert!(counts.kept > 0 && counts.passed > 0, "the cache had something to say: {counts:?}");
 }

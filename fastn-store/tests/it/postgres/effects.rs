@@ -122,6 +122,59 @@ async fn a_step_under_a_lease_that_was_lost_leaves_nothing() {
     assert_eq!(super::sql(&format!("SELECT string_agg(step, ' ' ORDER BY step) FROM {schema}.charges")), "a c");
 }
 
+/// An executor that was stopped in the middle of a step, or has left the network, ends no transaction of its own. Who takes its
+/// runs over waits for none of them, also where transactions see what was there when they began.
+#[tokio::test]
+async fn a_step_of_an_executor_that_is_gone_keeps_nobody_waiting_and_leaves_nothing() {
+    let server = fastn_testkit::server::PrivatePostgres::shared().unwrap();
+    for (database, level) in [("gone_committed", "read committed"), ("gone_serial", "serializable")] {
+        let url = server.database(database).unwrap();
+        let said = format!("ALTER DATABASE {database} SET default_transaction_isolation = '{level}'");
+        server.sql("postgres", &said).unwrap();
+        let options = fastn_store::PostgresOptions::default().lease_clock(fastn_store::LeaseClock::Caller);
+        let open = || async { std::sync::Arc::new(PostgresStore::open(&url, options.clone()).await.unwrap()) };
+        let (store, other) = (open().await, open().await);
+        server.sql(database, "CREATE TABLE charges (step text, n bigint)").unwrap();
+        let lease = acquire(&*store, "a", 0).await.unwrap();
+        let under = |token| {
+            let mut info = cx("a").info().clone();
+            info.fence = Some(token);
+            StepCx::detached(info)
+        };
+        let (inside, goes_on) =
+            (std::sync::Arc::new(tokio::sync::Notify::new()), std::sync::Arc::new(tokio::sync::Notify::new()));
+        let step = {
+            let (store, cx, inside, goes_on) = (store.clone(), under(lease.token), inside.clone(), goes_on.clone());
+            tokio::spawn(async move {
+                let charge = store.once(&cx, |transaction| {
+                    Box::pin(async move {
+                        transaction.execute("INSERT INTO charges VALUES ('gone', 1)", &[]).await?;
+                        inside.notify_one();
+                        goes_on.notified().await;
+                        Ok(1)
+                    })
+                });
+                charge.await.map_err(StepError::into_failure)
+            })
+        };
+        inside.notified().await;
+        let next = acquire(&*other, "b", 100).await.unwrap();
+        crate::support::claim(&*other, &next, 100, &["w"], 10).await.unwrap();
+        let cx = under(next.token);
+        let charge = other.once(&cx, |transaction| {
+            Box::pin(async move {
+                transaction.execute("INSERT INTO charges VALUES ('next', 2)", &[]).await?;
+                Ok(2)
+            })
+        });
+        let done = tokio::time::timeout(Duration::from_secs(20), charge).await.expect("nobody is waited for");
+        assert_eq!(done.unwrap(), 2, "{level}");
+        goes_on.notify_one();
+        step.await.unwrap().unwrap_err();
+        assert_eq!(server.sql(database, "SELECT string_agg(step, ' ') FROM charges").unwrap(), "next");
+    }
+}
+
 /// Steps may take as long as they like, and as many at once as there are connections.
 #[tokio::test]
 async fn steps_in_their_transactions_keep_nobody_from_renewing() {

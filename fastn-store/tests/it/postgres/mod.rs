@@ -5,6 +5,7 @@ mod differential;
 mod durability;
 mod effects;
 mod flights;
+mod gone;
 mod host;
 mod leases;
 mod retire;

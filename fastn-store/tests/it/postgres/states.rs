@@ -47,7 +47,12 @@ async fn what_a_server_says_against_a_commit_is_what_the_table_has() {
     for code in ["08006", "40003", "57P01", "57P05"] {
         check(code, "", ErrorKind::Unavailable, true).await;
     }
-    for (code, kind) in [("FN001", ErrorKind::Fenced), ("23505", ErrorKind::Internal), ("XX000", ErrorKind::Corrupt)] {
+    for (code, kind) in [
+        ("FN001", ErrorKind::Fenced),
+        ("23505", ErrorKind::Internal),
+        ("XX000", ErrorKind::Unavailable),
+        ("XX001", ErrorKind::Corrupt),
+    ] {
         check(code, "", kind, false).await;
     }
 }

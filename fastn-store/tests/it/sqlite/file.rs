@@ -69,7 +69,7 @@ async fn schemas_that_this_build_does_not_know_are_refused() {
 
     let newer = "INSERT INTO migrations (version, name, checksum) VALUES (999, 'later', x'00')";
     behind(&path).execute_batch(newer).unwrap();
-    check_refused(&path, ErrorKind::Unsupported, "database version 999, this build version 7").await;
+    check_refused(&path, ErrorKind::Unsupported, "database version 999, this build version 8").await;
 
     std::fs::write(&path, &original).unwrap();
     behind(&path).execute_batch("UPDATE migrations SET checksum = x'00' WHERE version = 1").unwrap();

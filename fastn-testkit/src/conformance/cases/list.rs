@@ -10,6 +10,7 @@ use crate::sample::{at, new_run, turn};
 pub(in crate::conformance) const CASES: &[Case] = &[
     case!(runs_are_listed_newest_first),
     case!(lists_are_filtered),
+    case!(a_lease_finds_the_runs_that_it_has),
     case!(pages_follow_each_other),
     case!(a_list_shows_how_each_run_stands),
 ];
@@ -64,6 +65,30 @@ async fn lists_are_filtered(t: Trial) -> Found {
         same(list(RunQuery { before: Some(RunNo(0)), ..none() }).await?, vec![])?;
     }
     Ok(())
+}
+
+async fn a_lease_finds_the_runs_that_it_has(t: Trial) -> Found {
+    let (lease, held) = {
+        let lease = t.acquire("a", 0).await?;
+        let mut held = Vec::new();
+        for n in 0..COUNT {
+            held.push(t.create(Some(&lease), new_run("x", &n.to_string(), "a")?).await?);
+        }
+        (lease, held)
+    };
+    t.free("x", "free", "a").await?;
+    let ends = held.iter().take(4).map(|no| turn(*no, 0, 1, Then::End(RunStatus::Succeeded)));
+    let waits = held.iter().skip(4).take(2).map(|no| turn(*no, 0, 1, Then::Wait(at(9))));
+    t.commit(&lease, ends.chain(waits).collect::<Result<_>>()?).await?;
+    let of = |token: u64| RunQuery { holder: Some(token), ..RunQuery::default() };
+    for limit in [0, 1, 5, 100] {
+        same(t.list(RunQuery { limit, ..of(lease.token) }).await?, chosen(&held, |n| n >= 4))?;
+    }
+    let waiting = RunQuery { status: vec![RunStatus::Waiting], ..of(lease.token) };
+    same(t.list(waiting).await?, chosen(&held, |n| n == 4 || n == 5))?;
+    same(t.list(of(lease.token.wrapping_add(1))).await?, vec![])?;
+    t.store.release(&lease).await?;
+    same(t.list(of(lease.token)).await?, vec![])
 }
 
 async fn pages_follow_each_other(t: Trial) -> Found {
