@@ -317,3 +317,29 @@ async fn what_cannot_be_told_to_a_run_is_kept_and_told_again_or_dismissed() {
     sender.shutdown().await.unwrap();
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_run_that_has_the_id_of_one_that_was_deleted_is_a_letter_of_its_own() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+    let (bank, store) = (Bank::default(), memory());
+    let flow = order(&bank, 1);
+    let engine = open(store.clone(), &clock, &[&flow]).await;
+    let (letters, ours) = (engine.dead_letters(), TenantId::default());
+    let fail = async || engine.start(&flow, 1).key("order 1").await.unwrap().outcome().await.unwrap();
+    fail().await;
+    let id = RunId::named("order 1");
+    let once = letters.retry(&ours, id, LetterRetry::default()).await.unwrap();
+    let open = LetterQuery { open: true, ..LetterQuery::default() };
+    engine.runs().handle::<u64>(&ours, once).outcome().await.unwrap();
+    assert_eq!(listed(&engine, &open).await.len(), 1, "the retry has failed as well, and the first was retried");
+
+    clock.advance(days(1));
+    assert_eq!(store.prune(Timestamp::MAX, 10).await.unwrap(), 2);
+    fail().await;
+    assert_eq!(listed(&engine, &open).await, [1]);
+    let letter = letters.get(&ours, id).await.unwrap();
+    assert_eq!((letter.retries, letter.retried), (0, None));
+    let retried = letters.retry_all(LetterQuery::default()).await.unwrap();
+    assert_eq!(retried.started.len(), 1);
+    assert_ne!(retried.started[0].1, once, "it is a run of its own");
+}

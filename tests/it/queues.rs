@@ -347,6 +347,25 @@ async fn of_runs_that_are_deduplicated_one_is_started() {
     assert_ne!(start(&engines[0], 5).await.unwrap().id(), first.id(), "it has ended");
 }
 
+/// Whoever waits for what one workflow gives must not be given what another does.
+#[tokio::test]
+async fn a_run_of_another_workflow_is_not_attached_to() {
+    let scene = Scene::new();
+    let other =
+        workflow("other").define(|flow, n: Out<'_, u64>| flow.step("text", noted(&scene.log, "text"), n)).unwrap();
+    let engine = scene.builder().queue(Queue::new("q")).serve(&other).open().await.unwrap();
+    let first = engine.start(&scene.flow, 1).queue("q").deduplicate("invoice 7").await.unwrap();
+    let refused = engine.start(&other, 1).queue("q").deduplicate("invoice 7").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(refused.chain().join(" ").contains("its place is taken by a run of another workflow"), "{refused:?}");
+    let only = engine.start(&scene.flow, 2).queue("q").queue_key("a").singleton(Singleton::Attach).await.unwrap();
+    let refused = engine.start(&other, 2).queue("q").queue_key("a").singleton(Singleton::Attach).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    scene.open.close();
+    assert_eq!((first.output().await.unwrap(), only.output().await.unwrap()), (1, 2));
+    assert_eq!(engine.start(&other, 3).queue("q").deduplicate("invoice 7").await.unwrap().output().await.unwrap(), 3);
+}
+
 #[tokio::test]
 async fn a_singleton_is_attached_to_or_refuses_others_or_gives_way() {
     let scene = Scene::new();
