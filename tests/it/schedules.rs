@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastn::core::BoxFuture;
 use fastn::prelude::*;
-use fastn::runtime::{CatchUp, Clock, Overlap, Schedule, ScheduleInfo, SystemClock};
+use fastn::runtime::{CatchUp, Clock, Overlap, Queue, Schedule, ScheduleInfo, SystemClock};
 use fastn::schedule::Calendar;
 use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use fastn_testkit::server::PrivatePostgres;
@@ -331,6 +331,35 @@ async fn check_overlap_allow(store: Arc<dyn Store>) {
         scene.info(&engine, |info| info.fired_up_to == hour(count)).await;
     }
     scene.may_end.add_permits(3);
+    engine.shutdown().await.unwrap();
+    assert_eq!(scene.runs(&store).await, 3);
+}
+
+#[tokio::test]
+async fn runs_of_a_schedule_wait_in_its_queue() {
+    on_every_store_in_its_own_time("scheduled_queue", check_queue).await;
+}
+
+async fn check_queue(store: Arc<dyn Store>) {
+    let mut scene = Scene::held(0);
+    let clock = Arc::new(scene.clock.clone());
+    let queue = Queue::new("q").concurrency(1);
+    let engine = builder().store(store.clone()).clock(clock).queue(queue).serve(&scene.flow).open().await.unwrap();
+    let schedule = scene.schedule("0 * * * *").overlap(Overlap::Allow).queue("q".parse().unwrap()).priority(5);
+    engine.schedules().put(&schedule).await.unwrap();
+    assert_eq!(engine.schedules().get(&scene.tenant, "s").await.unwrap().unwrap().schedule, schedule);
+    scene.settle().await;
+    scene.clock.set(hour(1));
+    assert_eq!(scene.next(1).await, [hour(1)]);
+    scene.clock.set(hour(2));
+    scene.info(&engine, |info| info.fired_up_to == hour(2)).await;
+    engine.schedules().trigger(&scene.tenant, "s").await.unwrap();
+    scene.settle().await;
+    assert!(scene.called.is_empty(), "there is one place");
+    let counts = engine.queues().counts("q", 0).await.unwrap();
+    assert_eq!((counts.waiting, counts.running), (2, 1));
+    scene.may_end.add_permits(3);
+    assert_eq!(scene.next(2).await.len(), 2);
     engine.shutdown().await.unwrap();
     assert_eq!(scene.runs(&store).await, 3);
 }

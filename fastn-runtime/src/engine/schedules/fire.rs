@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Definition, ErrorKind, Result, RunId, TenantId, Timestamp};
+use fastn_core::{Definition, ErrorKind, Payload, Result, RunId, TenantId, Timestamp};
 use fastn_store::{EntryKey, RunKey, Then};
 
 use super::stored::Stored;
@@ -17,6 +17,21 @@ pub(super) fn served(core: &Core, stored: &Stored) -> Option<Definition> {
     wanted.max_by_key(|(key, _)| key.version).map(|(_, served)| served.definition.clone())
 }
 
+/// A run of a schedule that is about to be started, where its runs wait.
+pub(super) fn start(
+    core: &Arc<Core>,
+    key: &EntryKey,
+    stored: &Stored,
+    definition: &Definition,
+    input: Result<Payload>,
+) -> Start<()> {
+    let start = Start::given(core.clone(), definition, input).tenant(key.tenant.clone());
+    match &stored.queue {
+        Some(queue) => start.queue(queue.as_str()).priority(stored.priority),
+        None => start,
+    }
+}
+
 /// Has the run of a due time started, and comes back when that is durable. If it was started before, that is as good.
 pub(super) async fn fire(
     core: &Arc<Core>,
@@ -26,8 +41,7 @@ pub(super) async fn fire(
     due: Timestamp,
 ) -> Result<RunId> {
     let run = stored.run(key, due);
-    let start = Start::<()>::given(core.clone(), definition, stored.payload(due)).id(run).tenant(key.tenant.clone());
-    match start.await {
+    match start(core, key, stored, definition, stored.payload(due)).id(run).await {
         Ok(_) => Ok(run),
         // It was started before the schedule was given another workflow or input: the due time has its run.
         Err(error) if error.kind() == ErrorKind::Conflict => Ok(run),

@@ -6,13 +6,12 @@ use fastn_core::{Error, ErrorKind, Result, RunId, TenantId, Timestamp};
 use fastn_store::{EntryKey, Expect, Scan};
 
 use super::due::{Next, next};
-use super::fire::{exists, fire, served};
+use super::fire::{exists, fire, served, start};
 use super::info::{Backfilled, ScheduleInfo};
 use super::shelf::{Found, find, keep, key};
 use super::spec::{Overlap, Schedule, named};
 use super::stored::{Stored, kind};
 use crate::engine::core::Core;
-use crate::engine::start::Start;
 
 /// How many due times a backfill is about at most.
 const MOST: usize = 10_000;
@@ -184,7 +183,7 @@ impl Schedules {
         let stored = self.found(&key).await?.stored;
         let definition = self.served(&stored)?;
         let payload = stored.payload(self.now().await?);
-        let run = Start::<()>::given(self.core.clone(), &definition, payload).tenant(tenant.clone()).await?.id();
+        let run = start(&self.core, &key, &stored, &definition, payload).await?.id();
         let opened = |stored: &mut Stored, _| {
             if stored.overlap != Overlap::Allow && !stored.open.contains(&run) {
                 stored.opened(run);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fastn_core::{EntryName, Error, ErrorKind, Payload, Result, TenantId, Timestamp, Version, Workflow, WorkflowName};
+use fastn_core::{
+    EntryName, Error, ErrorKind, Payload, QueueName, Result, TenantId, Timestamp, Version, Workflow, WorkflowName,
+};
 use fastn_schedule::{Calendar, Zone};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,10 @@ pub struct Schedule {
     pub catch_up: CatchUp,
     /// Runs are started up to so much later than they are due, each by a span of its own.
     pub jitter: Duration,
+    /// The queue in which its runs wait until it is their turn; `None` if they wait in none.
+    pub queue: Option<QueueName>,
+    /// What goes before what there: see [`Start::priority`](crate::Start::priority).
+    pub priority: i16,
     /// Whether it fires nothing, until it is resumed.
     pub paused: bool,
 }
@@ -144,6 +150,8 @@ impl Schedule {
             overlap: Overlap::default(),
             catch_up: CatchUp::default(),
             jitter: Duration::ZERO,
+            queue: None,
+            priority: 0,
             paused: false,
         })
     }
@@ -183,6 +191,18 @@ impl Schedule {
     /// for all executors; by default not at all.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;
+        self
+    }
+
+    /// Its runs wait in this queue until it is their turn. One that waits is under way, for [`Overlap`].
+    pub fn queue(mut self, name: QueueName) -> Self {
+        self.queue = Some(name);
+        self
+    }
+
+    /// Of the runs that wait in its queue those with larger numbers go first; by default 0.
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fastn_core::{EntryKind, Error, ErrorKind, Payload, Result, RunId, Timestamp, Version, WorkflowName};
+use fastn_core::{EntryKind, Error, ErrorKind, Payload, QueueName, Result, RunId, Timestamp, Version, WorkflowName};
 use fastn_schedule::{Calendar, Zone};
 use fastn_store::EntryKey;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::super::kept;
 use super::spec::{CatchUp, Overlap, Schedule, ScheduleInput};
 
-/// The format that this build writes. Raised only for what an older build must not fire as it understands it.
-const FORMAT: u32 = 1;
+/// The newest format that this build writes. Raised only for what an older build must not fire as it understands it.
+const FORMAT: u32 = 2;
+
+/// What is written of a schedule whose runs wait in a queue: they must not be started beside it.
+const QUEUED: u32 = 2;
+
+/// What is written of any other.
+const PLAIN: u32 = 1;
 
 /// How many runs that may be under way are remembered.
 const MOST_OPEN: usize = 64;
@@ -34,6 +40,10 @@ pub(super) struct Stored {
     /// In microseconds.
     #[serde(default)]
     jitter: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) queue: Option<QueueName>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) priority: i16,
     #[serde(default)]
     pub(super) paused: bool,
     /// Tells a schedule from those of the same name that were deleted before.
@@ -52,6 +62,11 @@ pub(super) struct Stored {
     /// What later versions keep beside.
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(priority: &i16) -> bool {
+    *priority == 0
 }
 
 /// What its runs are given.
@@ -91,7 +106,7 @@ impl Stored {
     /// A new schedule, which is due from now on.
     pub(super) fn new(schedule: &Schedule, generation: u64, now: Timestamp) -> Self {
         Self {
-            format: FORMAT,
+            format: if schedule.queue.is_some() { QUEUED } else { PLAIN },
             workflow: schedule.workflow.clone(),
             version: schedule.version,
             input: Input::of(&schedule.input),
@@ -100,6 +115,8 @@ impl Stored {
             overlap: schedule.overlap,
             catch_up: schedule.catch_up,
             jitter: u64::try_from(schedule.jitter.as_micros()).unwrap_or(u64::MAX),
+            queue: schedule.queue.clone(),
+            priority: schedule.priority,
             paused: schedule.paused,
             generation,
             position: now,
@@ -149,6 +166,8 @@ impl Stored {
             overlap: self.overlap,
             catch_up: self.catch_up,
             jitter: self.jitter(),
+            queue: self.queue.clone(),
+            priority: self.priority,
             paused: self.paused,
         }
     }
@@ -226,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_with_a_queue_is_not_for_builds_that_know_none() {
+        let plain = Stored::read(WRITTEN.as_bytes()).expect("it is a schedule").said(&key());
+        let queued = plain.clone().queue("mail".parse().expect("a name")).priority(-3);
+        for (schedule, format) in [(plain, 1), (queued, 2)] {
+            let stored = Stored::new(&schedule, 1, Timestamp::EPOCH);
+            let written = stored.write().expect("it can be written");
+            assert!(written.starts_with(format!("{{\"format\":{format},").as_bytes()));
+            assert_eq!(Stored::read(&written).expect("it was written").said(&key()), schedule);
+        }
+    }
+
+    #[test]
     fn what_is_missing_has_its_default() {
         let text = r#"{"format":1,"workflow":"w","input":"due_time","calendar":{"cron":"@daily"},"zone":"UTC","generation":1,"position":0}"#;
         let stored = Stored::read(text.as_bytes()).expect("it is a schedule");
@@ -235,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_build_means_otherwise_is_not_fired() {
-        let newer = WRITTEN.replace("\"format\":1", "\"format\":2").replace("workflow", "workflows");
+        let newer = WRITTEN.replace("\"format\":1", "\"format\":3").replace("workflow", "workflows");
         assert_eq!(Stored::read(newer.as_bytes()).expect_err("it is newer").kind(), ErrorKind::Unsupported);
         let unknown = WRITTEN.replace("buffer_one", "buffer_all");
         assert_eq!(Stored::read(unknown.as_bytes()).expect_err("it is unknown").kind(), ErrorKind::Corrupt);
