@@ -1,4 +1,4 @@
-//! Many processes on one queue, some of them killed: no instant has more than the limit, every run is done, and every item
+//! Many processes on one queue, some of them killed, and some stopped until they have lost their runs: no instant has more than the limit, every run is done, and every item
 //! that was acknowledged is in one run, once.
 
 use std::collections::BTreeMap;
@@ -20,8 +20,12 @@ const SCHEMA: &str = "queue_processes";
 const RUNS: i64 = 90;
 const KEYS: i64 = 12;
 
-/// In any two seconds at most so much is begun.
-const RATE: (u32, Duration) = (25, Duration::from_secs(2));
+/// In any two seconds at most so much is begun: every third run costs twice as much as others.
+const RATE: (u32, Duration) = (34, Duration::from_secs(2));
+
+const fn cost(n: i64) -> u32 {
+    if n % 3 == 0 { 2 } else { 1 }
+}
 
 fn queue() -> Queue {
     Queue::new("hammered").concurrency(5).per_key(1).per_executor(3).rate(RATE.0, RATE.1).fair()
@@ -96,6 +100,10 @@ fn copy(what: &str, vars: &[(&str, &str)]) -> Child {
         .unwrap()
 }
 
+fn signal(process: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
+}
+
 /// Ends with its test, however that ends.
 struct Workers(Vec<Child>);
 
@@ -141,9 +149,10 @@ fn judge(server: &PrivatePostgres) {
     let most = whole.iter().map(beside).max().unwrap();
     assert!((2..=3).contains(&most), "{most} at a time in one process");
 
-    let admitted = format!("SELECT count, {micros} FROM {SCHEMA}_admitted ORDER BY at");
+    let admitted = format!("SELECT cost, {micros} FROM {SCHEMA}_admitted ORDER BY at");
     let admitted = numbers(&server.sql("postgres", &admitted).unwrap());
-    assert_eq!(admitted.iter().map(|line| line[0]).sum::<i64>(), RUNS, "every run was admitted once");
+    let all: i64 = (0..RUNS).map(|n| i64::from(cost(n))).sum();
+    assert_eq!(admitted.iter().map(|line| line[0]).sum::<i64>(), all, "every run was admitted once");
     // What was admitted at a time was decided on after what came before it was written.
     let span = i64::try_from(RATE.1.as_micros()).unwrap();
     for first in 0..admitted.len() {
@@ -155,16 +164,16 @@ fn judge(server: &PrivatePostgres) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed() {
+async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed_and_some_stopped() {
     let server = PrivatePostgres::shared().unwrap();
     let url = server.url("postgres");
     let database = open(&url).await;
     // What is admitted is noted by the database itself.
     let tables = format!(
         "CREATE TABLE {SCHEMA}_log (n bigint, what text, at timestamptz, by bigint);
-         CREATE TABLE {SCHEMA}_admitted (count bigint, at timestamptz);
+         CREATE TABLE {SCHEMA}_admitted (cost bigint, at timestamptz);
          CREATE FUNCTION {SCHEMA}_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-             INSERT INTO public.{SCHEMA}_admitted SELECT count(*), clock_timestamp() FROM seated
+             INSERT INTO public.{SCHEMA}_admitted SELECT sum(cost), clock_timestamp() FROM seated
              WHERE state = 2 HAVING count(*) > 0;
              RETURN NULL;
          END $$;
@@ -178,13 +187,26 @@ async fn no_limit_is_overshot_by_many_processes_of_which_some_are_killed() {
     let mut workers = Workers((0..4).map(|_| begin(&url)).collect());
     let mut runs = Vec::new();
     for n in 0..RUNS {
-        runs.push(engine.start(&flow, n).queue("hammered").queue_key(&(n % KEYS).to_string()).await.unwrap());
+        let start = engine.start(&flow, n).queue("hammered").queue_key(&(n % KEYS).to_string());
+        runs.push(start.cost(cost(n)).await.unwrap());
     }
-    let (began, mut killed) = (Instant::now(), 0);
+    let (began, mut killed, mut stopped) = (Instant::now(), 0, None);
     for (n, run) in (0..).zip(&runs) {
+        // One is stopped in the midst of it, and goes on when others have had its runs for long.
+        if n % 20 == 12 {
+            let worker = workers.0[2 + killed % 2].id();
+            signal(worker, "-STOP");
+            stopped = Some((worker, Instant::now()));
+        }
+        if let Some((worker, _)) =
+            stopped.filter(|(_, since): &(u32, Instant)| since.elapsed() > Duration::from_millis(1_800))
+        {
+            signal(worker, "-CONT");
+            stopped = None;
+        }
         // Every so often one dies in the midst of it, and another comes.
         if n % 20 == 10 {
-            let place = killed % workers.0.len();
+            let place = killed % 2;
             workers.0[place].kill().unwrap();
             workers.0[place].wait().unwrap();
             workers.0[place] = begin(&url);
