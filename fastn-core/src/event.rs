@@ -8,7 +8,7 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use crate::plan::NodeIx;
-use crate::{Attempt, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
+use crate::{Attempt, By, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
 
 /// Which instance of which node: the node in the plan, and the items of the `each` nodes around it, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
@@ -141,6 +141,9 @@ pub enum Event {
         /// Why, for people.
         #[n(0)]
         reason: String,
+        /// Who, if it was somebody in particular.
+        #[n(1)]
+        actor: Option<Box<str>>,
     },
     /// The run's own deadline passed.
     #[n(6)]
@@ -171,6 +174,9 @@ pub enum Event {
         /// Its value.
         #[n(2)]
         value: Payload,
+        /// Who told it and why, if that was said.
+        #[n(3)]
+        by: Option<Box<By>>,
     },
     /// A run of another workflow was started, whose end is awaited.
     #[n(10)]
@@ -187,6 +193,28 @@ pub enum Event {
         /// When it is cancelled for taking too long; never, if absent.
         #[n(3)]
         until: Option<Timestamp>,
+    },
+    /// Nothing new is begun from now on: no attempt, no undo, and no timer goes off.
+    #[n(11)]
+    Paused {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Who paused it, and why.
+        #[n(1)]
+        by: By,
+    },
+    /// What was paused goes on.
+    #[n(12)]
+    Resumed {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Who let it go on, and why.
+        #[n(1)]
+        by: By,
     },
     /// The run ended. Nothing follows.
     #[n(7)]
@@ -328,11 +356,20 @@ mod tests {
             },
             Event::Sleeping { at: at.clone(), until: Timestamp::MAX },
             Event::Woke { at },
-            Event::CancelRequested { reason: "customer changed their mind".into() },
+            Event::CancelRequested { reason: "customer changed their mind".into(), actor: None },
+            Event::CancelRequested { reason: String::new(), actor: Some("ann".into()) },
             Event::Expired,
             Event::Waiting { at: inner.clone(), attempt: Attempt(1), until: None },
             Event::Waiting { at: inner.clone(), attempt: Attempt(2), until: Some(Timestamp::MAX) },
-            Event::Signalled { id: [7; 16], signal: "paid".into(), value: Payload::json("1") },
+            Event::Signalled { id: [7; 16], signal: "paid".into(), value: Payload::json("1"), by: None },
+            Event::Signalled {
+                id: [8; 16],
+                signal: "paid".into(),
+                value: Payload::json("1"),
+                by: Some(Box::new(By::new("ann", "by phone"))),
+            },
+            Event::Paused { id: [9; 16], by: By::new("ann", "stocktaking") },
+            Event::Resumed { id: [10; 16], by: By::new("", "") },
             Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Finished { outcome: Outcome::Stuck(failure) },
         ];
@@ -349,6 +386,18 @@ mod tests {
                 assert!(records.starts_with(&read) && read.len() < records.len());
             }
         }
+    }
+
+    /// What an older build wrote has no actor, and what this one writes without one is the same to the letter.
+    #[test]
+    fn what_names_nobody_is_written_as_it_always_was() {
+        let old = [0x82, 0x00, 0x82, 0x05, 0x81, 0x62, b'n', b'o'];
+        let event = Event::CancelRequested { reason: "no".into(), actor: None };
+        let record = Record { time: Timestamp::EPOCH, event };
+        let mut written = Vec::new();
+        record.append_to(&mut written).expect("memory does not fail");
+        assert_eq!(written, old);
+        assert_eq!(Record::read_all(&old).expect("it is a record"), [record]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A run driven to its end by steps that give back what they are given.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Event, Outcome, Part, Payload, Record, Result, RunId, Timestamp};
+use fastn_core::{By, Event, Outcome, Part, Payload, Record, Result, RunId, Timestamp};
 use fastn_runtime::machine::{Action, Machine, Task, Turn};
 
 /// How often all loops of a run together go on where nobody says otherwise.
@@ -79,7 +79,11 @@ pub(crate) fn drive(machine: &mut Machine, first: Turn, doings: &mut Doings) -> 
             return Ok(());
         }
         let mut turn = Turn::new(now);
-        if let Some(task) = doings.tasks.pop() {
+        if doings.tasks.is_empty()
+            && let Some(event) = machine.unpause(RunId::named("go on").as_bytes().to_owned(), &By::default())
+        {
+            machine.advance(event, &mut turn)?;
+        } else if let Some(task) = doings.tasks.pop() {
             doings.rounds += 1;
             let again = doings.rounds < ROUNDS;
             let given = doings.answer(machine, &task, again);

@@ -26,6 +26,7 @@ mod killed;
 mod lost_news;
 mod old_formats;
 mod outage;
+mod pausing;
 mod poison;
 mod postgres;
 mod queue_processes;

@@ -49,6 +49,8 @@ mod killed;
 mod lost_news;
 #[path = "../it/outage.rs"]
 mod outage;
+#[path = "../it/pausing.rs"]
+mod pausing;
 #[path = "../it/poison.rs"]
 mod poison;
 #[path = "../it/postgres.rs"]

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
+use fastn_core::{By, Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde::Serialize;
 
 use super::command::Command;
 use super::core::Core;
-use super::explain::{Explanation, Held};
-use super::handle::{self, RunHandle};
+use super::explain::{Explanation, Held, Paused};
+use super::handle::RunHandle;
 use super::signals::SendSignal;
+use super::steer::{self, AuditPage, AuditQuery};
 
 /// The runs of an engine's store: to list, inspect, tell something and cancel.
 #[derive(Clone, Debug)]
@@ -31,6 +32,10 @@ pub struct Inspection {
     /// Why it is to be cancelled, if somebody has asked for that and no executor that serves it has recorded it yet. The
     /// request stays until one does.
     pub cancelling: Option<String>,
+    /// That it is paused, if it is.
+    pub paused: Option<Paused>,
+    /// Who wants it paused and why, if somebody has asked for that and no executor has recorded it yet.
+    pub pausing: Option<By>,
 }
 
 impl Runs {
@@ -74,13 +79,14 @@ impl Runs {
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
-        let cancelling = if outcome.is_none() { self.cancelling(&key).await? } else { None };
+        let (cancelling, pausing) = if outcome.is_none() { self.told(&key).await? } else { (None, None) };
+        let paused = Paused::of(&history);
         let strange = !self.core.definitions.contains_key(&history.run.definition);
         let waits_for = waits_for.map(|why| match &cancelling {
             Some(_) if strange => format!("{why}; its cancellation waits for an executor that serves it"),
             _ => why,
         });
-        Ok(Inspection { history, outcome, waits_for, cancelling })
+        Ok(Inspection { history, outcome, waits_for, cancelling, paused, pausing })
     }
 
     /// Why a run is where it is: what is under way, what it waits for, who has it, and what comes next. From what is recorded,
@@ -93,7 +99,7 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn explain(&self, tenant: &TenantId, run: RunId) -> Result<Explanation> {
-        let Inspection { history, waits_for, cancelling, .. } = self.inspect(tenant, run).await?;
+        let Inspection { history, waits_for, cancelling, paused, pausing, .. } = self.inspect(tenant, run).await?;
         let own = self.core.services.tenure().and_then(|tenure| tenure.token());
         let held = match history.run.holder {
             Some(token) if own == Some(token) => Held::Here,
@@ -104,16 +110,22 @@ impl Runs {
             Some(served) => Ok(Some(served.definition.plan().clone())),
             None => self.plan(&history.run).await.map(|plan| plan.map(Arc::new)),
         };
-        Ok(Explanation { waits_for, cancelling, ..Explanation::of(history, held, plan)? })
+        Ok(Explanation { waits_for, cancelling, paused, pausing, ..Explanation::of(history, held, plan)? })
     }
 
-    async fn cancelling(&self, key: &RunKey) -> Result<Option<String>> {
-        let unread = self.core.services.look()?.unread(key).await?;
-        // What this build does not know may be of a later one.
-        Ok(unread.iter().find_map(|message| match Command::decode(&message.body) {
-            Ok(Command::Cancel { reason }) => Some(reason),
-            _ => None,
-        }))
+    /// What a run was told and has not recorded yet: to be cancelled, to be paused.
+    async fn told(&self, key: &RunKey) -> Result<(Option<String>, Option<By>)> {
+        let (mut cancelling, mut pausing) = (None, None);
+        for message in self.core.services.look()?.unread(key).await? {
+            match Command::decode(&message.body) {
+                Ok(Command::Cancel { by }) => cancelling = cancelling.or(Some(by.reason)),
+                Ok(Command::Pause { by }) => pausing = Some(by),
+                Ok(Command::Resume { .. }) => pausing = None,
+                // What this build does not know may be of a later one.
+                _ => {}
+            }
+        }
+        Ok((cancelling, pausing))
     }
 
     fn waits_for(&self, history: &History) -> Option<String> {
@@ -167,7 +179,57 @@ impl Runs {
     ///
     /// # Cancel safety
     /// As there.
-    pub async fn cancel(&self, tenant: &TenantId, run: RunId, reason: &str) -> Result<bool> {
-        handle::cancel(&self.core, &RunKey { tenant: tenant.clone(), run }, reason).await
+    pub async fn cancel(&self, tenant: &TenantId, run: RunId, by: impl Into<By>) -> Result<bool> {
+        steer::cancel(&self.core, &RunKey { tenant: tenant.clone(), run }, &by.into()).await
+    }
+
+    /// Pauses a run, wherever it is, and comes back when that is durable. Whether it was not paused before.
+    ///
+    /// # Contract
+    /// * Of a run that is paused nothing begins: no attempt, no retry, no undo, no other run, and no timer goes off. Attempts
+    ///   that are under way end, and what they give is recorded; if that was all there was to do, the run ends. A run that
+    ///   fails meanwhile undoes nothing before it goes on.
+    /// * Signals are recorded, and answer waits; what follows does not begin. So do the ends of other runs that it has
+    ///   started, which go on themselves.
+    /// * Time goes on: a sleep, a wait or the deadline of the run that passed meanwhile passes when the run goes on.
+    /// * It needs no task and no memory as soon as nothing is under way, keeps its place in a queue, and stays paused
+    ///   whoever has it: a run whose executor is down, or that waits for its turn, is told before anything of it begins.
+    /// * Cancelling it ends the pause.
+    ///
+    /// A run that another executor has hears of it within moments. One that nobody has just now is told as soon as somebody
+    /// has it: until then [`Inspection::pausing`] says so.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run; [`Invalid`](ErrorKind::Invalid) if it is not said who does it,
+    /// and [`TooLarge`](ErrorKind::TooLarge) if too much is said; or if the store fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take it back.
+    pub async fn pause(&self, tenant: &TenantId, run: RunId, by: By) -> Result<bool> {
+        steer::pause(&self.core, &RunKey { tenant: tenant.clone(), run }, &by).await
+    }
+
+    /// Lets a run go on that was paused. Whether it was.
+    ///
+    /// # Errors
+    /// As [`Runs::pause`].
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn resume(&self, tenant: &TenantId, run: RunId, by: By) -> Result<bool> {
+        steer::resume(&self.core, &RunKey { tenant: tenant.clone(), run }, &by).await
+    }
+
+    /// Who did what to which run, when and why. An entry is written before its deed is done, and is kept for as long as
+    /// [`EngineBuilder::keep_audit`](super::EngineBuilder::keep_audit) says, whatever becomes of the run. What a program does
+    /// without saying who is not listed.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn audit(&self, query: AuditQuery) -> Result<AuditPage> {
+        steer::audit(&**self.core.services.store()?, &query).await
     }
 }

@@ -158,13 +158,15 @@ impl Machine {
                 self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }
             Event::Waiting { at, attempt, until } => self.waiting(at, *attempt, *until, turn),
-            Event::Signalled { id, signal, value } => self.signalled(*id, signal, value, turn),
+            Event::Signalled { id, signal, value, .. } => self.signalled(*id, signal, value, turn),
             Event::Child { at, attempt, run, until } => self.child_started(at, *attempt, *run, *until, turn),
-            Event::CancelRequested { reason } => {
+            Event::CancelRequested { reason, .. } => {
                 self.end(true, Failure::new(FailureKind::CANCELLED, reason.clone()));
                 turn.actions.push(Action::AbortAll);
-                Ok(())
+                self.lift_pause(turn)
             }
+            Event::Paused { id, by } => self.begin_pause(*id, by, turn.time),
+            Event::Resumed { id, .. } => self.end_pause(*id, turn),
             Event::Expired => {
                 self.end(false, Failure::new(FailureKind::TIMEOUT, "the run's deadline passed"));
                 turn.actions.push(Action::AbortAll);
@@ -245,6 +247,9 @@ impl Machine {
     }
 
     pub(super) fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
+        if self.is_paused() {
+            return self.hold_back(slot, attempt, turn.time);
+        }
         turn.actions.reserve_exact(usize::from(turn.actions.capacity() == 0));
         turn.actions.push(Action::Run(Task { ahead, ..self.task(slot, &attempt)? }));
         self.scopes.cell_mut(slot)?.state = State::Running(attempt);
@@ -330,7 +335,7 @@ impl Machine {
             NodeKind::Wait(_) => self.begin_wait(slot, &Try::first(Part::Work, turn.time), turn),
             NodeKind::Repeat { .. } => self.begin_rounds(slot, ahead, turn),
             _ => {
-                if node.policy.durability == Durability::AtMostOnce {
+                if node.policy.durability == Durability::AtMostOnce && !self.is_paused() {
                     let at = self.address(slot)?;
                     turn.follow.push_back(Event::Started { at, attempt: Attempt::FIRST });
                 }

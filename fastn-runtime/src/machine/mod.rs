@@ -16,6 +16,8 @@ mod items;
 mod judge;
 mod list;
 mod locate;
+mod pause;
+mod paused;
 mod poison;
 mod repeat;
 mod resume;

@@ -5,7 +5,7 @@ use fastn_core::{Bond, Durability, Event, Failure, FailureKind, Part, Result, Ti
 
 use super::cell::{State, Try};
 use super::slot::Slot;
-use super::state::{Machine, Phase};
+use super::state::Machine;
 use super::turn::{Action, Turn};
 
 impl Machine {
@@ -31,7 +31,6 @@ impl Machine {
                 }
             }
         }
-        let going = matches!(self.phase, Phase::Going);
         for (slot, attempt) in interrupted {
             if attempt.recorded {
                 let (at, part, attempt) = (self.address(slot)?, attempt.part, attempt.attempt);
@@ -41,22 +40,11 @@ impl Machine {
                 continue;
             }
             self.running = self.running.saturating_sub(1);
-            let policy = &self.plan.node(slot.node).policy;
-            let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
-            // Whether it has started a run is not known, and one that is there must not be left behind.
-            let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
-            let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
-            // An at-most-once step whose start is not on record was never begun.
-            if going || starts || (policy.undo.is_some() && !at_most_once) {
-                if at_most_once {
-                    let at = self.address(slot)?;
-                    turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
-                }
-                self.run(slot, attempt, turn)?;
-            } else {
-                self.scopes.cell_mut(slot)?.state = State::Idle;
+            if !self.hold_again(slot, &attempt) {
+                self.make_again(slot, attempt, turn)?;
             }
         }
+        let going = self.goes();
         // A run may die between its creation and the record of a sleep or a wait that it begins with.
         for slot in unslept.into_iter().filter(|_| going) {
             match self.plan.node(slot.node).kind {
@@ -71,12 +59,35 @@ impl Machine {
         self.drain(turn)
     }
 
+    /// Makes an attempt again whose executor died, if the run has any use for it.
+    pub(super) fn make_again(&mut self, slot: Slot, attempt: Try, turn: &mut Turn) -> Result<()> {
+        let policy = &self.plan.node(slot.node).policy;
+        let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
+        // Whether it has started a run is not known, and one that is there must not be left behind.
+        let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
+        let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
+        // An at-most-once step whose start is not on record was never begun.
+        if self.goes() || starts || (policy.undo.is_some() && !at_most_once) {
+            if at_most_once {
+                let at = self.address(slot)?;
+                turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
+            }
+            self.run(slot, attempt, turn)
+        } else {
+            self.scopes.cell_mut(slot)?.state = State::Idle;
+            Ok(())
+        }
+    }
+
     /// Does what is due at the turn's time: sleeps and waits end, retries begin, runs that take too long are cancelled.
     ///
     /// # Errors
     /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected.
     pub fn wake(&mut self, turn: &mut Turn) -> Result<()> {
         let now: Timestamp = turn.time;
+        if self.is_paused() {
+            return Ok(());
+        }
         while let Some((_, slot)) = self.timers.first().copied().filter(|(time, _)| *time <= now) {
             self.timers.pop_first();
             match &self.scopes.cell(slot)?.state {
@@ -84,6 +95,12 @@ impl Machine {
                     let next = next.clone();
                     match self.plan.node(slot.node).kind {
                         NodeKind::Wait(_) if next.part == Part::Work => self.begin_wait(slot, &next, turn)?,
+                        // One that was held back: it is not tried twice.
+                        _ if self.plan.node(slot.node).policy.durability == Durability::AtMostOnce
+                            && next.part == Part::Work =>
+                        {
+                            self.make_again(slot, next, turn)?;
+                        }
                         _ => self.run(slot, next, turn)?,
                     }
                 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use fastn_core::plan::{NodeIx, ScopeIx};
 use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Timestamp};
-use fastn_store::{RunStatus, Then};
+use fastn_store::{PAUSED, RunStatus, Then};
 
 use super::cell::Scopes;
 use super::inbox::Signals;
+use super::paused::Pause;
 use super::rounds::Rounds;
 use super::slot::Slot;
 use super::turn::Turn;
@@ -34,6 +35,8 @@ pub struct Machine {
     pub(super) parted: bool,
     /// The loops under way.
     pub(super) rounds: Rounds,
+    /// That nothing begins, if so. In a box, since few are.
+    pub(super) paused: Option<Box<Pause>>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +92,7 @@ impl Machine {
             awaited: BTreeMap::new(),
             parted: false,
             rounds: Rounds::new(),
+            paused: None,
         }
     }
 
@@ -112,6 +116,9 @@ impl Machine {
 
     /// When something happens by itself next.
     pub fn wakes_at(&self) -> Option<Timestamp> {
+        if self.is_paused() {
+            return None;
+        }
         let of_nodes = self.timers.first().map(|(time, _)| *time);
         of_nodes.into_iter().chain(self.undo.retries_at()).min()
     }
@@ -120,6 +127,7 @@ impl Machine {
     pub fn then(&self) -> Then {
         match (&self.phase, self.wakes_at()) {
             (Phase::Over(outcome), _) => Then::End(status_of(outcome)),
+            _ if self.running == 0 && self.is_paused() => Then::Wait(PAUSED),
             // For ever, unless something comes from outside: a signal, or the end of another run.
             (_, time) if self.running == 0 => Then::Wait(time.unwrap_or(Timestamp::MAX)),
             _ => Then::Run,

@@ -5,5 +5,6 @@ mod ahead;
 mod exhaustive;
 mod machine;
 mod outside;
+mod pausing;
 mod random;
 mod world;

@@ -71,6 +71,7 @@ impl World {
         for action in turn.actions {
             match action {
                 Action::Run(task) => {
+                    assert!(self.machine.paused().is_none(), "{} begins while the run is paused", self.name(&task));
                     let alive = self.children.values().any(|child| child.own);
                     assert!(task.part != Part::Undo || !alive, "something is undone before a child has ended");
                     self.tasks.push_back(task);
