@@ -1,6 +1,6 @@
 //! Records of a run, for people and for programs.
 
-use fastn::core::{Address, By, ContentType, Event, Failure, Outcome, Part, Payload, Plan, Record};
+use fastn::core::{Address, By, ContentType, Decision, Event, Failure, Outcome, Part, Payload, Plan, Record};
 use serde_json::{Value, json};
 
 /// An event in words. Without the plan nodes have no names, only numbers.
@@ -33,6 +33,17 @@ pub(crate) fn words(event: &Event, plan: Option<&Plan>) -> String {
         Event::Child { at, run, .. } => format!("{} has started run {run}", node(at)),
         Event::Paused { by, .. } => format!("paused {by}"),
         Event::Resumed { by, .. } => format!("goes on {by}"),
+        Event::Doubted { at, attempt } => {
+            format!("the executor died during attempt {attempt} of {}: what became of it is not known", node(at))
+        }
+        Event::Decided { at, part, attempt, decision, by, .. } => {
+            let what = match decision {
+                Decision::Gave(output) => format!("gave {} bytes", output.len()),
+                Decision::Failed(failure) => format!("failed: {}", chain(failure)),
+                decision => decision.as_str().to_owned(),
+            };
+            format!("it was said of attempt {attempt} of {}: {what}; {by}", of(at, part))
+        }
         Event::Expired => "the run's deadline passed".to_owned(),
         Event::Finished { outcome: Outcome::Stuck(failure) } => format!("stuck: {}", chain(failure)),
         Event::Finished { outcome } => outcome.to_string(),
@@ -78,6 +89,16 @@ pub(crate) fn fields_of(record: &Record, plan: Option<&Plan>) -> Value {
         Event::Child { attempt, run, .. } => json!({"event": "child", "attempt": attempt, "run": run}),
         Event::Paused { by, .. } => json!({"event": "paused", "by": by}),
         Event::Resumed { by, .. } => json!({"event": "resumed", "by": by}),
+        Event::Doubted { attempt, .. } => json!({"event": "doubted", "attempt": attempt}),
+        Event::Decided { part, attempt, decision, by, .. } => {
+            let (output, failure) = match decision {
+                Decision::Gave(output) => (Some(value_of(output)), None),
+                Decision::Failed(failure) => (None, Some(failure)),
+                _ => (None, None),
+            };
+            json!({"event": "decided", "part": part.as_str(), "attempt": attempt, "decision": decision.as_str(),
+                "output": output, "failure": failure, "by": by})
+        }
         Event::Expired => json!({"event": "expired"}),
         Event::Finished { outcome: how } => json!({"event": "finished", "outcome": outcome(how)}),
         _ => json!({"event": "unknown"}),
@@ -100,6 +121,8 @@ fn address(event: &Event) -> Option<&Address> {
         | Event::Sleeping { at, .. }
         | Event::Waiting { at, .. }
         | Event::Child { at, .. }
+        | Event::Doubted { at, .. }
+        | Event::Decided { at, .. }
         | Event::Woke { at } => Some(at),
         _ => None,
     }

@@ -50,6 +50,32 @@ impl Part {
     }
 }
 
+/// What a person says of a step instead of what comes of it by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It is done, and gave this.
+    #[n(0)]
+    Gave(#[n(0)] Payload),
+    /// It failed for good.
+    #[n(1)]
+    Failed(#[n(0)] Failure),
+    /// It is to be made, or made again, now.
+    #[n(2)]
+    Again,
+}
+
+impl Decision {
+    /// The decision in a word.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Gave(_) => "gave",
+            Self::Failed(_) => "failed",
+            Self::Again => "again",
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
@@ -216,6 +242,40 @@ pub enum Event {
         #[n(1)]
         by: By,
     },
+    /// The executor of an attempt that may be made once died while it ran: whether its effect took place is not known, and a
+    /// person decides.
+    #[n(13)]
+    Doubted {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which attempt.
+        #[n(1)]
+        attempt: Attempt,
+    },
+    /// Somebody said what became of a node.
+    #[n(14)]
+    Decided {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Where.
+        #[n(1)]
+        at: Address,
+        /// Of which of the node's functions.
+        #[n(2)]
+        part: Part,
+        /// Of which attempt.
+        #[n(3)]
+        attempt: Attempt,
+        /// What was said.
+        #[n(4)]
+        decision: Decision,
+        /// Who said it, and why.
+        #[n(5)]
+        by: By,
+    },
     /// The run ended. Nothing follows.
     #[n(7)]
     Finished {
@@ -370,6 +430,23 @@ mod tests {
             },
             Event::Paused { id: [9; 16], by: By::new("ann", "stocktaking") },
             Event::Resumed { id: [10; 16], by: By::new("", "") },
+            Event::Doubted { at: Address { node: NodeIx(7), items: vec![] }, attempt: Attempt(1) },
+            Event::Decided {
+                id: [11; 16],
+                at: Address { node: NodeIx(7), items: vec![2] },
+                part: Part::Work,
+                attempt: Attempt(1),
+                decision: Decision::Gave(Payload::json("1")),
+                by: By::new("ann", "the bank says so"),
+            },
+            Event::Decided {
+                id: [12; 16],
+                at: Address { node: NodeIx(7), items: vec![] },
+                part: Part::Undo,
+                attempt: Attempt(4),
+                decision: Decision::Again,
+                by: By::new("ann", ""),
+            },
             Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Finished { outcome: Outcome::Stuck(failure) },
         ];

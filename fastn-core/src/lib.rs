@@ -29,7 +29,7 @@ pub use crate::by::By;
 pub use crate::child::{Bond, Child, ChildRef};
 pub use crate::definition::{Definition, Functions, Workflow};
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
-pub use crate::event::{Address, Event, Outcome, Part, Record};
+pub use crate::event::{Address, Decision, Event, Outcome, Part, Record};
 pub use crate::failure::{Failure, FailureKind, StepError};
 pub use crate::id::{
     Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, QueueKey, QueueName, RunId, Tag, TenantId,

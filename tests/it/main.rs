@@ -10,6 +10,7 @@ mod copies;
 mod cost;
 mod crash_sweep;
 mod dead_letters;
+mod deciding;
 mod disk_full;
 mod documents;
 mod ending;

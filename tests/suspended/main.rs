@@ -21,6 +21,8 @@ mod copies;
 mod crash_sweep;
 #[path = "../it/dead_letters.rs"]
 mod dead_letters;
+#[path = "../it/deciding.rs"]
+mod deciding;
 #[path = "../it/disk_full.rs"]
 mod disk_full;
 #[path = "../it/documents.rs"]

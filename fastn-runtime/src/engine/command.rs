@@ -4,7 +4,8 @@
 //! programs than engines may want to write it: `{"v":1,"kind":"cancel","reason":"out of stock"}`.
 
 use bytes::Bytes;
-use fastn_core::{By, Error, ErrorKind, Event, Payload, Result};
+use fastn_core::plan::NodeIx;
+use fastn_core::{Address, Attempt, By, Decision, Error, ErrorKind, Event, Failure, Part, Payload, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -21,6 +22,16 @@ pub(super) enum Command {
     Pause { by: By },
     /// To go on. The message's id is that of the event.
     Resume { by: By },
+    /// What became of an attempt, or is to. The message's id is that of the event.
+    Decide { which: Which, decision: Decision, by: By },
+}
+
+/// An attempt of a node's function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Which {
+    pub(super) at: Address,
+    pub(super) part: Part,
+    pub(super) attempt: Attempt,
 }
 
 /// What every version of every kind has.
@@ -50,11 +61,33 @@ struct Signal {
     by: Option<By>,
 }
 
+#[derive(Deserialize, Serialize)]
+struct Decide {
+    v: u32,
+    kind: String,
+    node: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    items: Vec<u32>,
+    part: String,
+    attempt: Attempt,
+    decision: Said,
+    by: By,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Gave(Box<RawValue>),
+    Failed(Failure),
+    Again,
+}
+
 const VERSION: u32 = 1;
 const CANCEL: &str = "cancel";
 const SIGNAL: &str = "signal";
 const PAUSE: &str = "pause";
 const RESUME: &str = "resume";
+const DECIDE: &str = "decide";
 
 impl Command {
     /// What it is for a run as it stands: an event, or nothing.
@@ -64,6 +97,9 @@ impl Command {
             Self::Signal { name, value, by } => machine.signal_by(id, name, value, by.as_ref()),
             Self::Pause { by } => machine.pause(id, by),
             Self::Resume { by } => machine.unpause(id, by),
+            Self::Decide { which: Which { at, part, attempt }, decision, by } => {
+                machine.decide(id, (at, *part, *attempt), decision, by)
+            }
         }
     }
 
@@ -75,6 +111,16 @@ impl Command {
             Self::Cancel { by } => plain(CANCEL, by),
             Self::Pause { by } => plain(PAUSE, by),
             Self::Resume { by } => plain(RESUME, by),
+            Self::Decide { which: Which { at, part, attempt }, decision, by } => {
+                let decision = match decision {
+                    Decision::Gave(output) => Said::Gave(output.decode()?),
+                    Decision::Failed(failure) => Said::Failed(failure),
+                    _ => Said::Again,
+                };
+                let (kind, part) = (DECIDE.to_owned(), part.as_str().to_owned());
+                let (node, items) = (at.node.0, at.items);
+                serde_json::to_vec(&Decide { v: VERSION, kind, node, items, part, attempt, decision, by })
+            }
             Self::Signal { name, value, by } => {
                 let value = value.decode()?;
                 serde_json::to_vec(&Signal { v: VERSION, kind: SIGNAL.to_owned(), name, value, by })
@@ -101,6 +147,20 @@ impl Command {
             SIGNAL if head.v == VERSION => {
                 let Signal { name, value, by, .. } = serde_json::from_slice(body).map_err(corrupt)?;
                 Ok(Self::Signal { name, value: Payload::json(String::from(Box::<str>::from(value))), by })
+            }
+            DECIDE if head.v == VERSION => {
+                let Decide { node, items, part, attempt, decision, by, .. } =
+                    serde_json::from_slice(body).map_err(corrupt)?;
+                let parts = [Part::Work, Part::OnError, Part::Undo];
+                let unknown = || Error::new(ErrorKind::Unsupported, OP).with("part", &part);
+                let part = *parts.iter().find(|known| known.as_str() == part).ok_or_else(unknown)?;
+                let decision = match decision {
+                    Said::Gave(output) => Decision::Gave(Payload::json(String::from(Box::<str>::from(output)))),
+                    Said::Failed(failure) => Decision::Failed(failure),
+                    Said::Again => Decision::Again,
+                };
+                let at = Address { node: NodeIx(node), items };
+                Ok(Self::Decide { which: Which { at, part, attempt }, decision, by })
             }
             kind => Err(Error::new(ErrorKind::Unsupported, OP).with("kind", kind).with("version", head.v)),
         }
@@ -143,6 +203,21 @@ mod tests {
             }
             let command = Command::Cancel { by: By::from(text) };
             proptest::prop_assert_eq!(Command::decode(&command.clone().encode().unwrap()).unwrap(), command);
+        }
+    }
+
+    #[test]
+    fn a_decision_is_read_as_it_was_written() {
+        let at = Address { node: NodeIx(7), items: vec![3, 1] };
+        let failure = Failure::new(fastn_core::FailureKind::ERROR, "no").permanent();
+        for (part, decision) in [
+            (Part::Work, Decision::Gave(Payload::json("{\"paid\":1.50}"))),
+            (Part::OnError, Decision::Failed(failure)),
+            (Part::Undo, Decision::Again),
+        ] {
+            let which = Which { at: at.clone(), part, attempt: Attempt(2) };
+            let command = Command::Decide { which, decision, by: By::new("ann", "the bank says so") };
+            assert_eq!(Command::decode(&command.clone().encode().unwrap()).unwrap(), command);
         }
     }
 

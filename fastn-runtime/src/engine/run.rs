@@ -122,6 +122,13 @@ impl Run {
     pub(super) fn answer(&self, services: &Services, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
         let now = services.clock.now();
         let mut state = self.state();
+        if state.machine.disowns(task) {
+            state.in_work = state.in_work.saturating_sub(1);
+            let then = if state.left { Then::Run } else { state.machine.then() };
+            drop(state);
+            self.idle.notify_waiters();
+            return Ok(Pending { ticket: None, actions: Vec::new(), then, outcome: None });
+        }
         if state.left {
             return Err(Error::new(ErrorKind::Closed, "answer attempt").with("run", self.key.run));
         }

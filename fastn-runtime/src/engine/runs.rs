@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use fastn_core::{By, Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
+use fastn_core::{By, Decision, Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde::Serialize;
 
-use super::command::Command;
+use super::command::{Command, Which};
 use super::core::Core;
 use super::explain::{Explanation, Held, Paused};
 use super::handle::RunHandle;
 use super::signals::SendSignal;
 use super::steer::{self, AuditPage, AuditQuery};
+use crate::machine::Machine;
 
 /// The runs of an engine's store: to list, inspect, tell something and cancel.
 #[derive(Clone, Debug)]
@@ -218,6 +219,72 @@ impl Runs {
     /// As there.
     pub async fn resume(&self, tenant: &TenantId, run: RunId, by: By) -> Result<bool> {
         steer::resume(&self.core, &RunKey { tenant: tenant.clone(), run }, &by).await
+    }
+
+    /// Says what became of a step, in place of what comes of it by itself, and comes back when that is durable: of a step that is
+    /// under way, waits for its next attempt, sleeps, waits for a signal or for another run, or
+    /// [holds](crate::machine::Doing::Doubt) since its executor died; of an undo that is tried again and again, too. Whether that
+    /// meant anything to the run: not if it has got further meanwhile.
+    ///
+    /// `step` is named as [`explain`](Runs::explain) names it, `lines[3]/label`.
+    ///
+    /// # Contract
+    /// * [`Gave`](Decision::Gave) makes the step done, with this output, which nobody checks: whoever follows takes it for the
+    ///   step's own. If it has an undo, that is called with it when the run fails. An undo that gave something is done.
+    /// * [`Failed`](Decision::Failed) makes it fail for good: its `on_error` function takes over if it has one, and otherwise
+    ///   the run fails. Of an undo it means that it could not be undone.
+    /// * [`Again`](Decision::Again) has the next attempt made now, of a step that waits for it or that holds.
+    /// * An attempt that is under way is not cut off; what it gives is not heeded. A run that the step has started is
+    ///   cancelled if it belongs to this one, and goes on otherwise.
+    /// * Of a `when`, an `each` and a `repeat` nothing can be said: only of what is inside.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run, or no such step of it is under way or waits;
+    /// [`Unsupported`](ErrorKind::Unsupported) if its plan is not to be had; [`Invalid`](ErrorKind::Invalid) if the output is not
+    /// JSON, or it is not said who says so; [`TooLarge`](ErrorKind::TooLarge) for what is larger than it may be; or if the store
+    /// fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take it back.
+    pub async fn decide(&self, tenant: &TenantId, run: RunId, step: &str, decision: Decision, by: By) -> Result<bool> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let (which, _) = self.step(&key, step).await?;
+        steer::decide(&self.core, &key, (step, which), decision, &by).await
+    }
+
+    /// Skips a step: as [`Runs::decide`] with an output of `null`, and for a sleep with what it was given.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn skip(&self, tenant: &TenantId, run: RunId, step: &str, by: By) -> Result<bool> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let (which, gives) = self.step(&key, step).await?;
+        steer::decide(&self.core, &key, (step, which), Decision::Gave(gives), &by).await
+    }
+
+    /// A step of which something can be decided, and what it gives that is skipped.
+    async fn step(&self, key: &RunKey, step: &str) -> Result<(Which, Payload)> {
+        const OP: &str = "decide step";
+        // By the store itself: what is decided counts for this very attempt.
+        let history = self.core.services.store()?.read(key).await?;
+        let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))?;
+        let missing = || Error::new(ErrorKind::NotFound, OP).with("run", key.run).with("step", step);
+        if history.outcome().is_some() {
+            return Err(missing().caused_by("the run has ended"));
+        }
+        let unknown = || Error::new(ErrorKind::Unsupported, OP).caused_by("its plan is not in the store");
+        let plan = match self.core.definitions.get(&history.run.definition) {
+            Some(served) => served.definition.plan().clone(),
+            None => Arc::new(self.plan(&history.run).await?.ok_or_else(unknown)?),
+        };
+        let machine = Machine::replay(plan, history.input, history.run.created_at, &history.records)?;
+        let found = machine.attempts()?.into_iter().find(|(path, ..)| path == step);
+        let (_, at, part, attempt) = found.ok_or_else(|| missing().caused_by("it is neither under way nor waits"))?;
+        let gives = machine.skipped(&at);
+        Ok((Which { at, part, attempt }, gives))
     }
 
     /// Who did what to which run, when and why. An entry is written before its deed is done, and is kept for as long as

@@ -167,6 +167,10 @@ impl Machine {
             }
             Event::Paused { id, by } => self.begin_pause(*id, by, turn.time),
             Event::Resumed { id, .. } => self.end_pause(*id, turn),
+            Event::Doubted { at, attempt } => self.doubted(at, *attempt),
+            Event::Decided { id, at, part, attempt, decision, .. } => {
+                self.decided(*id, (at, *part, *attempt), decision, turn)
+            }
             Event::Expired => {
                 self.end(false, Failure::new(FailureKind::TIMEOUT, "the run's deadline passed"));
                 turn.actions.push(Action::AbortAll);
@@ -219,6 +223,11 @@ impl Machine {
                     self.timers.remove(&(until, slot));
                 }
                 self.awaited.remove(&run);
+                Ok(tried)
+            }
+            State::Doubted(tried) if (tried.part, tried.attempt) == (part, attempt) => {
+                let hand = self.by_hand();
+                hand.doubts = hand.doubts.saturating_sub(1);
                 Ok(tried)
             }
             other => {

@@ -22,6 +22,9 @@ impl Machine {
         if self.is_paused() && matches!(self.phase, Phase::Ending { .. }) {
             return Ok(());
         }
+        if self.leave_doubts(turn)? {
+            return Ok(());
+        }
         self.part_with_children(turn)?;
         if self.running > 0 || !self.awaited.is_empty() {
             return Ok(());

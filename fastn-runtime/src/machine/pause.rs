@@ -8,7 +8,7 @@ use fastn_core::plan::NodeIx;
 use fastn_core::{By, Event, Result, Timestamp};
 
 use super::cell::{State, Try};
-use super::paused::Pause;
+use super::hand::Pause;
 use super::slot::Slot;
 use super::state::{Machine, Phase, corrupt};
 use super::turn::Turn;
@@ -29,18 +29,18 @@ impl Machine {
     /// Who paused it and why, and since when; `None` if it is not paused.
     pub fn paused(&self) -> Option<(&By, Timestamp)> {
         let goes = !matches!(self.phase, Phase::Over(_));
-        self.paused.as_ref().filter(|_| goes).map(|pause| (&pause.by, pause.since))
+        self.hand.as_ref().filter(|_| goes)?.pause.as_ref().map(|pause| (&pause.by, pause.since))
     }
 
-    pub(super) const fn is_paused(&self) -> bool {
-        self.paused.is_some()
+    pub(super) fn is_paused(&self) -> bool {
+        self.hand.as_ref().is_some_and(|hand| hand.pause.is_some())
     }
 
     pub(super) fn begin_pause(&mut self, id: [u8; 16], by: &By, time: Timestamp) -> Result<()> {
         if self.is_paused() || !self.signals.hear(id) {
             return Err(corrupt("it was paused twice", NodeIx(0)));
         }
-        self.paused = Some(Box::new(Pause { by: by.clone(), since: time, interrupted: Vec::new() }));
+        self.by_hand().pause = Some(Pause { by: by.clone(), since: time, interrupted: Vec::new() });
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Machine {
 
     /// The pause is over, if there is one: whoever cancels the run wants what was done undone.
     pub(super) fn lift_pause(&mut self, turn: &mut Turn) -> Result<()> {
-        let Some(pause) = self.paused.take() else { return Ok(()) };
+        let Some(pause) = self.hand.as_mut().and_then(|hand| hand.pause.take()) else { return Ok(()) };
         for (slot, attempt) in pause.interrupted {
             self.make_again(slot, attempt, turn)?;
         }
@@ -69,7 +69,7 @@ impl Machine {
 
     /// An attempt whose executor died is not made again as long as the run is paused. Whether that is so.
     pub(super) fn hold_again(&mut self, slot: Slot, attempt: &Try) -> bool {
-        match &mut self.paused {
+        match self.hand.as_mut().and_then(|hand| hand.pause.as_mut()) {
             Some(pause) => pause.interrupted.push((slot, attempt.clone())),
             None => return false,
         }

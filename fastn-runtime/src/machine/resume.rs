@@ -1,7 +1,7 @@
 //! Going on: after a crash, and when a timer is due.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Bond, Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
+use fastn_core::{Bond, Durability, Event, Part, Result, Timestamp};
 
 use super::cell::{State, Try};
 use super::slot::Slot;
@@ -12,8 +12,9 @@ impl Machine {
     /// Goes on with a run whose executor died: attempts that were under way are made again. After
     /// [`Machine::replay`], once.
     ///
-    /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`]: its `on_error` function, if it
-    ///   has one, can find out what happened.
+    /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`](fastn_core::FailureKind::OUTCOME_UNKNOWN)
+    ///   if it has an `on_error` function, which can find out what happened, or if the run is ending; otherwise it holds until
+    ///   a person [decides](Machine::decide).
     /// * When the run is already ending, only work that can be undone is made again, so that its effect, if it had one,
     ///   is known and undone.
     ///
@@ -33,10 +34,11 @@ impl Machine {
         }
         for (slot, attempt) in interrupted {
             if attempt.recorded {
-                let (at, part, attempt) = (self.address(slot)?, attempt.part, attempt.attempt);
-                let what = "its executor died while it ran; whether its effect took place is not known";
-                let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, what).permanent().at(self.plan.path_at(&at));
-                turn.follow.push_back(Event::Failed { at, part, attempt, failure, retry_at: None });
+                let (at, reconciles) = (self.address(slot)?, self.plan.node(slot.node).policy.on_error);
+                turn.follow.push_back(match self.goes() && !reconciles {
+                    true => Event::Doubted { at, attempt: attempt.attempt },
+                    false => self.unknown(at, &attempt),
+                });
                 continue;
             }
             self.running = self.running.saturating_sub(1);

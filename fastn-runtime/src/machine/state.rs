@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use fastn_core::plan::{NodeIx, ScopeIx};
 use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Timestamp};
-use fastn_store::{PAUSED, RunStatus, Then};
+use fastn_store::{HELD, PAUSED, RunStatus, Then};
 
 use super::cell::Scopes;
+use super::hand::Hand;
 use super::inbox::Signals;
-use super::paused::Pause;
 use super::rounds::Rounds;
 use super::slot::Slot;
 use super::turn::Turn;
@@ -35,8 +35,8 @@ pub struct Machine {
     pub(super) parted: bool,
     /// The loops under way.
     pub(super) rounds: Rounds,
-    /// That nothing begins, if so. In a box, since few are.
-    pub(super) paused: Option<Box<Pause>>,
+    /// What people have done to it. In a box, since few are steered.
+    pub(super) hand: Option<Box<Hand>>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,8 +92,12 @@ impl Machine {
             awaited: BTreeMap::new(),
             parted: false,
             rounds: Rounds::new(),
-            paused: None,
+            hand: None,
         }
+    }
+
+    pub(super) fn by_hand(&mut self) -> &mut Hand {
+        self.hand.get_or_insert_default()
     }
 
     /// The plan.
@@ -128,6 +132,7 @@ impl Machine {
         match (&self.phase, self.wakes_at()) {
             (Phase::Over(outcome), _) => Then::End(status_of(outcome)),
             _ if self.running == 0 && self.is_paused() => Then::Wait(PAUSED),
+            (_, None) if self.running == 0 && self.doubts() > 0 => Then::Wait(HELD),
             // For ever, unless something comes from outside: a signal, or the end of another run.
             (_, time) if self.running == 0 => Then::Wait(time.unwrap_or(Timestamp::MAX)),
             _ => Then::Run,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod deciding;
 mod exhaustive;
 mod machine;
 mod outside;

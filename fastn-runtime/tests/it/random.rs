@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{By, Draft, Event, Outcome, Part};
+use fastn_core::{By, Decision, Draft, Event, Failure, FailureKind, Outcome, Part, Payload};
 use fastn_runtime::machine::Machine;
 use fastn_testkit::sketch::{draft, each, repeat, when};
 use proptest::prelude::*;
@@ -175,7 +175,7 @@ fn check(world: &World) {
                 assert_eq!(to_undo.pop(), Some(at), "{node} was not the last that was done\n{}", world.log);
                 undone += 1;
             }
-            Event::Succeeded { at, part, .. } => {
+            Event::Decided { at, part, decision: Decision::Gave(_), .. } | Event::Succeeded { at, part, .. } => {
                 if matches!(world.plan.node(at.node).kind, NodeKind::Repeat { .. }) {
                     continue;
                 }
@@ -206,6 +206,8 @@ proptest! {
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let mut world = World::new(plan(&nodes), "[]", Answers::new());
+        let unknown = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
+        world.person = Some(if nodes.len() % 2 == 0 { Decision::Failed(unknown) } else { Decision::Gave(Payload::json("7")) });
         for step in steps {
             match step {
                 Step::Answer(which, well) => answer(&mut world, which, well),

@@ -20,6 +20,13 @@ pub enum Deed {
         /// The signal.
         signal: String,
     },
+    /// It was said what became of a step.
+    Decide {
+        /// The step, as [`Activity::node`](crate::machine::Activity::node) names it.
+        step: String,
+        /// What was said: `gave`, `failed`, `again`.
+        decision: String,
+    },
     /// Something that a later version does.
     #[serde(other)]
     Other,
@@ -33,6 +40,7 @@ impl Deed {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Signal { .. } => "signal",
+            Self::Decide { .. } => "decide",
             Self::Other => "other",
         }
     }
@@ -42,6 +50,7 @@ impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal { signal } => write!(f, "signal {signal}"),
+            Self::Decide { step, decision } => write!(f, "decide {step} {decision}"),
             deed => f.write_str(deed.as_str()),
         }
     }

@@ -22,4 +22,4 @@ pub(super) use audit::list as audit;
 pub use audit::{AuditMark, AuditPage, AuditQuery, Audited};
 pub use deed::Deed;
 
-pub(super) use order::{cancel, pause, resume};
+pub(super) use order::{cancel, decide, pause, resume};

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use fastn_core::{By, Error, ErrorKind, Result};
+use fastn_core::{By, Decision, Error, ErrorKind, Result};
 use fastn_store::{RunKey, Sent};
+use serde_json::value::RawValue;
 
 use super::deed::Deed;
 use super::ledger;
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Which};
 use crate::engine::core::Core;
 use crate::engine::recovery::{self, Found};
 use crate::engine::run::Told;
@@ -36,6 +37,28 @@ pub(in crate::engine) async fn resume(core: &Arc<Core>, key: &RunKey, by: &By) -
     must_say_who(core, by, "resume run")?;
     let work = order(core, key, Command::Resume { by: by.clone() });
     ledger::audited(core, key, || Deed::Resume, by, in_vain, work).await
+}
+
+/// Says what became of a step. Whether that meant anything to the run.
+pub(in crate::engine) async fn decide(
+    core: &Arc<Core>,
+    key: &RunKey,
+    (step, which): (&str, Which),
+    decision: Decision,
+    by: &By,
+) -> Result<bool> {
+    const OP: &str = "decide step";
+    must_say_who(core, by, OP)?;
+    if let Decision::Gave(output) = &decision {
+        // Read once, so that who says it is told, and not whoever receives it.
+        output.decode::<Box<RawValue>>()?;
+        if output.len() > core.services.limits.payload {
+            return Err(Error::new(ErrorKind::TooLarge, OP).with("output", output.len()));
+        }
+    }
+    let deed = || Deed::Decide { step: step.to_owned(), decision: decision.as_str().to_owned() };
+    let work = order(core, key, Command::Decide { which, decision: decision.clone(), by: by.clone() });
+    ledger::audited(core, key, deed, by, in_vain, work).await
 }
 
 /// Those who steer by hand say who they are.
