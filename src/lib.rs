@@ -48,7 +48,7 @@
 //! | subject | promise |
 //! |---|---|
 //! | a recorded result | its step never runs again; successors start only after it is durable, unless the step chose [`Durability::Relaxed`](core::Durability::Relaxed) |
-//! | an effect | at least once; the window is one step wide; in an `each` 16 items, for each that may be under way. [`Durability::AtMostOnce`](core::Durability::AtMostOnce): at most once, and after a crash in between the outcome is unknown |
+//! | an effect | at least once; the window is one step wide; in an `each` 16 items, for each that may be under way. [`Durability::AtMostOnce`](core::Durability::AtMostOnce): at most once; after a crash in between the outcome is unknown, and its `on_error` or a [person](runtime::Runs::decide) decides |
 //! | idempotency | every attempt of a step sees the same [key](core::StepInfo::idempotency_key); starting a run with a known id attaches, or is a [conflict](core::ErrorKind::Conflict) if the input differs |
 //! | failure | finished steps with an undo are undone, last first; what cannot be undone is [stuck](store::RunStatus::Stuck), never silent |
 //! | cancellation | running steps are stopped, finished ones undone |

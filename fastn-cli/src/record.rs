@@ -1,6 +1,6 @@
 //! Records of a run, for people and for programs.
 
-use fastn::core::{Address, ContentType, Event, Failure, Outcome, Part, Payload, Plan, Record};
+use fastn::core::{Address, By, ContentType, Decision, Event, Failure, Outcome, Part, Payload, Plan, Record};
 use serde_json::{Value, json};
 
 /// An event in words. Without the plan nodes have no names, only numbers.
@@ -21,12 +21,38 @@ pub(crate) fn words(event: &Event, plan: Option<&Plan>) -> String {
         }
         Event::Sleeping { at, until } => format!("{} sleeps until {until}", node(at)),
         Event::Woke { at } => format!("{} woke", node(at)),
-        Event::CancelRequested { reason } => format!("cancel requested: {reason}"),
+        Event::CancelRequested { reason, actor } => format!("cancel requested {}", said(reason, actor.as_deref())),
+        Event::Waiting { at, until, .. } => match until {
+            Some(until) => format!("{} waits until {until}", node(at)),
+            None => format!("{} waits", node(at)),
+        },
+        Event::Signalled { signal, by, .. } => match by {
+            Some(by) => format!("told {signal} {by}"),
+            None => format!("told {signal}"),
+        },
+        Event::Child { at, run, .. } => format!("{} has started run {run}", node(at)),
+        Event::Paused { by, .. } => format!("paused {by}"),
+        Event::Resumed { by, .. } => format!("goes on {by}"),
+        Event::Doubted { at, attempt } => {
+            format!("the executor died during attempt {attempt} of {}: what became of it is not known", node(at))
+        }
+        Event::Decided { at, part, attempt, decision, by, .. } => {
+            let what = match decision {
+                Decision::Gave(output) => format!("gave {} bytes", output.len()),
+                Decision::Failed(failure) => format!("failed: {}", chain(failure)),
+                decision => decision.as_str().to_owned(),
+            };
+            format!("it was said of attempt {attempt} of {}: {what}; {by}", of(at, part))
+        }
         Event::Expired => "the run's deadline passed".to_owned(),
         Event::Finished { outcome: Outcome::Stuck(failure) } => format!("stuck: {}", chain(failure)),
         Event::Finished { outcome } => outcome.to_string(),
         _ => "an event of a later version".to_owned(),
     }
+}
+
+fn said(reason: &str, actor: Option<&str>) -> By {
+    By::new(actor.unwrap_or_default(), reason)
 }
 
 /// A failure with its causes.
@@ -51,7 +77,28 @@ pub(crate) fn fields_of(record: &Record, plan: Option<&Plan>) -> Value {
         }),
         Event::Sleeping { until, .. } => json!({"event": "sleeping", "until": until.to_string()}),
         Event::Woke { .. } => json!({"event": "woke"}),
-        Event::CancelRequested { reason } => json!({"event": "cancel_requested", "reason": reason}),
+        Event::CancelRequested { reason, actor } => {
+            json!({"event": "cancel_requested", "by": said(reason, actor.as_deref()), "reason": reason})
+        }
+        Event::Waiting { attempt, until, .. } => {
+            json!({"event": "waiting", "attempt": attempt, "until": until.map(|time| time.to_string())})
+        }
+        Event::Signalled { signal, value, by, .. } => {
+            json!({"event": "signalled", "signal": signal, "value": value_of(value), "by": by})
+        }
+        Event::Child { attempt, run, .. } => json!({"event": "child", "attempt": attempt, "run": run}),
+        Event::Paused { by, .. } => json!({"event": "paused", "by": by}),
+        Event::Resumed { by, .. } => json!({"event": "resumed", "by": by}),
+        Event::Doubted { attempt, .. } => json!({"event": "doubted", "attempt": attempt}),
+        Event::Decided { part, attempt, decision, by, .. } => {
+            let (output, failure) = match decision {
+                Decision::Gave(output) => (Some(value_of(output)), None),
+                Decision::Failed(failure) => (None, Some(failure)),
+                _ => (None, None),
+            };
+            json!({"event": "decided", "part": part.as_str(), "attempt": attempt, "decision": decision.as_str(),
+                "output": output, "failure": failure, "by": by})
+        }
         Event::Expired => json!({"event": "expired"}),
         Event::Finished { outcome: how } => json!({"event": "finished", "outcome": outcome(how)}),
         _ => json!({"event": "unknown"}),
@@ -72,6 +119,10 @@ fn address(event: &Event) -> Option<&Address> {
         | Event::Succeeded { at, .. }
         | Event::Failed { at, .. }
         | Event::Sleeping { at, .. }
+        | Event::Waiting { at, .. }
+        | Event::Child { at, .. }
+        | Event::Doubted { at, .. }
+        | Event::Decided { at, .. }
         | Event::Woke { at } => Some(at),
         _ => None,
     }

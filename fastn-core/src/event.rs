@@ -8,7 +8,7 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use crate::plan::NodeIx;
-use crate::{Attempt, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
+use crate::{Attempt, By, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
 
 /// Which instance of which node: the node in the plan, and the items of the `each` nodes around it, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
@@ -46,6 +46,32 @@ impl Part {
             Self::Work => "work",
             Self::OnError => "on_error",
             Self::Undo => "undo",
+        }
+    }
+}
+
+/// What a person says of a step instead of what comes of it by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It is done, and gave this.
+    #[n(0)]
+    Gave(#[n(0)] Payload),
+    /// It failed for good.
+    #[n(1)]
+    Failed(#[n(0)] Failure),
+    /// It is to be made, or made again, now.
+    #[n(2)]
+    Again,
+}
+
+impl Decision {
+    /// The decision in a word.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Gave(_) => "gave",
+            Self::Failed(_) => "failed",
+            Self::Again => "again",
         }
     }
 }
@@ -141,6 +167,9 @@ pub enum Event {
         /// Why, for people.
         #[n(0)]
         reason: String,
+        /// Who, if it was somebody in particular.
+        #[n(1)]
+        actor: Option<Box<str>>,
     },
     /// The run's own deadline passed.
     #[n(6)]
@@ -171,6 +200,9 @@ pub enum Event {
         /// Its value.
         #[n(2)]
         value: Payload,
+        /// Who told it and why, if that was said.
+        #[n(3)]
+        by: Option<Box<By>>,
     },
     /// A run of another workflow was started, whose end is awaited.
     #[n(10)]
@@ -187,6 +219,62 @@ pub enum Event {
         /// When it is cancelled for taking too long; never, if absent.
         #[n(3)]
         until: Option<Timestamp>,
+    },
+    /// Nothing new is begun from now on: no attempt, no undo, and no timer goes off.
+    #[n(11)]
+    Paused {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Who paused it, and why.
+        #[n(1)]
+        by: By,
+    },
+    /// What was paused goes on.
+    #[n(12)]
+    Resumed {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Who let it go on, and why.
+        #[n(1)]
+        by: By,
+    },
+    /// The executor of an attempt that may be made once died while it ran: whether its effect took place is not known, and a
+    /// person decides.
+    #[n(13)]
+    Doubted {
+        /// Where.
+        #[n(0)]
+        at: Address,
+        /// Which attempt.
+        #[n(1)]
+        attempt: Attempt,
+    },
+    /// Somebody said what became of a node.
+    #[n(14)]
+    Decided {
+        /// By which it is known if it is told once more.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        id: [u8; 16],
+        /// Where.
+        #[n(1)]
+        at: Address,
+        /// Of which of the node's functions.
+        #[n(2)]
+        part: Part,
+        /// Of which attempt.
+        #[n(3)]
+        attempt: Attempt,
+        /// What was said.
+        #[n(4)]
+        decision: Decision,
+        /// Who said it, and why.
+        #[n(5)]
+        by: By,
     },
     /// The run ended. Nothing follows.
     #[n(7)]
@@ -328,11 +416,37 @@ mod tests {
             },
             Event::Sleeping { at: at.clone(), until: Timestamp::MAX },
             Event::Woke { at },
-            Event::CancelRequested { reason: "customer changed their mind".into() },
+            Event::CancelRequested { reason: "customer changed their mind".into(), actor: None },
+            Event::CancelRequested { reason: String::new(), actor: Some("ann".into()) },
             Event::Expired,
             Event::Waiting { at: inner.clone(), attempt: Attempt(1), until: None },
             Event::Waiting { at: inner.clone(), attempt: Attempt(2), until: Some(Timestamp::MAX) },
-            Event::Signalled { id: [7; 16], signal: "paid".into(), value: Payload::json("1") },
+            Event::Signalled { id: [7; 16], signal: "paid".into(), value: Payload::json("1"), by: None },
+            Event::Signalled {
+                id: [8; 16],
+                signal: "paid".into(),
+                value: Payload::json("1"),
+                by: Some(Box::new(By::new("ann", "by phone"))),
+            },
+            Event::Paused { id: [9; 16], by: By::new("ann", "stocktaking") },
+            Event::Resumed { id: [10; 16], by: By::new("", "") },
+            Event::Doubted { at: Address { node: NodeIx(7), items: vec![] }, attempt: Attempt(1) },
+            Event::Decided {
+                id: [11; 16],
+                at: Address { node: NodeIx(7), items: vec![2] },
+                part: Part::Work,
+                attempt: Attempt(1),
+                decision: Decision::Gave(Payload::json("1")),
+                by: By::new("ann", "the bank says so"),
+            },
+            Event::Decided {
+                id: [12; 16],
+                at: Address { node: NodeIx(7), items: vec![] },
+                part: Part::Undo,
+                attempt: Attempt(4),
+                decision: Decision::Again,
+                by: By::new("ann", ""),
+            },
             Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Finished { outcome: Outcome::Stuck(failure) },
         ];
@@ -349,6 +463,18 @@ mod tests {
                 assert!(records.starts_with(&read) && read.len() < records.len());
             }
         }
+    }
+
+    /// What an older build wrote has no actor, and what this one writes without one is the same to the letter.
+    #[test]
+    fn what_names_nobody_is_written_as_it_always_was() {
+        let old = [0x82, 0x00, 0x82, 0x05, 0x81, 0x62, b'n', b'o'];
+        let event = Event::CancelRequested { reason: "no".into(), actor: None };
+        let record = Record { time: Timestamp::EPOCH, event };
+        let mut written = Vec::new();
+        record.append_to(&mut written).expect("memory does not fail");
+        assert_eq!(written, old);
+        assert_eq!(Record::read_all(&old).expect("it is a record"), [record]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!   [`StepError`];
 //! * whatever fails inside a run is recorded as a [`Failure`] (data), whatever fails around it is an [`Error`].
 
+mod by;
 mod child;
 mod definition;
 mod error;
@@ -24,10 +25,11 @@ mod signal;
 mod step;
 mod time;
 
+pub use crate::by::By;
 pub use crate::child::{Bond, Child, ChildRef};
 pub use crate::definition::{Definition, Functions, Workflow};
 pub use crate::error::{BoxError, Error, ErrorKind, Result};
-pub use crate::event::{Address, Event, Outcome, Part, Record};
+pub use crate::event::{Address, Decision, Event, Outcome, Part, Record};
 pub use crate::failure::{Failure, FailureKind, StepError};
 pub use crate::id::{
     Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, QueueKey, QueueName, RunId, Tag, TenantId,

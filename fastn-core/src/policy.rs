@@ -200,7 +200,8 @@ pub enum Durability {
     /// is on disk.
     Relaxed,
     /// The start is on disk before the step runs. After a crash in between the step does **not** run again: its outcome
-    /// is unknown, and a person or a reconcile hook decides. No automatic retry either.
+    /// is unknown. Its `on_error` function, if it has one, is told so and can find out what happened; otherwise the step holds until
+    /// a person decides that it gave something, that it failed, or that it is made again. No automatic retry either.
     AtMostOnce,
 }
 

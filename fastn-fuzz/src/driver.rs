@@ -1,7 +1,7 @@
 //! A run driven to its end by steps that give back what they are given.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Event, Outcome, Part, Payload, Record, Result, RunId, Timestamp};
+use fastn_core::{By, Decision, Event, Outcome, Part, Payload, Record, Result, RunId, Timestamp};
 use fastn_runtime::machine::{Action, Machine, Task, Turn};
 
 /// How often all loops of a run together go on where nobody says otherwise.
@@ -79,7 +79,13 @@ pub(crate) fn drive(machine: &mut Machine, first: Turn, doings: &mut Doings) -> 
             return Ok(());
         }
         let mut turn = Turn::new(now);
-        if let Some(task) = doings.tasks.pop() {
+        if doings.tasks.is_empty()
+            && let Some(event) = machine.unpause(RunId::named("go on").as_bytes().to_owned(), &By::default())
+        {
+            machine.advance(event, &mut turn)?;
+        } else if let (true, Some(event)) = (doings.tasks.is_empty(), doubt(machine, doings.records.len())?) {
+            machine.advance(event, &mut turn)?;
+        } else if let Some(task) = doings.tasks.pop() {
             doings.rounds += 1;
             let again = doings.rounds < ROUNDS;
             let given = doings.answer(machine, &task, again);
@@ -102,6 +108,19 @@ pub(crate) fn drive(machine: &mut Machine, first: Turn, doings: &mut Doings) -> 
         doings.take(turn);
     }
     panic!("a run that does not end: {machine:?}");
+}
+
+/// What a person says of a step whose executor died.
+fn doubt(machine: &Machine, so_far: usize) -> Result<Option<Event>> {
+    if machine.doubts() == 0 {
+        return Ok(None);
+    }
+    let gave = Decision::Gave(Payload::json("[]"));
+    let decided = machine.attempts()?.into_iter().find_map(|(path, at, part, attempt)| {
+        let id = *RunId::named(&format!("{path} {so_far}")).as_bytes();
+        machine.decide(id, (&at, part, attempt), &gave, &By::default())
+    });
+    Ok(decided)
 }
 
 /// The output of a run that was just started; `None` if it did not succeed.

@@ -17,6 +17,7 @@ mod patience;
 mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
+pub use crate::engine::{AuditMark, AuditPage, AuditQuery, Audited, Deed, Paused};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{

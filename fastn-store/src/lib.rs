@@ -30,10 +30,11 @@ mod url;
 #[cfg(feature = "redis")]
 pub use crate::cache::{ReadCache, ReadCacheCounts};
 pub use crate::contract::{
-    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, History,
-    HostTransaction, InSchema, Join, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk, Once, Page,
-    Put, QueueBusy, QueueCounts, Queues, ReadThrough, ReceiveAsk, Received, Repository, RunKey, RunNo, RunQuery,
-    RunStatus, RunSummary, Scan, Sent, Store, Suspects, Taken, Then, Turn, WhenTaken, Withdraw, Write, Written,
+    AdmitAsk, Admitted, Batch, ClaimAsk, Claimed, DefinitionKey, Enqueue, Entry, EntryKey, Existing, Expect, HELD,
+    History, HostTransaction, InSchema, Join, Lease, LeaseAsk, Mailbox, Message, MessageNo, NewRun, News, NewsAsk,
+    Once, PAUSED, Page, Put, QueueBusy, QueueCounts, Queues, ReadThrough, ReceiveAsk, Received, Repository, RunKey,
+    RunNo, RunQuery, RunStatus, RunSummary, Scan, Sent, Store, Suspects, Taken, Then, Turn, WhenTaken, Withdraw, Write,
+    Written,
 };
 pub use crate::memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -59,7 +59,7 @@ pub fn new_run(tenant: &str, name: &str, workflow: &str) -> Result<NewRun> {
 
 /// A record that can be told from others by its number.
 pub fn record(number: u64) -> Record {
-    Record { time: at(2), event: Event::CancelRequested { reason: format!("record {number}") } }
+    Record { time: at(2), event: Event::CancelRequested { reason: format!("record {number}"), actor: None } }
 }
 
 /// The last record of a run that ends in this status.

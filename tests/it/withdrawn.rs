@@ -65,7 +65,7 @@ async fn check(store: Arc<dyn Store>) {
     assert!(second.runs().cancel(&TenantId::default(), two, "this too").await.unwrap());
     let found = second.runs().inspect(&TenantId::default(), two).await.unwrap();
     assert!(matches!(found.outcome, Some(Outcome::Cancelled(_))), "{found:?}");
-    assert!(matches!(&found.history.records[0].event, Event::CancelRequested { reason } if reason == "this too"));
+    assert!(matches!(&found.history.records[0].event, Event::CancelRequested { reason, .. } if reason == "this too"));
     second.queues().resume("q").await.unwrap();
     assert_eq!(second.start(&new, 7).queue("q").await.unwrap().output().await.unwrap(), 7);
     let counts = second.queues().counts("q", 0).await.unwrap();

@@ -21,6 +21,8 @@ mod copies;
 mod crash_sweep;
 #[path = "../it/dead_letters.rs"]
 mod dead_letters;
+#[path = "../it/deciding.rs"]
+mod deciding;
 #[path = "../it/disk_full.rs"]
 mod disk_full;
 #[path = "../it/documents.rs"]
@@ -49,6 +51,8 @@ mod killed;
 mod lost_news;
 #[path = "../it/outage.rs"]
 mod outage;
+#[path = "../it/pausing.rs"]
+mod pausing;
 #[path = "../it/poison.rs"]
 mod poison;
 #[path = "../it/postgres.rs"]

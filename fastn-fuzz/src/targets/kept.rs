@@ -1,7 +1,7 @@
 //! What is kept beside runs and told to them: schedules, what became of dead letters, messages.
 
 use fastn_core::Timestamp;
-use fastn_runtime::fuzzing::{dead_letter_mark, kept_schedule, message, write_schedule};
+use fastn_runtime::fuzzing::{audit_line, dead_letter_mark, kept_schedule, message, write_schedule};
 
 use crate::object::{fields, keeps_the_unknown};
 
@@ -22,6 +22,9 @@ pub(crate) const WORDS: &[&str] = &[
     "\"retried\":{\"run\":\"01000000-0000-0000-0000-000000000000\",\"at\":5}",
     "\"dismissed\":{\"by\":\"\",\"why\":\"\",\"at\":0}",
     "{\"v\":1,\"kind\":\"cancel\",\"reason\":\"\"}",
+    "{\"v\":1,\"kind\":\"pause\",\"actor\":\"ann\",\"reason\":\"\"}",
+    "\"deed\":{\"deed\":\"resume\"}",
+    "\"by\":{\"actor\":\"ann\",\"reason\":\"\"}",
 ];
 
 /// What hosts say of a schedule.
@@ -49,6 +52,9 @@ pub(crate) fn run(bytes: &[u8]) {
         keeps_the_unknown(bytes, &changed);
         let (again, _) = dead_letter_mark(&changed).expect("it was written");
         assert_eq!(again, changed);
+    }
+    if let Ok(written) = audit_line(bytes) {
+        assert_eq!(audit_line(&written).expect("it was written"), written);
     }
     if let Ok(written) = message(bytes) {
         assert_eq!(message(&written).expect("it was written"), written);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use fastn_core::{
-    Address, Attempt, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
+    Address, Attempt, By, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
     plan::NodeIx,
 };
 use fastn_runtime::machine::{Machine, Turn};
@@ -100,6 +100,7 @@ fn story(plan: Arc<Plan>, bytes: &[u8]) {
             9 => story.crash(),
             10 => story.event_of(|machine| machine.cancel("enough")),
             11 => story.event_of(Machine::expire),
+            15 if more > 7 => story.pause(),
             12 => story.hostile([(); 4].map(|()| bytes.next().unwrap_or(0))),
             13 | 14 => story.tamper(more, bytes.next().unwrap_or(0)),
             _ => story.now = story.now.plus(std::time::Duration::from_secs(1)),
@@ -132,12 +133,20 @@ impl Story {
     /// It is told something, once more if it was told before.
     fn signal(&mut self, which: usize) {
         let Some(event) = self.doings.signal(&self.machine, which) else { return };
-        if let Event::Signalled { id, signal, value } = &event {
+        if let Event::Signalled { id, signal, value, .. } = &event {
             let (id, signal, value) = (*id, signal.clone(), value.clone());
             self.turn(event).expect("what it has use for");
             assert!(self.machine.has_heard(&id) || self.machine.outcome().is_some());
             assert!(self.machine.signal(id, &signal, &value).is_none(), "it is told once");
         }
+    }
+
+    /// It is paused, or goes on.
+    fn pause(&mut self) {
+        let mut id = [0xee; 16];
+        id[..8].copy_from_slice(&self.doings.records.len().to_le_bytes());
+        let by = By::new("ann", "why not");
+        self.event_of(|machine| machine.pause(id, &by).or_else(|| machine.unpause(id, &by)));
     }
 
     fn child(&mut self, how: usize) {
@@ -219,20 +228,23 @@ fn event([kind, node, items, how]: [u8; 4]) -> Event {
     let part = [Part::Work, Part::OnError, Part::Undo, Part::Work][usize::from((how >> 2) & 3)];
     let retry_at = (how & 16 != 0).then(|| Timestamp::from_millis(i64::from(how) * 100));
     let failure = Failure::new(FailureKind::ERROR, "from nowhere");
-    match kind % 12 {
+    let (id, by) = ([how | 0x80; 16], By::from(""));
+    match kind % 14 {
         0 => Event::Started { at, attempt },
         1 => Event::Succeeded { at, part, attempt, output: Payload::json(if how & 32 == 0 { "0" } else { "[1]" }) },
         2 => Event::Failed { at, part, attempt, failure, retry_at },
         3 => Event::Sleeping { at, until: Timestamp::from_millis(i64::from(how) * 100) },
         4 => Event::Woke { at },
-        5 => Event::CancelRequested { reason: String::new() },
+        5 => Event::CancelRequested { reason: String::new(), actor: None },
         6 => Event::Expired,
         7 => Event::Finished { outcome: Outcome::Succeeded(Payload::null()) },
         8 => Event::Waiting { at, attempt, until: retry_at },
         9 => {
             let signal = if how & 4 == 0 { "go" } else { "news" }.to_owned();
-            Event::Signalled { id: [how & 3; 16], signal, value: Payload::json("[]") }
+            Event::Signalled { id: [how & 3; 16], signal, value: Payload::json("[]"), by: None }
         }
+        12 => Event::Paused { id, by },
+        13 => Event::Resumed { id, by },
         10 => Event::Child { at, attempt, run: RunId::named(if how & 4 == 0 { "a" } else { "b" }), until: retry_at },
         _ => Event::Finished { outcome: Outcome::Failed(failure) },
     }

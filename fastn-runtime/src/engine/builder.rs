@@ -92,6 +92,7 @@ impl Default for EngineBuilder {
                 grace: Duration::from_secs(5),
                 park_after: Duration::from_secs(5),
                 poison_after: 5,
+                keep_audit: Duration::from_secs(365 * 86_400),
                 suspends: false,
             },
         }
@@ -232,6 +233,13 @@ impl EngineBuilder {
     /// at any time leaves it after so long.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.limits.park_after = wait;
+        self
+    }
+
+    /// How long it is kept who did what to which run and why, for [`Runs::audit`](super::Runs::audit): a year unless said
+    /// otherwise, also where the run itself is gone before. What is recorded in a run is kept with the run.
+    pub fn keep_audit(mut self, span: Duration) -> Self {
+        self.limits.keep_audit = span;
         self
     }
 

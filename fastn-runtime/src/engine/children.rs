@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Error, ErrorKind, Failure, FailureKind, Outcome, Result, RunId};
+use fastn_core::{By, Error, ErrorKind, Failure, FailureKind, Outcome, Result, RunId};
 use fastn_store::{NewRun, RunKey};
 
 use super::core::{Core, Served};
 use super::families::{Birth, Want};
-use super::handle::{self, Recorded, recorded};
+use super::handle::{Recorded, recorded};
 use super::recovery::{self, Found};
 use super::run::Told;
 use super::start::create_somehow;
+use super::steer;
 use super::strand::{self, is_of_lease};
 use super::watch::Watch;
 use crate::clock::pause;
@@ -164,7 +165,7 @@ async fn tell_one(core: &Arc<Core>, parent: &RunKey, child: RunId, outcome: &Out
 
 /// Cancels a run, however long that takes: its parent goes on only then.
 async fn end(core: &Arc<Core>, child: &RunKey, reason: &str) {
-    while let Err(error) = handle::cancel(core, child, reason).await {
+    while let Err(error) = steer::cancel(core, child, &By::from(reason)).await {
         match error.kind() {
             // Then its end is not to be had either, and the parent is told so.
             ErrorKind::NotFound | ErrorKind::Closed => return,

@@ -62,7 +62,7 @@ impl DeadEvent {
         let Kept { id, run, text, reason, attempts, sent_at, failed_at, .. } =
             kept::read(&entry.value, FORMAT, "read dead event")?;
         let signal = match Command::decode(text.as_bytes()) {
-            Ok(Command::Signal { name, value }) => Some((name, value)),
+            Ok(Command::Signal { name, value, .. }) => Some((name, value)),
             _ => None,
         };
         let (id, tenant) = (*id.as_bytes(), entry.key.tenant.clone());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fastn_core::{Failure, Outcome, Plan, Result, Timestamp};
+use fastn_core::{By, Event, Failure, Outcome, Plan, Result, Timestamp};
 use fastn_store::{History, RunStatus, RunSummary};
 
 use crate::machine::{Activity, Machine};
@@ -31,8 +31,38 @@ pub struct Explanation {
     pub waits_for: Option<String>,
     /// Why it is to be cancelled, if that was asked for and is not recorded yet.
     pub cancelling: Option<String>,
+    /// That nothing new begins since it is paused, if it is.
+    pub paused: Option<Paused>,
+    /// Who wants it paused and why, if that was asked for and is not recorded yet.
+    pub pausing: Option<By>,
     /// Why it is not known what is under way: its plan is not to be had, or its records are not of that plan.
     pub unknown: Option<String>,
+}
+
+/// That a run is paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paused {
+    /// Who has paused it, and why.
+    pub by: By,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Paused {
+    /// Whether a run is, by its records, whatever its plan.
+    pub(super) fn of(history: &History) -> Option<Self> {
+        if history.outcome().is_some() {
+            return None;
+        }
+        let last = history.records.iter().rev().find(|record| {
+            matches!(record.event, Event::Paused { .. } | Event::Resumed { .. } | Event::CancelRequested { .. })
+        });
+        match last.map(|record| (&record.event, record.time)) {
+            Some((Event::Paused { by, .. }, since)) => Some(Self { by: by.clone(), since }),
+            _ => None,
+        }
+    }
 }
 
 /// Who has a run.
@@ -60,6 +90,8 @@ impl Explanation {
             next: None,
             waits_for: None,
             cancelling: None,
+            paused: None,
+            pausing: None,
             unknown: None,
             run: history.run,
         };
@@ -113,6 +145,12 @@ impl fmt::Display for Explanation {
         }
         for activity in &self.activities {
             write!(f, "\n  {activity}")?;
+        }
+        if let Some(Paused { by, since }) = &self.paused {
+            write!(f, "\nit is paused since {since} {by}")?;
+        }
+        if let Some(by) = &self.pausing {
+            write!(f, "\nit is to be paused {by}")?;
         }
         let said = [("it waits for", &self.waits_for), ("it is to be cancelled", &self.cancelling)];
         for (what, why) in said.into_iter().filter_map(|(what, why)| Some((what, why.as_ref()?))) {

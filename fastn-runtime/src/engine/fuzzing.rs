@@ -6,6 +6,8 @@ use fastn_core::Result;
 use super::command::Command;
 
 pub use super::letters::fuzzing::dead_letter_mark;
+pub use super::steer::fuzzing::audit_line;
+
 pub use super::schedules::fuzzing::{KeptSchedule, kept_schedule, write_schedule};
 
 /// What a message tells a run, as it would be written.

@@ -4,19 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, Outcome, Payload, Result, RunId, Signal, TenantId};
-use fastn_store::{RunKey, RunStatus, Sent, Then};
+use fastn_core::{By, Error, ErrorKind, Outcome, Payload, Result, RunId, Signal, TenantId};
+use fastn_store::{RunKey, RunStatus, Then};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
-use super::command::Command;
 use super::core::Core;
 use super::recovery::{self, Found};
-use super::run::Told;
 use super::signals::SendSignal;
+use super::steer;
 use super::watch::{RunEvent, Watch};
-use super::{post, strand, withdraw};
 use crate::machine::status_of;
 
 /// A run whose output is an `O`. Dropping it does not stop the run.
@@ -116,14 +114,40 @@ impl<O> RunHandle<O> {
     /// [`Inspection::cancelling`](super::runs::Inspection::cancelling) says so. A run that is to be told counts as found,
     /// although it may end before.
     ///
+    /// Who cancels it and why is recorded in the run and, if it is [somebody](By::is_somebody) in particular, listed in the
+    /// [audit](super::runs::Runs::audit): `run.cancel("out of stock")`, or `run.cancel(By::new("ann", "out of stock"))`. A run that
+    /// is [paused](super::runs::Runs::pause) is paused no longer then: what it did is undone.
+    ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such run; [`TooLarge`](ErrorKind::TooLarge) if the reason is larger
     /// than a payload may be; or if the store fails.
     ///
     /// # Cancel safety
     /// Dropping the future does not take the request back.
-    pub async fn cancel(&self, reason: &str) -> Result<bool> {
-        cancel(&self.core, &self.key, reason).await
+    pub async fn cancel(&self, by: impl Into<By>) -> Result<bool> {
+        steer::cancel(&self.core, &self.key, &by.into()).await
+    }
+
+    /// Pauses the run, wherever it is: see [`Runs::pause`](super::runs::Runs::pause).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn pause(&self, by: By) -> Result<bool> {
+        steer::pause(&self.core, &self.key, &by).await
+    }
+
+    /// Lets the run go on that is paused: see [`Runs::resume`](super::runs::Runs::resume).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn resume(&self, by: By) -> Result<bool> {
+        steer::resume(&self.core, &self.key, &by).await
     }
 
     /// Tells the run something, for nodes that [wait](fastn_core::plan::NodeKind::Wait) for it. Await what this gives.
@@ -198,35 +222,6 @@ impl<O> Drop for RunHandle<O> {
 impl<O> fmt::Debug for RunHandle<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RunHandle({})", self.key.run)
-    }
-}
-
-/// Cancels a run, here or by a message to whoever has it.
-pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
-    const OP: &str = "cancel run";
-    core.check_open(OP)?;
-    if reason.len() > core.services.limits.payload {
-        return Err(Error::new(ErrorKind::TooLarge, OP).with("reason", reason.len()));
-    }
-    loop {
-        let run = match recovery::load(core, key).await? {
-            Found::Here(run) => run,
-            Found::Over => return Ok(false),
-            Found::Elsewhere if withdraw::cancel(core, key, reason).await? => return Ok(true),
-            Found::Elsewhere => {
-                let sent = post::send(core, key, Command::Cancel { reason: reason.to_owned() }, None).await?;
-                return Ok(!matches!(sent, Sent::Ended(_)));
-            }
-        };
-        match run.tell(&core.services, |machine| machine.cancel(reason))? {
-            Told::Turn(pending) => match strand::carry_out(core, &run, pending).await {
-                // It is for whoever has the run now.
-                Err(error) if strand::is_of_lease(&error) => run.tenure.left().await,
-                result => return result.map(|()| true),
-            },
-            Told::Nothing => return Ok(false),
-            Told::Left => {}
-        }
     }
 }
 

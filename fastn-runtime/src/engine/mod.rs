@@ -9,6 +9,7 @@
 //! | `reign` | one lease after the other: won, kept, lost |
 //! | `bells`, `listen` | what rings when another process has done something |
 //! | `command`, `post` | what is told to runs that another engine has, and how it gets there |
+//! | `beforehand` | what runs were told that counts before anything of them begins |
 //! | `dead_event` | what was told to a run and could not be handed over, as it is kept |
 //! | `lookout` | the ends of runs that other engines have |
 //! | `alarms` | when to look at which run |
@@ -26,6 +27,7 @@
 //! | `owner`, `start`, `start_batched`, `handle`, `runs` | what hosts call |
 //! | `explain` | why a run is where it is |
 //! | `kept` | how what is kept beside runs says its format |
+//! | `steer` | what is done to runs from outside, and who did it |
 //! | `letters` | runs that failed for good, to be retried or dismissed |
 //! | `spread` | who asks first for what all can have |
 //! | `queues` | runs that wait for their turn |
@@ -34,6 +36,7 @@
 
 mod alarms;
 mod attempt;
+mod beforehand;
 mod bells;
 mod builder;
 mod children;
@@ -65,6 +68,7 @@ mod signals;
 mod spread;
 mod start;
 mod start_batched;
+mod steer;
 mod strand;
 mod suspicion;
 mod tenure;
@@ -74,7 +78,7 @@ mod withdraw;
 
 pub use builder::{EngineBuilder, StoreSource};
 pub use dead_event::DeadEvent;
-pub use explain::{Explanation, Held};
+pub use explain::{Explanation, Held, Paused};
 pub use handle::{RunEvents, RunHandle};
 pub use letters::{
     DeadLetter, DeadLetters, Dismissal, DismissedAll, EventMark, EventPage, EventQuery, LetterPage, LetterQuery,
@@ -88,4 +92,5 @@ pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, Schedu
 pub use signals::{Delivery, SendSignal};
 pub use start::Start;
 pub use start_batched::StartBatched;
+pub use steer::{AuditMark, AuditPage, AuditQuery, Audited, Deed};
 pub use watch::RunEvent;

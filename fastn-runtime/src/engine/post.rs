@@ -159,10 +159,7 @@ async fn hand_over(core: &Arc<Core>, message: &Message, known: bool) -> Result<H
             dead_event::keep(&**core.services.store()?, message, reason, core.services.clock.now()).await?;
             return Ok(Handed::Over);
         }
-        let event = |machine: &Machine| match &command {
-            Command::Cancel { reason } => machine.cancel(reason.as_str()),
-            Command::Signal { name, value } => machine.signal(message.id, name, value),
-        };
+        let event = |machine: &Machine| command.event(message.id, machine);
         return Ok(match run.tell(&core.services, event)? {
             Told::Turn(pending) => {
                 let ticket = pending.ticket().cloned();

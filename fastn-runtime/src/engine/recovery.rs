@@ -9,6 +9,7 @@ use fastn_store::{ClaimAsk, Claimed, History, RunKey, RunQuery, RunSummary};
 use super::core::{Admitted, Core, Served};
 use super::pending::Pending;
 use super::run::Run;
+use super::steer::look::look;
 use super::strand::{self, is_of_lease};
 use super::suspicion::Suspect;
 use super::tenure::Tenure;
@@ -70,6 +71,18 @@ pub(super) async fn run(core: Arc<Core>, tenure: Arc<Tenure>) {
         let count = claimed.len();
         if count > 0 {
             tracing::info!(runs = count, "unfinished runs are taken over");
+            match look(&core, &tenure).await {
+                Ok(()) => {}
+                Err(error) if is_of_lease(&error) => return core.lose(&tenure, &Arc::new(error)),
+                // They are this engine's, and are loaded as those whose claim is not known to have succeeded.
+                Err(error) => {
+                    drop(claiming);
+                    unsure = true;
+                    tracing::error!(error = ?error, "runs that were taken over could not be begun; trying again later");
+                    pause(&*core.services.clock, SOON).await;
+                    continue;
+                }
+            }
         }
         for run in claimed {
             let key = run.history.run.key.clone();
@@ -155,6 +168,9 @@ pub(super) async fn load_own(core: &Arc<Core>, key: &RunKey) -> Result<()> {
 /// no claim gives them again.
 pub(super) async fn load_all_own(core: &Arc<Core>, token: u64) -> Result<()> {
     let store = core.services.store()?;
+    if let Some(tenure) = core.services.tenure() {
+        look(core, &tenure).await?;
+    }
     let mut query = RunQuery { holder: Some(token), limit: PAGE, ..RunQuery::default() };
     loop {
         let page = store.list(query.clone()).await?;
@@ -306,7 +322,7 @@ impl Replayed {
     /// It goes on.
     fn begin(self, core: &Core, tenure: &Arc<Tenure>, watch: Arc<Watch>) -> Result<(Arc<Run>, Pending)> {
         let run = self.into_run(tenure, watch);
-        let pending = run.resume(&core.services)?;
+        let pending = run.resume(&core.services, &tenure.beforehand.take(&run.key))?;
         Ok((run, pending))
     }
 

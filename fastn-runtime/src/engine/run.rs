@@ -12,6 +12,7 @@ use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn};
 use tokio::sync::Notify;
 use tracing::Span;
 
+use super::command::Command;
 use super::pending::Pending;
 use super::services::Services;
 use super::suspicion::Suspect;
@@ -121,6 +122,13 @@ impl Run {
     pub(super) fn answer(&self, services: &Services, task: &Task, result: Result<Payload, Failure>) -> Result<Pending> {
         let now = services.clock.now();
         let mut state = self.state();
+        if state.machine.disowns(task) {
+            state.in_work = state.in_work.saturating_sub(1);
+            let then = if state.left { Then::Run } else { state.machine.then() };
+            drop(state);
+            self.idle.notify_waiters();
+            return Ok(Pending { ticket: None, actions: Vec::new(), then, outcome: None });
+        }
         if state.left {
             return Err(Error::new(ErrorKind::Closed, "answer attempt").with("run", self.key.run));
         }
@@ -181,10 +189,17 @@ impl Run {
         .map(Told::Turn)
     }
 
-    /// Goes on after the run was read from a store.
-    pub(super) fn resume(&self, services: &Services) -> Result<Pending> {
+    /// Goes on after the run was read from a store, with what it was told before anything of it begins.
+    pub(super) fn resume(&self, services: &Services, beforehand: &[([u8; 16], Command)]) -> Result<Pending> {
         let mut state = self.state();
-        self.turn(services, &mut state, services.clock.now(), |machine, turn| machine.resume(turn))
+        self.turn(services, &mut state, services.clock.now(), |machine, turn| {
+            for (id, command) in beforehand {
+                if let Some(event) = command.event(*id, machine) {
+                    machine.advance(event, turn)?;
+                }
+            }
+            machine.resume(turn)
+        })
     }
 
     /// Ends a run that was read from a store and is not begun once more, in this way.
@@ -345,7 +360,7 @@ impl Run {
 
     /// Whether it has neither ended nor begun to.
     pub(super) fn goes(&self) -> bool {
-        self.state().machine.expire().is_some()
+        self.state().machine.goes()
     }
 
     /// Whether it is a run of this workflow.
@@ -413,6 +428,7 @@ mod tests {
             grace: Duration::ZERO,
             park_after: Duration::ZERO,
             poison_after: 0,
+            keep_audit: Duration::ZERO,
             suspends: false,
         };
         let (clock, chance) = (Arc::new(SystemClock), Chance::seeded(1));
@@ -441,7 +457,7 @@ mod tests {
         let tenure = Arc::new(Tenure::endless(spawner()));
         let core = Core::new(services(&tenure), Registry::default(), foldhash::HashMap::default(), spawner());
         let run = Arc::new(asleep(&core.services, &tenure));
-        let begin = |_| Ok((run.clone(), run.resume(&core.services)?));
+        let begin = |_| Ok((run.clone(), run.resume(&core.services, &[])?));
 
         let watch = core.watch(&run.key);
         let seen = watch.times_begun();
@@ -461,7 +477,7 @@ mod tests {
         let core = Core::new(services(&tenure), Registry::default(), foldhash::HashMap::default(), spawner());
         let run = Arc::new(asleep(&core.services, &tenure));
         tenure.end();
-        let admitted = core.admit(&tenure, &run.key, |_| Ok((run.clone(), run.resume(&core.services)?)));
+        let admitted = core.admit(&tenure, &run.key, |_| Ok((run.clone(), run.resume(&core.services, &[])?)));
         assert!(matches!(admitted, Ok(None)));
         assert!(core.find(&run.key).is_none());
     }

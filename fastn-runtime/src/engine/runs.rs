@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
+use fastn_core::{By, Decision, Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde::Serialize;
 
-use super::command::Command;
+use super::command::{Command, Which};
 use super::core::Core;
-use super::explain::{Explanation, Held};
-use super::handle::{self, RunHandle};
+use super::explain::{Explanation, Held, Paused};
+use super::handle::RunHandle;
 use super::signals::SendSignal;
+use super::steer::{self, AuditPage, AuditQuery};
+use crate::machine::Machine;
 
 /// The runs of an engine's store: to list, inspect, tell something and cancel.
 #[derive(Clone, Debug)]
@@ -31,6 +33,10 @@ pub struct Inspection {
     /// Why it is to be cancelled, if somebody has asked for that and no executor that serves it has recorded it yet. The
     /// request stays until one does.
     pub cancelling: Option<String>,
+    /// That it is paused, if it is.
+    pub paused: Option<Paused>,
+    /// Who wants it paused and why, if somebody has asked for that and no executor has recorded it yet.
+    pub pausing: Option<By>,
 }
 
 impl Runs {
@@ -74,13 +80,14 @@ impl Runs {
         let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", run))?;
         let outcome = history.outcome().cloned();
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
-        let cancelling = if outcome.is_none() { self.cancelling(&key).await? } else { None };
+        let (cancelling, pausing) = if outcome.is_none() { self.told(&key).await? } else { (None, None) };
+        let paused = Paused::of(&history);
         let strange = !self.core.definitions.contains_key(&history.run.definition);
         let waits_for = waits_for.map(|why| match &cancelling {
             Some(_) if strange => format!("{why}; its cancellation waits for an executor that serves it"),
             _ => why,
         });
-        Ok(Inspection { history, outcome, waits_for, cancelling })
+        Ok(Inspection { history, outcome, waits_for, cancelling, paused, pausing })
     }
 
     /// Why a run is where it is: what is under way, what it waits for, who has it, and what comes next. From what is recorded,
@@ -93,7 +100,7 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn explain(&self, tenant: &TenantId, run: RunId) -> Result<Explanation> {
-        let Inspection { history, waits_for, cancelling, .. } = self.inspect(tenant, run).await?;
+        let Inspection { history, waits_for, cancelling, paused, pausing, .. } = self.inspect(tenant, run).await?;
         let own = self.core.services.tenure().and_then(|tenure| tenure.token());
         let held = match history.run.holder {
             Some(token) if own == Some(token) => Held::Here,
@@ -104,16 +111,22 @@ impl Runs {
             Some(served) => Ok(Some(served.definition.plan().clone())),
             None => self.plan(&history.run).await.map(|plan| plan.map(Arc::new)),
         };
-        Ok(Explanation { waits_for, cancelling, ..Explanation::of(history, held, plan)? })
+        Ok(Explanation { waits_for, cancelling, paused, pausing, ..Explanation::of(history, held, plan)? })
     }
 
-    async fn cancelling(&self, key: &RunKey) -> Result<Option<String>> {
-        let unread = self.core.services.look()?.unread(key).await?;
-        // What this build does not know may be of a later one.
-        Ok(unread.iter().find_map(|message| match Command::decode(&message.body) {
-            Ok(Command::Cancel { reason }) => Some(reason),
-            _ => None,
-        }))
+    /// What a run was told and has not recorded yet: to be cancelled, to be paused.
+    async fn told(&self, key: &RunKey) -> Result<(Option<String>, Option<By>)> {
+        let (mut cancelling, mut pausing) = (None, None);
+        for message in self.core.services.look()?.unread(key).await? {
+            match Command::decode(&message.body) {
+                Ok(Command::Cancel { by }) => cancelling = cancelling.or(Some(by.reason)),
+                Ok(Command::Pause { by }) => pausing = Some(by),
+                Ok(Command::Resume { .. }) => pausing = None,
+                // What this build does not know may be of a later one.
+                _ => {}
+            }
+        }
+        Ok((cancelling, pausing))
     }
 
     fn waits_for(&self, history: &History) -> Option<String> {
@@ -167,7 +180,123 @@ impl Runs {
     ///
     /// # Cancel safety
     /// As there.
-    pub async fn cancel(&self, tenant: &TenantId, run: RunId, reason: &str) -> Result<bool> {
-        handle::cancel(&self.core, &RunKey { tenant: tenant.clone(), run }, reason).await
+    pub async fn cancel(&self, tenant: &TenantId, run: RunId, by: impl Into<By>) -> Result<bool> {
+        steer::cancel(&self.core, &RunKey { tenant: tenant.clone(), run }, &by.into()).await
+    }
+
+    /// Pauses a run, wherever it is, and comes back when that is durable. Whether it was not paused before.
+    ///
+    /// # Contract
+    /// * Of a run that is paused nothing begins: no attempt, no retry, no undo, no other run, and no timer goes off. Attempts
+    ///   that are under way end, and what they give is recorded; if that was all there was to do, the run ends. A run that
+    ///   fails meanwhile undoes nothing before it goes on.
+    /// * Signals are recorded, and answer waits; what follows does not begin. So do the ends of other runs that it has
+    ///   started, which go on themselves.
+    /// * Time goes on: a sleep, a wait or the deadline of the run that passed meanwhile passes when the run goes on.
+    /// * It needs no task and no memory as soon as nothing is under way, keeps its place in a queue, and stays paused
+    ///   whoever has it: a run whose executor is down, or that waits for its turn, is told before anything of it begins.
+    /// * Cancelling it ends the pause.
+    ///
+    /// A run that another executor has hears of it within moments. One that nobody has just now is told as soon as somebody
+    /// has it: until then [`Inspection::pausing`] says so.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run; [`Invalid`](ErrorKind::Invalid) if it is not said who does it,
+    /// and [`TooLarge`](ErrorKind::TooLarge) if too much is said; or if the store fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take it back.
+    pub async fn pause(&self, tenant: &TenantId, run: RunId, by: By) -> Result<bool> {
+        steer::pause(&self.core, &RunKey { tenant: tenant.clone(), run }, &by).await
+    }
+
+    /// Lets a run go on that was paused. Whether it was.
+    ///
+    /// # Errors
+    /// As [`Runs::pause`].
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn resume(&self, tenant: &TenantId, run: RunId, by: By) -> Result<bool> {
+        steer::resume(&self.core, &RunKey { tenant: tenant.clone(), run }, &by).await
+    }
+
+    /// Says what became of a step, in place of what comes of it by itself, and comes back when that is durable: of a step that is
+    /// under way, waits for its next attempt, sleeps, waits for a signal or for another run, or
+    /// [holds](crate::machine::Doing::Doubt) since its executor died; of an undo that is tried again and again, too. Whether that
+    /// meant anything to the run: not if it has got further meanwhile.
+    ///
+    /// `step` is named as [`explain`](Runs::explain) names it, `lines[3]/label`.
+    ///
+    /// # Contract
+    /// * [`Gave`](Decision::Gave) makes the step done, with this output, which nobody checks: whoever follows takes it for the
+    ///   step's own. If it has an undo, that is called with it when the run fails. An undo that gave something is done.
+    /// * [`Failed`](Decision::Failed) makes it fail for good: its `on_error` function takes over if it has one, and otherwise
+    ///   the run fails. Of an undo it means that it could not be undone.
+    /// * [`Again`](Decision::Again) has the next attempt made now, of a step that waits for it or that holds.
+    /// * An attempt that is under way is not cut off; what it gives is not heeded. A run that the step has started is
+    ///   cancelled if it belongs to this one, and goes on otherwise.
+    /// * Of a `when`, an `each` and a `repeat` nothing can be said: only of what is inside.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run, or no such step of it is under way or waits;
+    /// [`Unsupported`](ErrorKind::Unsupported) if its plan is not to be had; [`Invalid`](ErrorKind::Invalid) if the output is not
+    /// JSON, or it is not said who says so; [`TooLarge`](ErrorKind::TooLarge) for what is larger than it may be; or if the store
+    /// fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take it back.
+    pub async fn decide(&self, tenant: &TenantId, run: RunId, step: &str, decision: Decision, by: By) -> Result<bool> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let (which, _) = self.step(&key, step).await?;
+        steer::decide(&self.core, &key, (step, which), decision, &by).await
+    }
+
+    /// Skips a step: as [`Runs::decide`] with an output of `null`, and for a sleep with what it was given.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn skip(&self, tenant: &TenantId, run: RunId, step: &str, by: By) -> Result<bool> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        let (which, gives) = self.step(&key, step).await?;
+        steer::decide(&self.core, &key, (step, which), Decision::Gave(gives), &by).await
+    }
+
+    /// A step of which something can be decided, and what it gives that is skipped.
+    async fn step(&self, key: &RunKey, step: &str) -> Result<(Which, Payload)> {
+        const OP: &str = "decide step";
+        // By the store itself: what is decided counts for this very attempt.
+        let history = self.core.services.store()?.read(key).await?;
+        let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "find run").with("run", key.run))?;
+        let missing = || Error::new(ErrorKind::NotFound, OP).with("run", key.run).with("step", step);
+        if history.outcome().is_some() {
+            return Err(missing().caused_by("the run has ended"));
+        }
+        let unknown = || Error::new(ErrorKind::Unsupported, OP).caused_by("its plan is not in the store");
+        let plan = match self.core.definitions.get(&history.run.definition) {
+            Some(served) => served.definition.plan().clone(),
+            None => Arc::new(self.plan(&history.run).await?.ok_or_else(unknown)?),
+        };
+        let machine = Machine::replay(plan, history.input, history.run.created_at, &history.records)?;
+        let found = machine.attempts()?.into_iter().find(|(path, ..)| path == step);
+        let (_, at, part, attempt) = found.ok_or_else(|| missing().caused_by("it is neither under way nor waits"))?;
+        let gives = machine.skipped(&at);
+        Ok((Which { at, part, attempt }, gives))
+    }
+
+    /// Who did what to which run, when and why. An entry is written before its deed is done, and is kept for as long as
+    /// [`EngineBuilder::keep_audit`](super::EngineBuilder::keep_audit) says, whatever becomes of the run. What a program does
+    /// without saying who is not listed.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn audit(&self, query: AuditQuery) -> Result<AuditPage> {
+        steer::audit(&**self.core.services.store()?, &query).await
     }
 }

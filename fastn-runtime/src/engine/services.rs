@@ -54,6 +54,8 @@ pub(super) struct Limits {
     pub(super) park_after: Duration,
     /// How many executors in a row may die over a run before it is parked; 0 if it never is.
     pub(super) poison_after: u32,
+    /// How long it is kept who steered runs.
+    pub(super) keep_audit: Duration,
     /// A run leaves memory after every turn.
     pub(super) suspends: bool,
 }

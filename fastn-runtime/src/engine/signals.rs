@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use fastn_core::{BoxFuture, Error, ErrorKind, Event, Payload, Result, RunId};
+use fastn_core::{BoxFuture, By, Error, ErrorKind, Event, Payload, Result, RunId};
 use fastn_store::{DefinitionKey, RunKey, Sent};
 use serde_json::value::RawValue;
 
@@ -13,6 +13,8 @@ use super::core::Core;
 use super::post;
 use super::recovery::{self, Found};
 use super::run::Told;
+use super::steer::Deed;
+use super::steer::ledger::audited;
 use super::strand;
 use crate::machine::Machine;
 
@@ -53,11 +55,12 @@ pub struct SendSignal {
     signal: String,
     value: Result<Payload>,
     id: Option<[u8; 16]>,
+    by: Option<By>,
 }
 
 impl SendSignal {
     pub(super) fn new(core: Arc<Core>, run: RunKey, signal: impl Into<String>, value: Result<Payload>) -> Self {
-        Self { core, run, signal: signal.into(), value, id: None }
+        Self { core, run, signal: signal.into(), value, id: None, by: None }
     }
 
     /// By what the signal is known, such as the id of the event that it tells of: within its run and name it is there once,
@@ -68,8 +71,22 @@ impl SendSignal {
         self
     }
 
+    /// Who tells it and why: it is recorded in the run with the signal and, if it is somebody in particular, listed in the
+    /// [audit](super::runs::Runs::audit).
+    pub fn by(mut self, by: impl Into<By>) -> Self {
+        self.by = Some(by.into());
+        self
+    }
+
     async fn send(self) -> Result<Delivery> {
-        let Self { core, run: key, signal, value, id } = self;
+        let Some(by) = self.by.clone().filter(By::is_somebody) else { return self.tell().await };
+        let (core, run, signal) = (self.core.clone(), self.run.clone(), self.signal.clone());
+        let in_vain = |sent: &Delivery| (*sent == Delivery::Ended).then(|| "the run has ended".to_owned());
+        audited(&core, &run, || Deed::Signal { signal }, &by, in_vain, self.tell()).await
+    }
+
+    async fn tell(self) -> Result<Delivery> {
+        let Self { core, run: key, signal, value, id, by } = self;
         core.check_open(OP)?;
         let value = value?;
         // Read once, so that whoever sends it is told, and not whoever receives it.
@@ -85,13 +102,13 @@ impl SendSignal {
                     return Err(Error::new(ErrorKind::NotFound, OP).with("run", key.run));
                 }
                 Found::Over => return over(&core, &key, &id).await,
-                Found::Elsewhere => return post(&core, &key, signal, value, id).await,
+                Found::Elsewhere => return post(&core, &key, Command::Signal { name: signal, value, by }, id).await,
             };
             known(&signal, run.definition.plan().signals().contains_key(&signal))?;
             let mut heard = false;
             let event = |machine: &Machine| {
                 heard = machine.has_heard(&id);
-                machine.signal(id, &signal, &value)
+                machine.signal_by(id, &signal, &value, by.as_ref())
             };
             match run.tell(&core.services, event)? {
                 Told::Turn(pending) => match strand::carry_out(&core, &run, pending).await {
@@ -114,14 +131,14 @@ impl SendSignal {
 }
 
 /// Leaves it for whoever has the run.
-async fn post(core: &Arc<Core>, key: &RunKey, signal: String, value: Payload, id: [u8; 16]) -> Result<Delivery> {
+async fn post(core: &Arc<Core>, key: &RunKey, command: Command, id: [u8; 16]) -> Result<Delivery> {
     // Whoever sends what nobody waits for is told, if this engine can know.
     let summary = core.services.store()?.summaries(std::slice::from_ref(key)).await?.pop().flatten();
-    if let Some(summary) = summary {
+    if let (Some(summary), Command::Signal { name, .. }) = (summary, &command) {
         let of = |key: &DefinitionKey| core.definitions.get(key).map(|served| served.definition.plan().clone());
-        known(&signal, of(&summary.definition).is_none_or(|plan| plan.signals().contains_key(&signal)))?;
+        known(name, of(&summary.definition).is_none_or(|plan| plan.signals().contains_key(name)))?;
     }
-    match post::send(core, key, Command::Signal { name: signal, value }, Some(id)).await? {
+    match post::send(core, key, command, Some(id)).await? {
         Sent::Accepted => Ok(Delivery::Told),
         Sent::Known => Ok(Delivery::Known),
         _ => over(core, key, &id).await,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastn_store::Lease;
 use tokio::sync::Notify;
 
+use super::beforehand::Beforehand;
 use super::suspicion::Suspicion;
 use crate::clock::Clock;
 use crate::flag::Flag;
@@ -31,6 +32,8 @@ pub(super) struct Tenure {
     pub(super) recovered: Flag,
     /// The run that may kill, if one is under way.
     pub(super) suspicion: Suspicion,
+    /// What runs were told that are about to come into memory.
+    pub(super) beforehand: Beforehand,
 }
 
 struct Held {
@@ -59,6 +62,7 @@ impl Tenure {
             left: Flag::default(),
             recovered: Flag::default(),
             suspicion: Suspicion::default(),
+            beforehand: Beforehand::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fastn_core::{Event, Failure, FailureKind, Outcome, Record, Result};
+use fastn_core::{By, Event, Failure, FailureKind, Outcome, Record, Result};
 use fastn_store::{RunKey, Withdraw};
 
 use super::core::Core;
@@ -12,12 +12,14 @@ use crate::patience::patiently;
 
 /// Cancels a run that waits, for its turn or for anybody who can run it, and comes back when that is durable. Whether it did:
 /// not if somebody has it, or has had it.
-pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, reason: &str) -> Result<bool> {
+pub(super) async fn cancel(core: &Arc<Core>, key: &RunKey, by: &By) -> Result<bool> {
     let Some(durable) = core.services.durable() else { return Ok(false) };
     let clock = &*core.services.clock;
     let now = clock.now();
-    let outcome = Outcome::Cancelled(Failure::new(FailureKind::CANCELLED, reason.to_owned()));
-    let events = [Event::CancelRequested { reason: reason.to_owned() }, Event::Finished { outcome: outcome.clone() }];
+    let outcome = Outcome::Cancelled(Failure::new(FailureKind::CANCELLED, by.reason.clone()));
+    let actor = Some(by.actor.as_str().into()).filter(|_| by.is_somebody());
+    let asked = Event::CancelRequested { reason: by.reason.clone(), actor };
+    let events = [asked, Event::Finished { outcome: outcome.clone() }];
     let records = events.map(|event| Record { time: now, event });
     let mut bytes = Vec::new();
     records.iter().try_for_each(|record| record.append_to(&mut bytes))?;

@@ -158,12 +158,18 @@ impl Machine {
                 self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }
             Event::Waiting { at, attempt, until } => self.waiting(at, *attempt, *until, turn),
-            Event::Signalled { id, signal, value } => self.signalled(*id, signal, value, turn),
+            Event::Signalled { id, signal, value, .. } => self.signalled(*id, signal, value, turn),
             Event::Child { at, attempt, run, until } => self.child_started(at, *attempt, *run, *until, turn),
-            Event::CancelRequested { reason } => {
+            Event::CancelRequested { reason, .. } => {
                 self.end(true, Failure::new(FailureKind::CANCELLED, reason.clone()));
                 turn.actions.push(Action::AbortAll);
-                Ok(())
+                self.lift_pause(turn)
+            }
+            Event::Paused { id, by } => self.begin_pause(*id, by, turn.time),
+            Event::Resumed { id, .. } => self.end_pause(*id, turn),
+            Event::Doubted { at, attempt } => self.doubted(at, *attempt),
+            Event::Decided { id, at, part, attempt, decision, .. } => {
+                self.decided(*id, (at, *part, *attempt), decision, turn)
             }
             Event::Expired => {
                 self.end(false, Failure::new(FailureKind::TIMEOUT, "the run's deadline passed"));
@@ -219,6 +225,11 @@ impl Machine {
                 self.awaited.remove(&run);
                 Ok(tried)
             }
+            State::Doubted(tried) if (tried.part, tried.attempt) == (part, attempt) => {
+                let hand = self.by_hand();
+                hand.doubts = hand.doubts.saturating_sub(1);
+                Ok(tried)
+            }
             other => {
                 cell.state = other;
                 Err(corrupt("no such attempt was under way", slot.node))
@@ -245,6 +256,9 @@ impl Machine {
     }
 
     pub(super) fn hand_out(&mut self, slot: Slot, attempt: Try, ahead: bool, turn: &mut Turn) -> Result<()> {
+        if self.is_paused() {
+            return self.hold_back(slot, attempt, turn.time);
+        }
         turn.actions.reserve_exact(usize::from(turn.actions.capacity() == 0));
         turn.actions.push(Action::Run(Task { ahead, ..self.task(slot, &attempt)? }));
         self.scopes.cell_mut(slot)?.state = State::Running(attempt);
@@ -330,7 +344,7 @@ impl Machine {
             NodeKind::Wait(_) => self.begin_wait(slot, &Try::first(Part::Work, turn.time), turn),
             NodeKind::Repeat { .. } => self.begin_rounds(slot, ahead, turn),
             _ => {
-                if node.policy.durability == Durability::AtMostOnce {
+                if node.policy.durability == Durability::AtMostOnce && !self.is_paused() {
                     let at = self.address(slot)?;
                     turn.follow.push_back(Event::Started { at, attempt: Attempt::FIRST });
                 }

@@ -55,6 +55,8 @@ pub(super) enum State {
     Arm(ScopeId),
     /// Its items are being worked on.
     Items(Box<Items>),
+    /// Its executor died while it ran, and a person has to say what became of it.
+    Doubted(Try),
     /// It succeeded.
     Done,
     /// It failed for good.

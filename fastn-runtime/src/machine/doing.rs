@@ -52,6 +52,12 @@ pub enum Doing {
         /// Until when; without end, if absent.
         until: Option<Timestamp>,
     },
+    /// An attempt that may be made once was under way when its executor died, and a person has to
+    /// [say](crate::Runs::decide) what became of it.
+    Doubt {
+        /// Which one.
+        attempt: Attempt,
+    },
     /// It waits for the end of a run that it has started.
     Run {
         /// The run, of the same tenant.
@@ -81,6 +87,35 @@ impl Machine {
         Ok(found.into_iter().map(activity).collect())
     }
 
+    /// The attempts of which something can be [decided](Machine::decide), each with its path as [`Machine::activities`] has it.
+    ///
+    /// # Errors
+    /// As [`Machine::activities`].
+    pub fn attempts(&self) -> Result<Vec<(String, Address, Part, Attempt)>> {
+        let mut found = Vec::new();
+        for (scope, state) in self.scopes.iter() {
+            for (node, cell) in state.cells() {
+                let (part, attempt) = match &cell.state {
+                    State::Running(tried)
+                    | State::Backoff(tried, _)
+                    | State::Waiting(tried, _)
+                    | State::Awaiting(tried, ..)
+                    | State::Doubted(tried) => (tried.part, tried.attempt),
+                    State::Sleeping(_) => (Part::Work, Attempt::FIRST),
+                    _ => continue,
+                };
+                let at = self.address(Slot { scope, node })?;
+                found.push((self.plan.path_at(&at), at, part, attempt));
+            }
+        }
+        if let Some((at, doing)) = self.undoing()
+            && let Doing::Attempt { part, attempt } | Doing::Retry { part, attempt, .. } = doing
+        {
+            found.push((self.plan.path_at(&at), at, part, attempt));
+        }
+        Ok(found)
+    }
+
     /// Why no new work is begun, if that is so: what was done is being undone, or about to be.
     pub fn ends_for(&self) -> Option<&Failure> {
         match &self.phase {
@@ -100,6 +135,7 @@ impl Machine {
             State::Running(tried) => Doing::Attempt { part: tried.part, attempt: tried.attempt },
             // Nothing of these comes of itself any more, once the run is ending.
             State::Backoff(next, at) if going => Doing::Retry { part: next.part, attempt: next.attempt, at: *at },
+            State::Doubted(tried) => Doing::Doubt { attempt: tried.attempt },
             State::Sleeping(until) if going => Doing::Sleep { until: *until },
             State::Waiting(_, until) if going => {
                 let NodeKind::Wait(signal) = kind else { return None };
@@ -137,6 +173,12 @@ impl fmt::Display for Activity {
             Doing::Retry { part: Part::Work, attempt, at } => write!(f, "{node}: attempt {attempt} is due at {at}"),
             Doing::Retry { part, attempt, at } => {
                 write!(f, "{node}: attempt {attempt} of its {} is due at {at}", part.as_str())
+            }
+            Doing::Doubt { attempt } => {
+                write!(
+                    f,
+                    "{node}: the executor died during attempt {attempt}; whether its effect took place is not known, and a person has to say"
+                )
             }
             Doing::Sleep { until } => write!(f, "{node} sleeps until {until}"),
             Doing::Wait { signal, until: end } => write!(f, "{node} waits for the signal {signal}{}", until(end)),

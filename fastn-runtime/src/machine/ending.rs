@@ -19,6 +19,12 @@ impl Machine {
 
     /// Ends the run if there is nothing left to wait for, or begins the next undo.
     pub(super) fn settle(&mut self, turn: &mut Turn) -> Result<()> {
+        if self.is_paused() && matches!(self.phase, Phase::Ending { .. }) {
+            return Ok(());
+        }
+        if self.leave_doubts(turn)? {
+            return Ok(());
+        }
         self.part_with_children(turn)?;
         if self.running > 0 || !self.awaited.is_empty() {
             return Ok(());

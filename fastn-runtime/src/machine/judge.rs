@@ -1,7 +1,7 @@
 //! What an attempt's result means.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Bond, Event, Failure, FailureKind, Part, Payload, Timestamp};
+use fastn_core::{Bond, By, Event, Failure, FailureKind, Part, Payload, Timestamp};
 
 use super::state::{Machine, Phase};
 use super::turn::Task;
@@ -57,13 +57,23 @@ impl Machine {
         }
     }
 
-    /// What a request to cancel the run is now: an event, or nothing if the run is ending anyway.
-    pub fn cancel(&self, reason: impl Into<String>) -> Option<Event> {
-        matches!(self.phase, Phase::Going).then(|| Event::CancelRequested { reason: reason.into() })
+    /// Whether it has neither ended nor begun to.
+    pub const fn goes(&self) -> bool {
+        matches!(self.phase, Phase::Going)
     }
 
-    /// What the passing of the run's deadline is now: an event, or nothing if the run is ending anyway.
+    /// What a request to cancel the run is now: an event, or nothing if the run is ending anyway.
+    pub fn cancel(&self, by: impl Into<By>) -> Option<Event> {
+        self.goes().then(|| {
+            let By { actor, reason, .. } = by.into();
+            let actor = Some(actor.into_boxed_str()).filter(|actor| !actor.is_empty());
+            Event::CancelRequested { reason, actor }
+        })
+    }
+
+    /// What the passing of the run's deadline is now: an event, or nothing if the run is ending anyway, or is paused, so that
+    /// it passes when the run goes on.
     pub fn expire(&self) -> Option<Event> {
-        matches!(self.phase, Phase::Going).then_some(Event::Expired)
+        (self.goes() && !self.is_paused()).then_some(Event::Expired)
     }
 }

@@ -8,14 +8,17 @@
 mod apply;
 mod cell;
 mod children;
+mod decide;
 mod doing;
 mod each;
 mod ending;
+mod hand;
 mod inbox;
 mod items;
 mod judge;
 mod list;
 mod locate;
+mod pause;
 mod poison;
 mod repeat;
 mod resume;

@@ -38,6 +38,9 @@ impl Machine {
     fn under_way(&self) -> Result<Vec<String>> {
         let going = matches!(self.phase, Phase::Going);
         let mut steps = Vec::new();
+        if self.is_paused() {
+            return Ok(steps);
+        }
         for (scope, state) in self.scopes.iter() {
             for (node, cell) in state.cells() {
                 let State::Running(attempt) = &cell.state else { continue };

@@ -1,19 +1,20 @@
 //! Going on: after a crash, and when a timer is due.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Bond, Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
+use fastn_core::{Bond, Durability, Event, Part, Result, Timestamp};
 
 use super::cell::{State, Try};
 use super::slot::Slot;
-use super::state::{Machine, Phase};
+use super::state::Machine;
 use super::turn::{Action, Turn};
 
 impl Machine {
     /// Goes on with a run whose executor died: attempts that were under way are made again. After
     /// [`Machine::replay`], once.
     ///
-    /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`]: its `on_error` function, if it
-    ///   has one, can find out what happened.
+    /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`](fastn_core::FailureKind::OUTCOME_UNKNOWN)
+    ///   if it has an `on_error` function, which can find out what happened, or if the run is ending; otherwise it holds until
+    ///   a person [decides](Machine::decide).
     /// * When the run is already ending, only work that can be undone is made again, so that its effect, if it had one,
     ///   is known and undone.
     ///
@@ -31,32 +32,21 @@ impl Machine {
                 }
             }
         }
-        let going = matches!(self.phase, Phase::Going);
         for (slot, attempt) in interrupted {
             if attempt.recorded {
-                let (at, part, attempt) = (self.address(slot)?, attempt.part, attempt.attempt);
-                let what = "its executor died while it ran; whether its effect took place is not known";
-                let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, what).permanent().at(self.plan.path_at(&at));
-                turn.follow.push_back(Event::Failed { at, part, attempt, failure, retry_at: None });
+                let (at, reconciles) = (self.address(slot)?, self.plan.node(slot.node).policy.on_error);
+                turn.follow.push_back(match self.goes() && !reconciles {
+                    true => Event::Doubted { at, attempt: attempt.attempt },
+                    false => self.unknown(at, &attempt),
+                });
                 continue;
             }
             self.running = self.running.saturating_sub(1);
-            let policy = &self.plan.node(slot.node).policy;
-            let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
-            // Whether it has started a run is not known, and one that is there must not be left behind.
-            let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
-            let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
-            // An at-most-once step whose start is not on record was never begun.
-            if going || starts || (policy.undo.is_some() && !at_most_once) {
-                if at_most_once {
-                    let at = self.address(slot)?;
-                    turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
-                }
-                self.run(slot, attempt, turn)?;
-            } else {
-                self.scopes.cell_mut(slot)?.state = State::Idle;
+            if !self.hold_again(slot, &attempt) {
+                self.make_again(slot, attempt, turn)?;
             }
         }
+        let going = self.goes();
         // A run may die between its creation and the record of a sleep or a wait that it begins with.
         for slot in unslept.into_iter().filter(|_| going) {
             match self.plan.node(slot.node).kind {
@@ -71,12 +61,35 @@ impl Machine {
         self.drain(turn)
     }
 
+    /// Makes an attempt again whose executor died, if the run has any use for it.
+    pub(super) fn make_again(&mut self, slot: Slot, attempt: Try, turn: &mut Turn) -> Result<()> {
+        let policy = &self.plan.node(slot.node).policy;
+        let at_most_once = policy.durability == Durability::AtMostOnce && attempt.part == Part::Work;
+        // Whether it has started a run is not known, and one that is there must not be left behind.
+        let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
+        let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
+        // An at-most-once step whose start is not on record was never begun.
+        if self.goes() || starts || (policy.undo.is_some() && !at_most_once) {
+            if at_most_once {
+                let at = self.address(slot)?;
+                turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
+            }
+            self.run(slot, attempt, turn)
+        } else {
+            self.scopes.cell_mut(slot)?.state = State::Idle;
+            Ok(())
+        }
+    }
+
     /// Does what is due at the turn's time: sleeps and waits end, retries begin, runs that take too long are cancelled.
     ///
     /// # Errors
     /// [`Corrupt`](fastn_core::ErrorKind::Corrupt), which is not expected.
     pub fn wake(&mut self, turn: &mut Turn) -> Result<()> {
         let now: Timestamp = turn.time;
+        if self.is_paused() {
+            return Ok(());
+        }
         while let Some((_, slot)) = self.timers.first().copied().filter(|(time, _)| *time <= now) {
             self.timers.pop_first();
             match &self.scopes.cell(slot)?.state {
@@ -84,6 +97,12 @@ impl Machine {
                     let next = next.clone();
                     match self.plan.node(slot.node).kind {
                         NodeKind::Wait(_) if next.part == Part::Work => self.begin_wait(slot, &next, turn)?,
+                        // One that was held back: it is not tried twice.
+                        _ if self.plan.node(slot.node).policy.durability == Durability::AtMostOnce
+                            && next.part == Part::Work =>
+                        {
+                            self.make_again(slot, next, turn)?;
+                        }
                         _ => self.run(slot, next, turn)?,
                     }
                 }

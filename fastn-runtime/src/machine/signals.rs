@@ -3,7 +3,7 @@
 //! What is recorded is that a wait began and that a signal came; who gets which value follows from the order of the two.
 
 use fastn_core::plan::{NodeIx, NodeKind};
-use fastn_core::{Address, Attempt, Event, Failure, FailureKind, Part, Payload, Result, Take, Timestamp};
+use fastn_core::{Address, Attempt, By, Event, Failure, FailureKind, Part, Payload, Result, Take, Timestamp};
 
 use super::apply::{Agenda, Todo};
 use super::cell::{State, Try};
@@ -15,6 +15,11 @@ impl Machine {
     /// What a signal is now: an event, or nothing if the run was told of it before, if it means nothing any more, or if no
     /// node of the plan waits for it.
     pub fn signal(&self, id: [u8; 16], signal: &str, value: &Payload) -> Option<Event> {
+        self.signal_by(id, signal, value, None)
+    }
+
+    /// As [`Machine::signal`], with who tells it and why.
+    pub fn signal_by(&self, id: [u8; 16], signal: &str, value: &Payload, by: Option<&By>) -> Option<Event> {
         let take = *self.plan.signals().get(signal)?;
         if !matches!(self.phase, Phase::Going) || self.signals.has_heard(&id) {
             return None;
@@ -22,7 +27,7 @@ impl Machine {
         if take == Take::First && self.signals.has_value(signal) {
             return None;
         }
-        Some(Event::Signalled { id, signal: signal.to_owned(), value: value.clone() })
+        Some(Event::Signalled { id, signal: signal.to_owned(), value: value.clone(), by: by.cloned().map(Box::new) })
     }
 
     /// Whether the run was told a signal of this id.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use fastn_core::plan::{NodeIx, ScopeIx};
 use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Timestamp};
-use fastn_store::{RunStatus, Then};
+use fastn_store::{HELD, PAUSED, RunStatus, Then};
 
 use super::cell::Scopes;
+use super::hand::Hand;
 use super::inbox::Signals;
 use super::rounds::Rounds;
 use super::slot::Slot;
@@ -34,6 +35,8 @@ pub struct Machine {
     pub(super) parted: bool,
     /// The loops under way.
     pub(super) rounds: Rounds,
+    /// What people have done to it. In a box, since few are steered.
+    pub(super) hand: Option<Box<Hand>>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +92,12 @@ impl Machine {
             awaited: BTreeMap::new(),
             parted: false,
             rounds: Rounds::new(),
+            hand: None,
         }
+    }
+
+    pub(super) fn by_hand(&mut self) -> &mut Hand {
+        self.hand.get_or_insert_default()
     }
 
     /// The plan.
@@ -112,6 +120,9 @@ impl Machine {
 
     /// When something happens by itself next.
     pub fn wakes_at(&self) -> Option<Timestamp> {
+        if self.is_paused() {
+            return None;
+        }
         let of_nodes = self.timers.first().map(|(time, _)| *time);
         of_nodes.into_iter().chain(self.undo.retries_at()).min()
     }
@@ -120,6 +131,8 @@ impl Machine {
     pub fn then(&self) -> Then {
         match (&self.phase, self.wakes_at()) {
             (Phase::Over(outcome), _) => Then::End(status_of(outcome)),
+            _ if self.running == 0 && self.is_paused() => Then::Wait(PAUSED),
+            (_, None) if self.running == 0 && self.doubts() > 0 => Then::Wait(HELD),
             // For ever, unless something comes from outside: a signal, or the end of another run.
             (_, time) if self.running == 0 => Then::Wait(time.unwrap_or(Timestamp::MAX)),
             _ => Then::Run,

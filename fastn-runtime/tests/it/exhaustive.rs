@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use fastn_core::plan::NodeKind;
 use fastn_core::{
-    Address, Draft, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, Timestamp,
+    Address, By, Decision, Draft, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId,
+    Timestamp,
 };
-use fastn_runtime::machine::{Action, Machine, Task, Turn};
+use fastn_runtime::machine::{Action, Doing, Machine, Task, Turn};
 use fastn_testkit::sketch::{draft, each, when};
 
 use crate::world::T0;
@@ -144,6 +145,7 @@ impl Ways {
             self.take(&mut next, turn);
             open.push(next);
         }
+        self.decide(point, open);
         if let Some(event) = point.machine.cancel("enough").filter(|_| point.can_cancel) {
             let mut next = point.clone();
             next.can_cancel = false;
@@ -158,6 +160,31 @@ impl Ways {
             let turn = self.reborn(&mut next);
             self.take(&mut next, turn);
             open.push(next);
+        }
+    }
+
+    /// Whatever a person may say of a step whose executor died.
+    fn decide(&self, point: &Point, open: &mut Vec<Point>) {
+        if point.machine.doubts() == 0 {
+            return;
+        }
+        let activities = point.machine.activities().unwrap().into_iter();
+        let held: BTreeSet<String> = activities
+            .filter(|activity| matches!(activity.doing, Doing::Doubt { .. }))
+            .map(|activity| activity.node)
+            .collect();
+        let unknown = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
+        for decision in [Decision::Gave(Payload::json("7")), Decision::Failed(unknown), Decision::Again] {
+            for (path, at, part, attempt) in point.machine.attempts().unwrap() {
+                let doubted = held.contains(&path);
+                let id = *RunId::named(&format!("{path} {}", point.records.len())).as_bytes();
+                let event = point.machine.decide(id, (&at, part, attempt), &decision, &By::default());
+                let Some(event) = event.filter(|_| doubted) else { continue };
+                let mut next = point.clone();
+                write!(next.way, " {path} {}", decision.as_str()).unwrap();
+                self.tell(&mut next, event);
+                open.push(next);
+            }
         }
     }
 
@@ -212,7 +239,8 @@ impl Ways {
         let told = || self.told(point);
         match point.machine.outcome() {
             None => {
-                let goes_on = !point.tasks.is_empty() || point.machine.wakes_at().is_some();
+                let goes_on =
+                    !point.tasks.is_empty() || point.machine.wakes_at().is_some() || point.machine.doubts() > 0;
                 assert!(goes_on, "nothing can happen any more\n{}", told());
                 assert_eq!(point.machine.running() as usize, point.tasks.len(), "{}", told());
             }
@@ -244,7 +272,11 @@ impl Ways {
                     assert_eq!(done.pop(), Some(at), "undone out of order\n{}", self.told(point));
                     stuck = true;
                 }
-                Event::Succeeded { at, .. } if self.plan.node(at.node).policy.undo.is_some() => done.push(at),
+                Event::Decided { at, decision: Decision::Gave(_), .. } | Event::Succeeded { at, .. }
+                    if self.plan.node(at.node).policy.undo.is_some() =>
+                {
+                    done.push(at)
+                }
                 _ => {}
             }
         }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod deciding;
 mod exhaustive;
 mod machine;
 mod outside;
+mod pausing;
 mod random;
 mod world;

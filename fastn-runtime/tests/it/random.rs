@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Draft, Event, Outcome, Part};
+use fastn_core::{By, Decision, Draft, Event, Failure, FailureKind, Outcome, Part, Payload};
 use fastn_runtime::machine::Machine;
 use fastn_testkit::sketch::{draft, each, repeat, when};
 use proptest::prelude::*;
@@ -99,6 +99,8 @@ enum Step {
     Crash,
     Cancel,
     Expire,
+    /// It is paused, or goes on if it is.
+    Pause,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -109,6 +111,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Crash),
         1 => Just(Step::Cancel),
         1 => Just(Step::Expire),
+        4 => Just(Step::Pause),
     ]
 }
 
@@ -134,6 +137,15 @@ fn answer(world: &mut World, which: prop::sample::Index, well: bool) {
         tell(world, 0);
         tell(world, 2);
     }
+}
+
+/// Pauses it, or lets it go on.
+fn pause(world: &mut World) {
+    let mut id = [255; 16];
+    id[..8].copy_from_slice(&world.records.len().to_le_bytes());
+    let by = By::new("ann", "why not");
+    let event = world.machine.pause(id, &by).or_else(|| world.machine.unpause(id, &by));
+    event.into_iter().for_each(|event| world.event(event));
 }
 
 /// Tells it something new, or once more what it was told last.
@@ -163,7 +175,7 @@ fn check(world: &World) {
                 assert_eq!(to_undo.pop(), Some(at), "{node} was not the last that was done\n{}", world.log);
                 undone += 1;
             }
-            Event::Succeeded { at, part, .. } => {
+            Event::Decided { at, part, decision: Decision::Gave(_), .. } | Event::Succeeded { at, part, .. } => {
                 if matches!(world.plan.node(at.node).kind, NodeKind::Repeat { .. }) {
                     continue;
                 }
@@ -194,6 +206,8 @@ proptest! {
         steps in prop::collection::vec(step(), 0..80),
     ) {
         let mut world = World::new(plan(&nodes), "[]", Answers::new());
+        let unknown = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
+        world.person = Some(if nodes.len() % 2 == 0 { Decision::Failed(unknown) } else { Decision::Gave(Payload::json("7")) });
         for step in steps {
             match step {
                 Step::Answer(which, well) => answer(&mut world, which, well),
@@ -210,12 +224,16 @@ proptest! {
                         world.event(event);
                     }
                 }
+                Step::Pause => pause(&mut world),
                 Step::Expire => {
                     if let Some(event) = world.machine.expire() {
                         world.event(event);
                     }
                 }
             }
+        }
+        if world.machine.paused().is_some() {
+            pause(&mut world);
         }
         // From here on all goes well, so it must come to its end.
         for _ in 0..2_000 {

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Bond, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp};
+use fastn_core::{
+    Bond, By, Decision, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
+};
 use fastn_runtime::machine::{Action, Machine, Task, Turn};
 
 pub(crate) const T0: Timestamp = Timestamp::EPOCH;
@@ -39,6 +41,8 @@ pub(crate) struct World {
     /// What the run will be told, and when, in seconds.
     pub(crate) signals: VecDeque<(i64, &'static str, &'static str)>,
     told: u8,
+    /// What a person says of steps whose executor died, if there is one.
+    pub(crate) person: Option<Decision>,
     /// What the next attempt answers, whatever is listed.
     pub(crate) next: Option<Result<&'static str, &'static str>>,
 }
@@ -61,6 +65,7 @@ impl World {
             awaited: VecDeque::new(),
             signals: VecDeque::new(),
             told: 0,
+            person: None,
             next: None,
         };
         world.take(turn);
@@ -71,6 +76,7 @@ impl World {
         for action in turn.actions {
             match action {
                 Action::Run(task) => {
+                    assert!(self.machine.paused().is_none(), "{} begins while the run is paused", self.name(&task));
                     let alive = self.children.values().any(|child| child.own);
                     assert!(task.part != Part::Undo || !alive, "something is undone before a child has ended");
                     self.tasks.push_back(task);
@@ -215,11 +221,28 @@ impl World {
             let _ = writeln!(self.log, "{second:>2}s {signal} is told {value}{heard}");
             return true;
         }
-        let Some(time) = wakes else { return false };
+        let Some(time) = wakes else { return self.decide() };
         self.now = self.now.max(time);
         let mut turn = Turn::new(self.now);
         self.machine.wake(&mut turn).expect("a timer can go off");
         self.take(turn);
+        true
+    }
+
+    /// Somebody says what became of a step whose executor died.
+    fn decide(&mut self) -> bool {
+        let Some(decision) = self.person.clone().filter(|_| self.machine.doubts() > 0) else { return false };
+        let id = *RunId::named(&format!("decision {}", self.records.len())).as_bytes();
+        let by = By::new("ann", "the bank says so");
+        let attempts = self.machine.attempts().expect("our own records");
+        let decided = attempts.iter().find_map(|(path, at, part, attempt)| {
+            let event = self.machine.decide(id, (at, *part, *attempt), &decision, &by)?;
+            let _ = writeln!(self.log, "ann says that {path} {}", decision.as_str());
+            Some(event)
+        });
+        // One that is ending or paused does not wait for it.
+        let Some(event) = decided else { return false };
+        self.event(event);
         true
     }
 

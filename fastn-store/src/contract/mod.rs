@@ -27,7 +27,7 @@ pub use self::news::{News, NewsAsk};
 pub use self::query::{Page, RunQuery};
 pub use self::queues::{AdmitAsk, Admitted, QueueBusy, QueueCounts, Queues, Withdraw};
 pub use self::repository::{Entry, EntryKey, Expect, Put, Repository, Scan};
-pub use self::run::{DefinitionKey, History, RunKey, RunNo, RunSummary};
+pub use self::run::{DefinitionKey, HELD, History, PAUSED, RunKey, RunNo, RunSummary};
 pub use self::status::RunStatus;
 pub use self::store::Store;
 pub use self::through::ReadThrough;

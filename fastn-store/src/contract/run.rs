@@ -50,6 +50,26 @@ pub struct RunSummary {
     pub holder: Option<u64>,
 }
 
+/// Until when a run waits that is paused, as its [turns](super::Then::Wait) say: so long that nothing is missed by who takes it
+/// for a wait like others.
+pub const PAUSED: Timestamp = Timestamp::from_micros(i64::MAX - 1);
+
+/// Until when a run waits that goes on only when a person has said what became of a step, if it waits for nothing that has a
+/// time.
+pub const HELD: Timestamp = Timestamp::from_micros(i64::MAX - 2);
+
+impl RunSummary {
+    /// Whether it goes on only when a person has said what became of a step whose executor died.
+    pub fn is_held(&self) -> bool {
+        !self.status.is_final() && self.wake_at == Some(HELD)
+    }
+
+    /// Whether somebody has paused it, and nothing is under way any more.
+    pub fn is_paused(&self) -> bool {
+        !self.status.is_final() && self.wake_at == Some(PAUSED)
+    }
+}
+
 /// A run and its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {

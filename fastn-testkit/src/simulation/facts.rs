@@ -106,7 +106,7 @@ impl Facts {
                     self.inboxes.waits(at, &signal.name, signal.take, *until, place);
                 }
             }
-            Event::Signalled { id, signal, value } => {
+            Event::Signalled { id, signal, value, .. } => {
                 let take = plan.signals().get(&**signal).copied().unwrap_or_default();
                 self.inboxes.told(*id, signal, take, value, place);
             }

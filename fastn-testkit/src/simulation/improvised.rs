@@ -151,13 +151,15 @@ impl Author<'_> {
 
     fn policy(&mut self) -> StepPolicy {
         let durability = [Durability::Strict, Durability::Strict, Durability::Relaxed, Durability::AtMostOnce];
+        let durability = if self.dice.one_in(2) { self.dice.pick(&durability) } else { Durability::Strict };
         StepPolicy {
             retry: self.retry(),
             within: self.dice.one_in(6).then(|| self.millis(4_000)),
             deadline: self.dice.one_in(12).then(|| self.millis(20_000)),
-            durability: if self.dice.one_in(2) { self.dice.pick(&durability) } else { Durability::Strict },
+            durability,
             undo: self.dice.one_in(3).then(|| Retry::fixed(Duration::from_secs(1)).attempts(3)),
-            on_error: self.dice.one_in(5),
+            // Otherwise a person would have to say what became of it, and in these worlds there are only programs.
+            on_error: self.dice.one_in(5) || durability == Durability::AtMostOnce,
         }
     }
 }

@@ -75,7 +75,7 @@ impl Rules<'_> {
                 follows(!self.facts.woke.contains_key(at), "it wakes again")
             }
             Event::Waiting { at, attempt, until } => self.wait(at, *attempt, *until, record.time),
-            Event::Signalled { id, signal, value } => {
+            Event::Signalled { id, signal, value, .. } => {
                 let inboxes = &self.facts.inboxes;
                 let take = self.plan.signals().get(&**signal).copied();
                 follows(going && take.is_some(), "a signal out of turn")?;

@@ -25,13 +25,14 @@ impl Ledger {
         for record in records {
             let (at, part) = match &record.event {
                 Event::Succeeded { at, part, .. } | Event::Failed { at, part, .. } => (at, *part),
-                Event::Woke { at } | Event::Started { at, .. } => (at, Part::Work),
+                Event::Woke { at } | Event::Started { at, .. } | Event::Doubted { at, .. } => (at, Part::Work),
                 _ => continue,
             };
             let tally = ledger.entry(effect(&plan.path(at.node), part)).or_default();
             tally.instances.insert(at.clone());
             match &record.event {
                 Event::Failed { failure, .. } if failure.kind == FailureKind::OUTCOME_UNKNOWN => tally.unknown += 1,
+                Event::Doubted { .. } => tally.unknown += 1,
                 Event::Failed { .. } => tally.attempts += 1,
                 Event::Started { .. } => {}
                 _ => {

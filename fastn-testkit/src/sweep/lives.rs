@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fastn_core::{BoxFuture, Draft, Plan, Result, Timestamp};
+use fastn_core::{BoxFuture, By, Decision, Draft, ErrorKind, Failure, FailureKind, Plan, Result, Timestamp};
+use fastn_runtime::machine::{Activity, Doing};
 use fastn_runtime::{Clock, Engine, EngineBuilder, RunHandle};
-use fastn_store::{Batch, History, MemoryStore, RunQuery, RunStatus, RunSummary, Store};
+use fastn_store::{Batch, HELD, History, MemoryStore, RunQuery, RunStatus, RunSummary, Store};
 
 use super::mortal::{Death, MortalStore};
 use super::promises::{Life, Lives};
@@ -201,9 +202,35 @@ where
         let engine = builder.store(store).clock(Arc::new(self.clock.clone())).open().await?;
         let run = (self.sweep.start)(&engine).into_future().await?;
         acknowledged.store(true, Ordering::SeqCst);
-        run.outcome().await?;
+        tokio::select! {
+            biased;
+            ended = run.outcome() => drop(ended?),
+            failed = self.decide(&engine) => failed?,
+        }
         drop(run);
         engine.shutdown().await
+    }
+
+    /// What a person does: says of steps whose executor died that they failed, since nobody knows better.
+    async fn decide(&self, engine: &Engine) -> Result<()> {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let page = self.store.list(RunQuery { status: vec![RunStatus::Waiting], ..RunQuery::default() }).await?;
+            for run in page.runs.iter().filter(|run| run.is_held()) {
+                let (tenant, id) = (&run.key.tenant, run.key.run);
+                for Activity { node, doing, .. } in engine.runs().explain(tenant, id).await?.activities {
+                    if matches!(doing, Doing::Doubt { .. }) {
+                        let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
+                        let by = By::new("sweep", "nobody knows better");
+                        match engine.runs().decide(tenant, id, &node, Decision::Failed(failure), by).await {
+                            // It was decided a moment ago.
+                            Err(error) if error.kind() == ErrorKind::NotFound => {}
+                            decided => drop(decided?),
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Makes it the time for which all runs wait.
@@ -213,7 +240,7 @@ where
             let Ok(page) = self.store.list(RunQuery::default()).await else { continue };
             let open: Vec<&RunSummary> = page.runs.iter().filter(|run| !run.status.is_final()).collect();
             let next = open.iter().filter_map(|run| run.wake_at).min();
-            if let Some(next) = next.filter(|next| *next < Timestamp::MAX && *next > self.clock.now())
+            if let Some(next) = next.filter(|next| *next < HELD && *next > self.clock.now())
                 && open.iter().all(|run| run.status == RunStatus::Waiting)
             {
                 self.clock.advance(next.since(self.clock.now()));

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Error, ErrorKind, QueueName, Result};
+use fastn_core::{By, Error, ErrorKind, QueueName, Result};
 use fastn_store::{Enqueue, Existing, HostTransaction, NewRun, RunKey, Taken, Written};
 
 use super::grouped;
 use super::place::{Place, Singleton};
 use super::shelf;
 use crate::engine::core::Core;
-use crate::engine::handle::{self, RunHandle};
+use crate::engine::handle::RunHandle;
 use crate::engine::same::check_existing;
+use crate::engine::steer;
 
 const OP: &str = "enqueue run";
 
@@ -46,7 +47,7 @@ pub(in crate::engine) async fn enqueue(
             Singleton::CancelInProgress => {
                 tracing::debug!(%queue, run = %taken.run, "a run is cancelled for one that was started since");
                 let other = RunHandle::<()>::new(core.clone(), taken.clone(), core.watch(&taken));
-                match handle::cancel(core, &taken, "another one was started since").await {
+                match steer::cancel(core, &taken, &By::from("another one was started since")).await {
                     Ok(_) => drop(other.outcome().await?),
                     // It ended, and was deleted since.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -11,6 +11,7 @@ use crate::clock::pause;
 use crate::engine::core::Core;
 use crate::engine::recovery;
 use crate::engine::spread::Spread;
+use crate::engine::steer::look::look;
 use crate::engine::strand::is_of_lease;
 use crate::engine::tenure::Tenure;
 
@@ -128,6 +129,9 @@ async fn admit(
         let ask = AdmitAsk { lease, now, queue: queue.clone(), serves: serves.clone(), limit: PAGE, suspects };
         let admitted = store.admit(ask).await?;
         let count = admitted.runs.len();
+        if count > 0 {
+            look(core, tenure).await?;
+        }
         for run in admitted.runs {
             let key = run.history.run.key.clone();
             core.seats.take(run.no);

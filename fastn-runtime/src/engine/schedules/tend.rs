@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastn_core::{Definition, ErrorKind, Result, RunId, Timestamp};
+use fastn_core::{By, Definition, ErrorKind, Result, RunId, Timestamp};
 use fastn_store::{EntryKey, Expect, RunKey};
 
 use super::due::{Next, next};
@@ -13,7 +13,7 @@ use super::spec::Overlap;
 use super::stored::Stored;
 use crate::clock::within;
 use crate::engine::core::Core;
-use crate::engine::handle;
+use crate::engine::steer;
 
 /// How long after something stood in the way it is looked whether it is gone.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -129,7 +129,7 @@ async fn under_way(core: &Core, key: &EntryKey, runs: &[RunId]) -> Result<Vec<Ru
 async fn cancel(core: &Arc<Core>, key: &EntryKey, runs: &[RunId]) -> Result<bool> {
     for run in runs {
         let run = RunKey { tenant: key.tenant.clone(), run: *run };
-        match handle::cancel(core, &run, "its schedule is due again").await {
+        match steer::cancel(core, &run, &By::from("its schedule is due again")).await {
             Ok(_) => {}
             // Another engine has it, and that one tends this schedule too.
             Err(error) if error.kind() == ErrorKind::Unsupported => {
