@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, WorkIx};
-use fastn_core::{Functions, Payload, PlanFault, StepFn};
+use fastn_core::{Functions, Payload, PlanFault, StepFn, Tolerance};
 use serde::Serialize;
 
 use crate::adorned::{Action, Launched, Parts, Told, functions};
@@ -103,7 +103,10 @@ impl<'f> Flow<'f> {
     {
         let (list, concurrency) = items.parts();
         let body = write(self.shared, body);
-        self.add(scope::node::<Vec<U>>(name, DraftKind::Each { body, concurrency }), list.wires())
+        self.add(
+            scope::node::<Vec<U>>(name, DraftKind::Each { body, concurrency, tolerance: Tolerance::None }),
+            list.wires(),
+        )
     }
 
     /// Waits for this long once the value is there, then passes it on.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, Limits as PlanLimits, WorkIx};
-use fastn_core::{Definition, Draft, Functions, Payload, StepFn, StepPolicy, Version};
+use fastn_core::{Definition, Draft, Functions, Payload, StepFn, StepPolicy, Tolerance, Version};
 use serde_json::Value as Json;
 
 use super::blame::blame;
@@ -156,7 +156,8 @@ impl Builder<'_> {
                 DraftKind::When(arms.iter().map(|a| arm((&a.label, &a.scope), self)).collect())
             }
             Kind::Each { at_most, body } => {
-                DraftKind::Each { body: self.scope(body, &format!("{path}/"), names), concurrency: *at_most }
+                let body = self.scope(body, &format!("{path}/"), names);
+                DraftKind::Each { body, concurrency: *at_most, tolerance: Tolerance::None }
             }
             Kind::Repeat { at_most, body, .. } => {
                 DraftKind::Repeat { body: self.scope(body, &format!("{path}/"), names), most: *at_most }

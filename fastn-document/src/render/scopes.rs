@@ -1,7 +1,7 @@
 //! Scopes and nodes, as a document says them.
 
 use fastn_core::plan::{NodeIx, NodeKind, Plan, ScopeIx, Source};
-use fastn_core::{Bond, Durability, Error, ErrorKind, Result, Retry, StepPolicy, Take};
+use fastn_core::{Bond, Durability, Error, ErrorKind, Result, Retry, StepPolicy, Take, Tolerance};
 use serde_json::Value as Json;
 
 use super::policies::{retry, span};
@@ -98,7 +98,7 @@ fn node(plan: &Plan, ix: NodeIx, prefix: &str) -> Result<Tree> {
             }
             vec![("switch", Some(tree(Value::List(items)))), ("by", by), ("in", given)]
         }
-        NodeKind::Each { body, concurrency } => {
+        NodeKind::Each { body, concurrency, tolerance: Tolerance::None } => {
             let (nodes, gives) = scope(plan, *body, &format!("{path}/"))?;
             vec![("each", only), ("at_most", Some(number(*concurrency))), ("nodes", nodes), ("gives", Some(gives))]
         }

@@ -6,17 +6,22 @@
 //! out-degree of its node, never the size of the plan.
 
 mod apply;
+mod arms;
 mod cell;
 mod children;
+mod contain;
+mod contained;
 mod doing;
 mod each;
 mod ending;
+mod guard;
 mod inbox;
 mod items;
 mod judge;
 mod list;
 mod locate;
 mod poison;
+mod race;
 mod repeat;
 mod resume;
 mod rounds;
@@ -25,8 +30,9 @@ mod slot;
 mod state;
 mod turn;
 mod undo;
+mod unwind;
 
 pub use doing::{Activity, Doing};
 pub use state::Machine;
 pub(crate) use state::status_of;
-pub use turn::{Action, Task, Turn};
+pub use turn::{Action, AttemptId, Task, Turn};

@@ -4,8 +4,9 @@ use fastn_core::plan::NodeKind;
 use fastn_core::{Bond, Durability, Event, Failure, FailureKind, Part, Result, Timestamp};
 
 use super::cell::{State, Try};
+use super::children::given_up;
 use super::slot::Slot;
-use super::state::{Machine, Phase};
+use super::state::Machine;
 use super::turn::{Action, Turn};
 
 impl Machine {
@@ -14,7 +15,7 @@ impl Machine {
     ///
     /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`]: its `on_error` function, if it
     ///   has one, can find out what happened.
-    /// * When the run is already ending, only work that can be undone is made again, so that its effect, if it had one,
+    /// * When the run is already ending, or a scope around the attempt is given up, only work that can be undone is made again, so that its effect, if it had one,
     ///   is known and undone.
     ///
     /// # Errors
@@ -31,8 +32,8 @@ impl Machine {
                 }
             }
         }
-        let going = matches!(self.phase, Phase::Going);
         for (slot, attempt) in interrupted {
+            let going = self.goes(slot.scope);
             if attempt.recorded {
                 let (at, part, attempt) = (self.address(slot)?, attempt.part, attempt.attempt);
                 let what = "its executor died while it ran; whether its effect took place is not known";
@@ -55,10 +56,14 @@ impl Machine {
                 self.run(slot, attempt, turn)?;
             } else {
                 self.scopes.cell_mut(slot)?.state = State::Idle;
+                self.let_go(slot.scope);
             }
         }
         // A run may die between its creation and the record of a sleep or a wait that it begins with.
-        for slot in unslept.into_iter().filter(|_| going) {
+        for slot in unslept {
+            if !self.goes(slot.scope) {
+                continue;
+            }
             match self.plan.node(slot.node).kind {
                 NodeKind::Sleep(span) => {
                     turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until: turn.time.plus(span) });
@@ -68,6 +73,11 @@ impl Machine {
             }
         }
         turn.actions.extend(self.awaited.keys().copied().map(Action::Await));
+        for (run, slot) in &self.awaited {
+            if let Some(unwinding) = self.unwinds(slot.scope).and_then(|id| self.unwinding(id)) {
+                turn.actions.push(Action::EndChild(*run, given_up(&unwinding.why)));
+            }
+        }
         self.drain(turn)
     }
 
@@ -84,6 +94,10 @@ impl Machine {
                     let next = next.clone();
                     match self.plan.node(slot.node).kind {
                         NodeKind::Wait(_) if next.part == Part::Work => self.begin_wait(slot, &next, turn)?,
+                        NodeKind::Try(_) => {
+                            let at = self.address(slot)?;
+                            self.advance(Event::Woke { at }, turn)?;
+                        }
                         _ => self.run(slot, next, turn)?,
                     }
                 }

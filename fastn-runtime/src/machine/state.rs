@@ -8,6 +8,7 @@ use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Resu
 use fastn_store::{RunStatus, Then};
 
 use super::cell::Scopes;
+use super::contained::Contained;
 use super::inbox::Signals;
 use super::rounds::Rounds;
 use super::slot::Slot;
@@ -34,6 +35,8 @@ pub struct Machine {
     pub(super) parted: bool,
     /// The loops under way.
     pub(super) rounds: Rounds,
+    /// Of scopes that contain failure, once there was one.
+    pub(super) contained: Option<Box<Contained>>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +92,7 @@ impl Machine {
             awaited: BTreeMap::new(),
             parted: false,
             rounds: Rounds::new(),
+            contained: None,
         }
     }
 
@@ -113,7 +117,9 @@ impl Machine {
     /// When something happens by itself next.
     pub fn wakes_at(&self) -> Option<Timestamp> {
         let of_nodes = self.timers.first().map(|(time, _)| *time);
-        of_nodes.into_iter().chain(self.undo.retries_at()).min()
+        let of_scopes = self.contained.as_deref().and_then(|contained| contained.retries.first());
+        let undo = self.undo.run.retries_at().into_iter().chain(of_scopes.map(|(time, _)| *time));
+        of_nodes.into_iter().chain(undo).min()
     }
 
     /// What is next for the run.

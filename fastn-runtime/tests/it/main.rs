@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod attempts;
 mod exhaustive;
 mod machine;
 mod outside;
+mod races;
 mod random;
 mod world;
