@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use fastn_core::plan::{DraftKind, DraftNode, NodeKind};
-use fastn_core::{Address, Draft, Event, Join, Outcome, Part, Record, Tolerance};
+use fastn_core::{Address, Draft, Event, Join, Outcome, Part, Tolerance};
 use fastn_runtime::machine::Machine;
 use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 use proptest::prelude::*;
 
-use crate::world::{Answers, Container, T0, World, containers};
+use crate::world::{Answers, Container, T0, World, containers, is_next};
 
 /// One node of a random plan.
 #[derive(Clone, Debug)]
@@ -242,17 +242,8 @@ impl<'a> Told<'a> {
         assert!(self.done.contains_key(at), "{node} was undone before it was done\n{}", self.world.log);
         let place = self.to_undo.iter().rposition(|done| *done == at);
         let place = place.unwrap_or_else(|| panic!("{node} was undone twice\n{}", self.world.log));
-        let around = self.around(at);
-        for later in &self.to_undo[place + 1..] {
-            let other = self.around(later);
-            let apart = around.iter().filter(|scope| !other.contains(scope));
-            let mut given_up = apart.filter(|(owner, number, _)| {
-                let is = |record: &Record| matches!(&record.event, Event::Unwound { at, which, .. } if (at, which) == (owner, number));
-                self.world.records[record..].iter().any(is)
-            });
-            let before = self.path(later);
-            assert!(given_up.next().is_some(), "{node} was undone before {before}\n{}", self.world.log);
-        }
+        let next = is_next(&self.world.plan, &self.world.records[record..], &self.to_undo, at);
+        assert!(next, "{node} was undone out of its order\n{}", self.world.log);
         self.to_undo.remove(place);
     }
 }

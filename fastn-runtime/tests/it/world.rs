@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use fastn_core::plan::NodeKind;
 use fastn_core::{
-    Address, Bond, Draft, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
+    Address, Bond, Draft, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId,
+    Timestamp,
 };
 use fastn_runtime::machine::{Action, AttemptId, Machine, Task, Turn};
 
@@ -36,6 +37,20 @@ pub(crate) fn containers(plan: &Plan, at: &Address) -> Vec<Container> {
     }
     found.reverse();
     found
+}
+
+/// Whether this is the next to be undone of what was done, which is in its order: the last, but for what is outside of a scope
+/// around it that is given up, as what is recorded from here on says.
+pub(crate) fn is_next(plan: &Plan, from_here: &[Record], done: &[&Address], at: &Address) -> bool {
+    let Some(place) = done.iter().rposition(|done| *done == at) else { return false };
+    let around = containers(plan, at);
+    done[place + 1..].iter().all(|later| {
+        let other = containers(plan, later);
+        around.iter().filter(|scope| !other.contains(scope)).any(|(owner, number, _)| {
+            let over = |record: &Record| matches!(&record.event, Event::Unwound { at, which, .. } if (at, which) == (owner, number));
+            from_here.iter().any(over)
+        })
+    })
 }
 
 /// A run that was started by the run.
