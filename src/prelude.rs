@@ -2,8 +2,8 @@
 
 pub use fastn_connectors::{Connector, Registry, typed};
 pub use fastn_core::{
-    Backoff, BoxError, Child, Durability, Error, ErrorKind, Failure, FailureKind, Op, Outcome, Payload, PlanFaults,
-    Retry, RunId, Signal, StepCx, StepError, TenantId, Timestamp, Version, Workflow,
+    Arrived, Backoff, BoxError, Child, Durability, Error, ErrorKind, Failure, FailureKind, Op, Outcome, Payload,
+    PlanFaults, Retry, RunId, Settled, Signal, StepCx, StepError, TenantId, Timestamp, Tolerance, Version, Workflow,
 };
 pub use fastn_runtime::{Delivery, Engine, RunEvent, RunHandle};
 pub use fastn_store::{RunQuery, RunStatus};

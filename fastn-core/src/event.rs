@@ -10,13 +10,14 @@ use minicbor::{Decode, Encode};
 use crate::plan::NodeIx;
 use crate::{Attempt, By, Error, ErrorKind, Failure, Payload, Result, RunId, Timestamp};
 
-/// Which instance of which node: the node in the plan, and the items of the `each` nodes around it, outermost first.
+/// Which instance of which node: the node in the plan, and what tells the scopes around it apart that are opened more than
+/// once, outermost first: the item of an `each`, the round of a `repeat`, how often the body of a `try` was done before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct Address {
     /// The node.
     #[n(0)]
     pub node: NodeIx,
-    /// The item of each `each` around it.
+    /// A number for each such scope around it.
     #[n(1)]
     #[cbor(default, skip_if = "Vec::is_empty")]
     pub items: Vec<u32>,
@@ -37,6 +38,9 @@ pub enum Part {
     /// Its undo.
     #[n(2)]
     Undo,
+    /// The `finally` of a `try`: called once the rest of it is over, however that ended.
+    #[n(3)]
+    Finally,
 }
 
 impl Part {
@@ -46,6 +50,7 @@ impl Part {
             Self::Work => "work",
             Self::OnError => "on_error",
             Self::Undo => "undo",
+            Self::Finally => "finally",
         }
     }
 }
@@ -276,6 +281,20 @@ pub enum Event {
         #[n(5)]
         by: By,
     },
+    /// A scope that contains failure is over, and what it was answerable for is done: if it did not end well, nothing of it is
+    /// left; if it did, its `finally` was called. Its node goes on.
+    #[n(15)]
+    Unwound {
+        /// The node that it stands in.
+        #[n(0)]
+        at: Address,
+        /// Which of the node's: the item of an `each`, otherwise the number of the scope among those of the node.
+        #[n(1)]
+        which: u32,
+        /// When a `try` will do it once more; never, if absent.
+        #[n(2)]
+        retry_at: Option<Timestamp>,
+    },
     /// The run ended. Nothing follows.
     #[n(7)]
     Finished {
@@ -447,7 +466,9 @@ mod tests {
                 decision: Decision::Again,
                 by: By::new("ann", ""),
             },
-            Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
+            Event::Child { at: inner.clone(), attempt: Attempt(1), run: RunId::named("child"), until: None },
+            Event::Unwound { at: inner.clone(), which: 0, retry_at: None },
+            Event::Unwound { at: inner, which: 70_000, retry_at: Some(Timestamp::MAX) },
             Event::Finished { outcome: Outcome::Stuck(failure) },
         ];
         let records: Vec<Record> =

@@ -36,7 +36,9 @@ impl FailureKind {
     pub const POISON: Self = Self(Cow::Borrowed("poison"));
     /// It was repeated as often as it may be, and was not done.
     pub const EXHAUSTED: Self = Self(Cow::Borrowed("exhausted"));
-    /// An undo failed for good.
+    /// Several things failed of which so many had to succeed; their own failures are in the chain.
+    pub const AGGREGATE: Self = Self(Cow::Borrowed("aggregate"));
+    /// An undo failed for good, or a `finally` of what does not end well.
     pub const COMPENSATION: Self = Self(Cow::Borrowed("compensation"));
 
     /// A kind of the author's own.

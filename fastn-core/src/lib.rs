@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod failure;
 mod id;
+mod join;
 mod op;
 mod payload;
 pub mod plan;
@@ -35,6 +36,7 @@ pub use crate::id::{
     Attempt, EntryKind, EntryName, ExecutorId, InvalidName, NodeName, QueueKey, QueueName, RunId, Tag, TenantId,
     Version, WorkflowName,
 };
+pub use crate::join::{Arrived, Join, Settled, Tolerance};
 pub use crate::op::{ActionRef, Op};
 pub use crate::payload::{ContentType, Payload};
 pub use crate::plan::{Draft, Plan, PlanFault, PlanFaults};

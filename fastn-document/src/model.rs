@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastn_core::plan::Position;
-use fastn_core::{ActionRef, ChildRef, Durability, Retry, SignalRef};
+use fastn_core::{ActionRef, ChildRef, Durability, FailureKind, Join, Retry, SignalRef, Tolerance};
 use serde_json::Value as Json;
 
 use crate::place::Span;
@@ -69,6 +69,7 @@ pub(crate) enum Kind {
     },
     Each {
         at_most: u32,
+        tolerance: Tolerance,
         body: Scope,
     },
     Repeat {
@@ -83,6 +84,25 @@ pub(crate) enum Kind {
     },
     Sleep(Duration),
     Run(ChildRef),
+    Try {
+        body: Scope,
+        handlers: Vec<Catch>,
+        /// The function that is called in the end.
+        finally: Option<(At<String>, Option<Retry>)>,
+    },
+    Race {
+        arms: Vec<Arm>,
+        join: Join,
+    },
+    Fail(FailureKind),
+}
+
+/// What takes over from failures of these kinds; of all, if there are none.
+#[derive(Clone, Debug)]
+pub(crate) struct Catch {
+    pub(crate) label: String,
+    pub(crate) kinds: Vec<FailureKind>,
+    pub(crate) scope: Scope,
 }
 
 /// Who chooses: which arm, or whether it goes on.

@@ -69,6 +69,32 @@ fn said(kind: &str) -> Json {
             "description": "Goes the way of the first arm whose expression holds.",
         }),
         "each" => json!({"description": "Does its nodes for every item of a list."}),
+        "try" => json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "nodes": {"type": "object", "additionalProperties": {"$ref": "#/$defs/node"}},
+                "gives": {"description": "What it gives if all goes well."},
+                "note": {"type": "string"},
+            },
+            "description": "Does its nodes; what was done of them is undone if one fails.",
+        }),
+        "race" => json!({
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "name": {"type": "string"},
+                    "nodes": {"type": "object", "additionalProperties": {"$ref": "#/$defs/node"}},
+                    "gives": {"description": "What the arm gives."},
+                    "note": {"type": "string"},
+                },
+            },
+            "description": "Does all of its arms at once; the first that succeed win, and the others are undone.",
+        }),
+        "fail" => json!({"type": "string", "description": "Fails with this kind; what it is given is the message."}),
         "repeat" => json!({"$ref": "#/$defs/again", "description": "Does its nodes again and again."}),
         "wait" => json!({
             "description": "Waits for a signal.",
@@ -173,6 +199,44 @@ fn common() -> Vec<(&'static str, Json)> {
         ("of_at_most", reference("count")),
         ("of_nodes", json!({"type": "object", "additionalProperties": reference("node")})),
         ("of_gives", json!({"description": "What its nodes give."})),
+        (
+            "of_tolerate",
+            json!({
+                "oneOf": [
+                    {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+                    {"type": "string", "pattern": "^(all|[0-9]+ *%)$"},
+                ],
+                "description": "How many items may fail.",
+            }),
+        ),
+        (
+            "of_catch",
+            json!({
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "kinds": {"type": "array", "items": {"type": "string"}, "description": "All, if absent."},
+                        "name": {"type": "string"},
+                        "nodes": {"type": "object", "additionalProperties": reference("node")},
+                        "gives": {"description": "What it gives instead."},
+                        "note": {"type": "string"},
+                    },
+                },
+            }),
+        ),
+        (
+            "of_finally",
+            json!({
+                "oneOf": [reference("function"), {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {"task": reference("function"), "retry": reference("retry")},
+                }],
+            }),
+        ),
+        ("of_quorum", reference("count")),
         ("of_needs", reference("names")),
         ("of_retry", reference("retry")),
         ("of_within", reference("time")),

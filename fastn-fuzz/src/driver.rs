@@ -27,7 +27,7 @@ impl Doings {
             match action {
                 Action::Run(task) => self.tasks.push(task),
                 Action::Await(child) => self.children.push(child),
-                Action::AbortAll | Action::EndChild(..) => {}
+                Action::AbortAll | Action::Abort(_) | Action::EndChild(..) => {}
             }
         }
         self.records.extend(turn.records);

@@ -14,12 +14,12 @@
 //!
 //! An input is `input`, a constant in single quotes, or the name of a node. Adverbs: `after a b`, `sleep SECONDS`,
 //! `wait SIGNAL`, `first SIGNAL`, `run WORKFLOW`, `leave WORKFLOW`, `detach WORKFLOW`, `within SECONDS`, `retry N` (each after 1 s,
-//! without jitter), `undo` (tried twice), `on_error`, `at_most_once`, `relaxed`.
+//! without jitter), `undo` (tried twice), `on_error`, `at_most_once`, `relaxed`, `fail KIND`.
 
 use std::time::Duration;
 
-use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource};
-use fastn_core::{Bond, ChildRef, Draft, Durability, Payload, Retry, SignalRef, Take};
+use fastn_core::plan::{DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource};
+use fastn_core::{Bond, ChildRef, Draft, Durability, FailureKind, Join, Payload, Retry, SignalRef, Take, Tolerance};
 
 /// The draft of a workflow named `test`.
 pub fn draft(text: &str) -> Draft {
@@ -70,6 +70,7 @@ fn node(line: &str) -> DraftNode {
                 let workflow = words.next().unwrap_or_default().to_owned().into();
                 node.kind = DraftKind::Run(ChildRef { workflow, version: None, bond });
             }
+            "fail" => node.kind = DraftKind::Fail(FailureKind::new(words.next().unwrap_or_default().to_owned())),
             "after" => {}
             name => node.after.push(name.to_owned()),
         }
@@ -87,7 +88,38 @@ fn source(text: &str) -> DraftSource {
 
 /// A node that does `body` for every item of its input.
 pub fn each(name: &str, input: &str, concurrency: u32, body: &str) -> DraftNode {
-    let mut node = DraftNode::new(name, DraftKind::Each { body: scope(body), concurrency });
+    let mut node = DraftNode::new(name, DraftKind::Each { body: scope(body), concurrency, tolerance: Tolerance::None });
+    node.inputs = vec![source(input)];
+    node
+}
+
+/// A node that does `body` for every item of its input, of which some may fail.
+pub fn tolerant(name: &str, input: &str, concurrency: u32, tolerance: Tolerance, body: &str) -> DraftNode {
+    let mut node = DraftNode::new(name, DraftKind::Each { body: scope(body), concurrency, tolerance });
+    node.inputs = vec![source(input)];
+    node
+}
+
+/// A node that tries `body`. Each handler is the kind of failure that it takes, or `*` for all, and a scope. The adverbs are
+/// `retry N` and `finally` (tried twice).
+pub fn attempt(name: &str, input: &str, adverbs: &str, body: &str, handlers: &[(&str, &str)]) -> DraftNode {
+    let handler = |(kind, text): &(&str, &str)| DraftHandler {
+        label: (*kind).to_owned(),
+        kinds: if *kind == "*" { Vec::new() } else { vec![FailureKind::new((*kind).to_owned())] },
+        scope: scope(text),
+    };
+    let handlers = handlers.iter().map(handler).collect();
+    let finally = adverbs.contains("finally").then(|| Retry::fixed(Duration::from_secs(1)).attempts(2));
+    let mut node = self::node(&format!("{name}() {}", adverbs.replace("finally", "")));
+    node.kind = DraftKind::Try { body: scope(body), handlers, finally };
+    node.inputs = vec![source(input)];
+    node
+}
+
+/// A node that does all of these arms, each a label and a scope, until so many have succeeded.
+pub fn race(name: &str, input: &str, join: Join, arms: &[(&str, &str)]) -> DraftNode {
+    let arms = arms.iter().map(|(label, text)| ((*label).to_owned(), scope(text))).collect();
+    let mut node = DraftNode::new(name, DraftKind::Race { arms, join });
     node.inputs = vec![source(input)];
     node
 }

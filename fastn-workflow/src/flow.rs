@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, WorkIx};
-use fastn_core::{Functions, Payload, PlanFault, StepFn};
+use fastn_core::{FailureKind, Functions, Payload, PlanFault, StepFn};
 use serde::Serialize;
 
 use crate::adorned::{Action, Launched, Parts, Told, functions};
@@ -85,7 +85,8 @@ impl<'f> Flow<'f> {
     /// The body, once for every item of the list, several at a time; gives the list of what they gave, in order.
     ///
     /// At most 16 items are worked on at a time unless the list says otherwise: `lines.at_most(4)`. The body is a
-    /// function or closure of a flow of its own, as an arm of [`when`](Flow::when) is.
+    /// function or closure of a flow of its own, as an arm of [`when`](Flow::when) is. The first item that fails fails the
+    /// whole, unless the list says that some [may](Out::tolerating).
     ///
     /// An item begins when another one is done, without waiting until what that one gave is on disk, since it does not
     /// follow from it. So if the process dies, not only the items in work may be made again, but also some that were
@@ -96,14 +97,14 @@ impl<'f> Flow<'f> {
         name: &str,
         items: L,
         body: impl for<'b> FnOnce(Flow<'b>, Out<'b, L::Item>) -> Out<'b, U>,
-    ) -> Out<'f, Vec<U>>
+    ) -> Out<'f, L::Gives<U>>
     where
         L: List<'f>,
         U: Value,
     {
-        let (list, concurrency) = items.parts();
+        let (list, concurrency, tolerance) = items.parts();
         let body = write(self.shared, body);
-        self.add(scope::node::<Vec<U>>(name, DraftKind::Each { body, concurrency }), list.wires())
+        self.add(scope::node::<L::Gives<U>>(name, DraftKind::Each { body, concurrency, tolerance }), list.wires())
     }
 
     /// Waits for this long once the value is there, then passes it on.
@@ -203,6 +204,23 @@ impl<'f> Flow<'f> {
         self.add(node, value.wires())
     }
 
+    /// Fails with a kind of one's own, which policies and [`catch`](crate::Attempting::catch) can name; the value is the message: a text
+    /// as it stands, anything else as JSON. What it stands in fails, and the run if nothing contains that.
+    ///
+    /// It gives nothing, and so its port is one of whatever is wanted.
+    ///
+    /// ```
+    /// # use fastn_workflow::workflow;
+    /// let check = workflow("check").define(|flow, left| {
+    ///     let none = |left: &u64| *left == 0;
+    ///     flow.when("none left", none, left, |flow, left| flow.fail("stop", "sold_out", left), |_, left| left)
+    /// })?;
+    /// # Ok::<(), fastn_core::PlanFaults>(())
+    /// ```
+    pub fn fail<M: Value, T>(self, name: &str, kind: impl Into<FailureKind>, message: Out<'f, M>) -> Out<'f, T> {
+        self.add(scope::node::<T>(name, DraftKind::Fail(kind.into())), message.wires())
+    }
+
     /// Several ports as one value, a tuple, for verbs that take one.
     ///
     /// ```
@@ -238,6 +256,11 @@ impl<'f> Flow<'f> {
         Out::new(self.scope.borrow_mut().add_constant(value))
     }
 
+    /// Lets a function write a scope of its own inside of this flow.
+    pub(crate) fn inside<T, U>(self, body: impl for<'b> FnOnce(Flow<'b>, Out<'b, T>) -> Out<'b, U>) -> DraftScope {
+        write(self.shared, body)
+    }
+
     fn add_work<T, By>(
         self,
         name: &str,
@@ -252,11 +275,11 @@ impl<'f> Flow<'f> {
         Out::new(self.scope.borrow_mut().add(node, wires, &parts.after))
     }
 
-    fn add<T>(self, node: DraftNode, wires: Vec<Wire>) -> Out<'f, T> {
+    pub(crate) fn add<T>(self, node: DraftNode, wires: Vec<Wire>) -> Out<'f, T> {
         Out::new(self.scope.borrow_mut().add(node, wires, &[]))
     }
 
-    fn keep(self, functions: Option<Functions>) -> Option<WorkIx> {
+    pub(crate) fn keep(self, functions: Option<Functions>) -> Option<WorkIx> {
         functions.and_then(|functions| self.shared.borrow_mut().keep(functions))
     }
 }

@@ -120,6 +120,7 @@ pub(crate) enum Role {
     Work,
     Undo,
     OnError,
+    Finally,
 }
 
 /// Whose values they are: a call of a function. Becomes text only where something is wrong.
@@ -136,6 +137,7 @@ impl fmt::Display for Whose {
             Role::Work => write!(f, "`{node}`"),
             Role::Undo => write!(f, "the undo of `{node}`"),
             Role::OnError => write!(f, "the on_error of `{node}`"),
+            Role::Finally => write!(f, "the finally of `{node}`"),
         }
     }
 }
@@ -182,6 +184,30 @@ where
 {
     fn into_undo(self) -> Arc<dyn StepFn> {
         erase(self, Role::Undo)
+    }
+}
+
+/// A function that is called in the end of what takes an `I`, however it ended.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called in the end of what takes `{I}`",
+    label = "a finally takes what is tried takes, and gives `()`",
+    note = "a finally is an `async fn` of one owned argument, the input of what is tried, after an optional `StepCx`; it \
+            returns `Result<(), E>`"
+)]
+pub trait Finally<I, Kind> {
+    /// The function with its types forgotten.
+    #[doc(hidden)]
+    fn into_finally(self) -> Arc<dyn StepFn>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, I, K> Finally<I, K> for F
+where
+    F: Handler<(I,), K>,
+    F::Returns: StepFuture<Value = ()>,
+{
+    fn into_finally(self) -> Arc<dyn StepFn> {
+        erase(self, Role::Finally)
     }
 }
 

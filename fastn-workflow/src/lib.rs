@@ -33,7 +33,8 @@
 //! ```
 //!
 //! * The **verbs** are methods of [`Flow`]: [`step`](Flow::step), [`call`](Flow::call), [`when`](Flow::when),
-//!   [`each`](Flow::each), [`repeat`](Flow::repeat), [`sleep`](Flow::sleep), [`wait`](Flow::wait), [`run`](Flow::run), and
+//!   [`each`](Flow::each), [`repeat`](Flow::repeat), [`attempt`](Flow::attempt), [`race`](Flow::race), [`sleep`](Flow::sleep),
+//!   [`wait`](Flow::wait), [`run`](Flow::run), [`fail`](Flow::fail), and
 //!   [`join`](Flow::join) and [`constant`](Flow::constant) for values. A part of a flow that deserves a name is a function that takes a [`Flow`] and ports and gives a port.
 //! * The **adverbs** are methods of the work itself ([`Work`]): `charge.retry(5)`, `reserve.undo(release)`.
 //! * The macros [`workflow!`], [`step!`], [`call!`], [`wait!`] and [`run!`] write the same as calls: `step!(flow, "price", price(order))`.
@@ -43,6 +44,7 @@
 
 mod adorned;
 mod builtin;
+mod contained;
 mod dynamic;
 mod flow;
 mod handler;
@@ -58,10 +60,11 @@ mod work;
 mod workflow;
 
 pub use crate::adorned::{Action, Adorned, Function, Launched, Told};
+pub use crate::contained::{Attempting, Racing};
 pub use crate::dynamic::{Graph, GraphNode};
 pub use crate::flow::Flow;
-pub use crate::handler::{Handler, OnError, Undo};
-pub use crate::list::{AtMost, List};
+pub use crate::handler::{Finally, Handler, OnError, Undo};
+pub use crate::list::{AtMost, List, Tolerating};
 pub use crate::passing::{Async, Recordable, StepFuture, StepResult, Value};
 pub use crate::port::{Inputs, Out};
 pub use crate::span::{days, hours, millis, minutes, secs};

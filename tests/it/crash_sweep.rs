@@ -492,3 +492,136 @@ fn a_loop() {
         .unwrap();
     check_outside(&effects, &flow, &[], &[], false);
 }
+
+/// Something that is tried twice, and is undone each time; then something else takes over, and in the end it is closed.
+fn tried(effects: &Effects) -> Workflow<u64, u64> {
+    let noted = effects.clone();
+    let fails = move |_: u64| {
+        noted.note("guard/charge");
+        async { Err::<u64, _>(StepError::new("declined").of_kind("declined")) }
+    };
+    workflow("tried")
+        .define(|flow, n| {
+            let before = flow.step("before", step(effects, "before").undo(undo(effects, "undo before")), n);
+            let paid = flow
+                .attempt("guard", before, |flow, n| {
+                    let held = step(effects, "guard/reserve").undo(undo(effects, "undo guard/reserve"));
+                    let held = flow.step("reserve", held, n);
+                    flow.step("charge", fails, held)
+                })
+                .retry(Retry::fixed(minutes(5)).attempts(2))
+                .catch("declined", |flow, failed| {
+                    let noted = effects.clone();
+                    let ask = move |(_, n): (Failure, u64)| {
+                        noted.note("guard.declined/ask");
+                        async move { Res::Ok(n + 1) }
+                    };
+                    flow.step("ask", ask, failed)
+                })
+                .finally(undo(effects, "finally guard"))
+                .done();
+            flow.step("after", step(effects, "after"), paid)
+        })
+        .unwrap()
+}
+
+#[test]
+fn what_is_tried_undone_handled_and_finished() {
+    let effects = Effects::default();
+    let swept = check(&effects, &tried(&effects));
+    for name in ["undo guard/reserve", "finally guard", "guard.declined/ask"] {
+        assert!(swept.repeated[name] > 0, "{name}: {swept:?}");
+    }
+    assert!(!repeated(&swept).contains(&"undo before"), "{swept:?}");
+}
+
+#[test]
+fn what_is_tried_undone_handled_and_finished_on_postgres() {
+    let effects = Effects::default();
+    check_on_postgres("sweep_tried", &effects, &tried(&effects), &[], &[]);
+}
+
+#[test]
+fn what_fails_for_good_is_finished_too() {
+    let effects = Effects::default();
+    let noted = effects.clone();
+    let fails = move |_: u64| {
+        noted.note("guard/charge");
+        async { Err::<u64, _>(StepError::permanent("declined")) }
+    };
+    let flow = workflow("untried")
+        .define(|flow, n| {
+            let before = flow.step("before", step(&effects, "before").undo(undo(&effects, "undo before")), n);
+            flow.attempt("guard", before, |flow, n| {
+                let held = step(&effects, "guard/reserve").undo(undo(&effects, "undo guard/reserve"));
+                let held = flow.step("reserve", held, n);
+                flow.step("charge", fails, held)
+            })
+            .finally(undo(&effects, "finally guard"))
+            .done()
+        })
+        .unwrap();
+    let swept = check(&effects, &flow);
+    assert!(swept.repeated["finally guard"] > 0, "{swept:?}");
+}
+
+/// A race whose loser is long under way with what can be undone when the other wins.
+fn raced(effects: &Effects) -> Workflow<u64, u64> {
+    workflow("raced")
+        .define(|flow, n| {
+            let won = flow
+                .race("race", n)
+                .arm("slow", |flow, n| {
+                    let held = step(effects, "race.slow/held").undo(undo(effects, "undo race.slow/held"));
+                    let held = flow.step("held", held, n);
+                    let rested = flow.sleep("rest", hours(9), held);
+                    flow.step("never", step(effects, "race.slow/never"), rested)
+                })
+                .arm("fast", |flow, n| {
+                    let one = step(effects, "race.fast/one").undo(undo(effects, "undo race.fast/one"));
+                    let one = flow.step("one", one, n);
+                    flow.sleep("rest", hours(1), one)
+                })
+                .first();
+            flow.step("after", step(effects, "after"), won)
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_race_whose_loser_is_undone() {
+    let effects = Effects::default();
+    let swept = check(&effects, &raced(&effects));
+    assert!(swept.repeated["undo race.slow/held"] > 0, "{swept:?}");
+    let repeated = repeated(&swept);
+    assert!(!repeated.contains(&"undo race.fast/one") && !repeated.contains(&"race.slow/never"), "{swept:?}");
+}
+
+#[test]
+fn items_of_which_some_fail_and_are_undone() {
+    let effects = Effects::default();
+    async fn items(n: u64) -> Res<Vec<u64>> {
+        Ok((0..n).collect())
+    }
+    let noted = effects.clone();
+    let odd = move |n: u64| {
+        noted.note("each/odd");
+        async move { if n % 2 == 0 { Err(StepError::permanent("odd")) } else { Ok(n) } }
+    };
+    async fn count(settled: Vec<Settled<u64>>) -> Res<u64> {
+        Ok(settled.iter().filter(|one| matches!(one, Settled::Ok(_))).count() as u64)
+    }
+    let flow = workflow("some")
+        .define(|flow, n| {
+            let items = flow.step("items", items, n);
+            let done = flow.each("each", items.at_most(2).tolerating(Tolerance::All), |flow, item| {
+                let held = step(&effects, "each/held").undo(undo(&effects, "undo each/held"));
+                let held = flow.step("held", held, item);
+                flow.step("odd", odd, held)
+            });
+            flow.step("count", count, done)
+        })
+        .unwrap();
+    let swept = check(&effects, &flow);
+    assert!(swept.repeated["undo each/held"] > 0, "{swept:?}");
+}

@@ -6,6 +6,7 @@ mod backoff;
 mod chaos;
 mod children;
 mod connectors;
+mod contained;
 mod copies;
 mod cost;
 mod crash_sweep;

@@ -15,6 +15,8 @@ mod chaos;
 mod children;
 #[path = "../it/connectors.rs"]
 mod connectors;
+#[path = "../it/contained.rs"]
+mod contained;
 #[path = "../it/copies.rs"]
 mod copies;
 #[path = "../it/crash_sweep.rs"]

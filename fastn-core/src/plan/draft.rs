@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ids::WorkIx;
-use crate::{ActionRef, ChildRef, Payload, SignalRef, StepPolicy, Version};
+use crate::{ActionRef, ChildRef, FailureKind, Join, Payload, Retry, SignalRef, StepPolicy, Tolerance, Version};
 
 /// A workflow that nobody has checked yet. [`Draft::check`] is the only way to a [`Plan`](super::Plan).
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,8 @@ pub enum DraftKind {
         body: DraftScope,
         /// How many items are worked on at a time; 0 is a fault.
         concurrency: u32,
+        /// How many of them may fail; more than 100 in a hundred are a fault.
+        tolerance: Tolerance,
     },
     /// Runs its body again and again, as long as its function says so of the value: the body takes the value and gives the
     /// next one, the first is the node's input, the last its output.
@@ -111,6 +113,38 @@ pub enum DraftKind {
     Wait(SignalRef),
     /// Runs another workflow with its input.
     Run(ChildRef),
+    /// Does its body with its input. If that fails for good, what was done of it is undone, and then it is done again if the
+    /// node's retry policy says so; after that the first of the handlers that takes the failure gives the value instead. The
+    /// node's function is its `finally`.
+    Try {
+        /// What is tried.
+        body: DraftScope,
+        /// What takes over; one that can never be reached is a fault.
+        handlers: Vec<DraftHandler>,
+        /// Whether there is a `finally`, and when that is tried again. It gets the node's input.
+        finally: Option<Retry>,
+    },
+    /// Does all of its arms at once with its input, until so many have succeeded; then the others are stopped, and what they
+    /// did is undone.
+    Race {
+        /// The arms, each with its label; fewer than are needed are a fault.
+        arms: Vec<(String, DraftScope)>,
+        /// How many must succeed.
+        join: Join,
+    },
+    /// Fails with this kind. The message is its input: a text as it stands, anything else as JSON.
+    Fail(FailureKind),
+}
+
+/// What takes over when the body of a `try` failed for good.
+#[derive(Clone, Debug)]
+pub struct DraftHandler {
+    /// Its name among the handlers of the node.
+    pub label: String,
+    /// The kinds of failures that it takes; all, if it names none.
+    pub kinds: Vec<FailureKind>,
+    /// What is done. Its input is a list of two: the failure, and the node's input.
+    pub scope: DraftScope,
 }
 
 /// Where a value of a draft comes from.

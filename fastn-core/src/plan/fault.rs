@@ -102,15 +102,15 @@ pub enum PlanFault {
         /// The type that gives.
         gives: String,
     },
-    /// An `each` that may work on no item at a time, a `when` without arms, a `repeat` that may repeat nothing: it could never
-    /// end.
+    /// An `each` that may work on no item at a time, a `when` without arms, a `race` with too few, a `repeat` that may repeat
+    /// nothing: it could never end.
     Endless {
         /// The node.
         node: String,
         /// Why.
         why: &'static str,
     },
-    /// A label of a `when`'s arm that is none: the rules are those of names.
+    /// A label of an arm or a handler that is none: the rules are those of names.
     ArmLabel {
         /// The node.
         node: String,
@@ -119,7 +119,7 @@ pub enum PlanFault {
         /// Which rule it breaks.
         why: InvalidName,
     },
-    /// Several arms of a `when` with the same label.
+    /// Several arms or handlers of a node with the same label.
     DuplicateArm {
         /// The node.
         node: String,
@@ -148,6 +148,15 @@ pub enum PlanFault {
         node: String,
         /// What was given.
         workflow: String,
+        /// Which rule it breaks.
+        why: InvalidName,
+    },
+    /// A kind of failure that is none: the rules are those of names.
+    FailureKind {
+        /// The node that names it.
+        node: String,
+        /// What was given.
+        kind: String,
         /// Which rule it breaks.
         why: InvalidName,
     },
@@ -223,6 +232,9 @@ impl fmt::Display for PlanFault {
             }
             Self::ChildName { node, workflow, why } => {
                 write!(f, "the workflow {} that `{node}` runs is not valid: {why}", Quoted(workflow))
+            }
+            Self::FailureKind { node, kind, why } => {
+                write!(f, "the kind of failure {} that `{node}` names is not valid: {why}", Quoted(kind))
             }
             Self::Meaningless { node, what } => write!(f, "`{node}`: {what}"),
             Self::Constant { of, why } => write!(f, "a constant `{of}` cannot be written as JSON: {why}"),

@@ -8,7 +8,10 @@ use petgraph::csr::Csr;
 
 use super::draft::Position;
 use super::ids::{NodeIx, PlanHash, ScopeIx, WorkIx};
-use crate::{ActionRef, Address, ChildRef, NodeName, Payload, SignalRef, StepPolicy, Tag, Take, Version, WorkflowName};
+use crate::{
+    ActionRef, Address, ChildRef, FailureKind, Join, NodeName, Payload, Retry, SignalRef, StepPolicy, Tag, Take,
+    Tolerance, Version, WorkflowName,
+};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +24,42 @@ pub enum Source {
     Constant(Payload),
 }
 
-/// One way out of a `when`.
+/// One way out of a `when`, or one way through a `race`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arm {
     /// Its name.
     pub label: String,
     /// What is done there.
     pub scope: ScopeIx,
+}
+
+/// What a `try` tries, and what becomes of failures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// What is tried.
+    pub body: ScopeIx,
+    /// What takes over when that failed for good: the first that takes the kind.
+    pub handlers: Vec<Handler>,
+    /// Whether the node's function is to be called in the end, and when that is tried again.
+    pub finally: Option<Retry>,
+}
+
+/// What takes over when the body of a `try` failed for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// Its name.
+    pub label: String,
+    /// The kinds of failures that it takes; all, if it names none.
+    pub kinds: Vec<FailureKind>,
+    /// What is done.
+    pub scope: ScopeIx,
+}
+
+impl Handler {
+    /// Whether it takes failures of this kind.
+    pub fn takes(&self, kind: &FailureKind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(kind)
+    }
 }
 
 /// What a node does.
@@ -41,12 +73,15 @@ pub enum NodeKind {
     /// Its function chooses one of the arms by number; the arm's scope gets the node's input and its output is the
     /// node's.
     When(Vec<Arm>),
-    /// Runs its body for every item of the list that is its input; gives the list of what they gave, in order.
+    /// Runs its body for every item of the list that is its input; gives the list of what they gave, or of what became of
+    /// them if some may fail, in order.
     Each {
         /// What is done for an item.
         body: ScopeIx,
         /// How many items are worked on at a time.
         concurrency: u32,
+        /// How many may fail.
+        tolerance: Tolerance,
     },
     /// As long as its function says so of the value, runs its body, which takes the value and gives the next one. The first
     /// is the node's input, the last its output.
@@ -62,6 +97,18 @@ pub enum NodeKind {
     Wait(SignalRef),
     /// Runs another workflow with its input; gives what that gave, or its id if it is detached.
     Run(ChildRef),
+    /// Does its body with its input, again if that is said, and lets a handler take over from it. Its function is its
+    /// `finally`. In a box, because there are many nodes and few of these.
+    Try(Box<Guarded>),
+    /// Does all of its arms at once with its input, until so many have succeeded.
+    Race {
+        /// The arms.
+        arms: Vec<Arm>,
+        /// How many must succeed.
+        join: Join,
+    },
+    /// Fails with this kind; the message is its input.
+    Fail(FailureKind),
 }
 
 impl NodeKind {
@@ -76,15 +123,58 @@ impl NodeKind {
             Self::Sleep(_) => "sleep",
             Self::Wait(_) => "wait",
             Self::Run(_) => "run",
+            Self::Try(_) => "try",
+            Self::Race { .. } => "race",
+            Self::Fail(_) => "fail",
         }
     }
 
     /// The scopes inside the node.
     pub fn scopes(&self) -> Vec<ScopeIx> {
         match self {
-            Self::When(arms) => arms.iter().map(|arm| arm.scope).collect(),
+            Self::When(arms) | Self::Race { arms, .. } => arms.iter().map(|arm| arm.scope).collect(),
             Self::Each { body, .. } | Self::Repeat { body, .. } => vec![*body],
-            Self::Step | Self::Call(_) | Self::Sleep(_) | Self::Wait(_) | Self::Run(_) => Vec::new(),
+            Self::Try(guarded) => {
+                std::iter::once(guarded.body).chain(guarded.handlers.iter().map(|handler| handler.scope)).collect()
+            }
+            Self::Step | Self::Call(_) | Self::Sleep(_) | Self::Wait(_) | Self::Run(_) | Self::Fail(_) => Vec::new(),
+        }
+    }
+
+    /// The scopes inside the node, each with a word for people.
+    pub fn labelled(&self) -> Vec<(String, ScopeIx)> {
+        match self {
+            Self::When(arms) | Self::Race { arms, .. } => {
+                arms.iter().map(|arm| (arm.label.clone(), arm.scope)).collect()
+            }
+            Self::Each { body, .. } => vec![("item".to_owned(), *body)],
+            Self::Repeat { body, .. } => vec![("again".to_owned(), *body)],
+            Self::Try(guarded) => {
+                let handlers = guarded.handlers.iter();
+                let handlers = handlers.map(|handler| (format!("catch {}", handler.label), handler.scope));
+                std::iter::once(("try".to_owned(), guarded.body)).chain(handlers).collect()
+            }
+            Self::Step | Self::Call(_) | Self::Sleep(_) | Self::Wait(_) | Self::Run(_) | Self::Fail(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a failure in this one of its scopes goes to the node, and not to whatever the node stands in.
+    pub const fn contains_failure(&self, number: u32) -> bool {
+        match self {
+            Self::Race { .. } => true,
+            // What a handler cannot do goes outwards.
+            Self::Try(_) => number == 0,
+            Self::Each { tolerance, .. } => !matches!(tolerance, Tolerance::None),
+            _ => false,
+        }
+    }
+
+    /// Whether this one of its scopes may be opened more than once, so that addresses need a number for it.
+    pub const fn opens_again(&self, number: u32) -> bool {
+        match self {
+            Self::Each { .. } | Self::Repeat { .. } => true,
+            Self::Try(_) => number == 0,
+            _ => false,
         }
     }
 }
@@ -177,6 +267,8 @@ pub struct Plan {
     pub(super) requires: BTreeSet<Tag>,
     /// What its nodes wait for.
     pub(super) signals: BTreeMap<String, Take>,
+    /// Whether one of its nodes is a `try`. Known here, since it is asked at every turn of a run.
+    pub(super) tries: bool,
     pub(super) scopes: Vec<Scope>,
     pub(super) nodes: Vec<Node>,
     /// An edge from each node to those that wait for it, each pair once.
@@ -230,6 +322,17 @@ impl Plan {
     /// All scopes.
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes
+    }
+
+    /// Whether one of its nodes is a `try`, which may have to wait before it does its body once more.
+    pub const fn tries(&self) -> bool {
+        self.tries
+    }
+
+    /// Whether a failure in a scope goes to the node that it stands in, and no further by itself.
+    pub fn contains_failure(&self, ix: ScopeIx) -> bool {
+        let owner = self.scope(ix).owner;
+        owner.is_some_and(|(owner, number)| self.node(owner).kind.contains_failure(number))
     }
 
     /// All nodes of all scopes.
@@ -290,10 +393,19 @@ impl Plan {
         while let Some((outer, number)) = owner {
             let outer = self.node(outer);
             parts.push(match &outer.kind {
-                NodeKind::When(arms) => {
+                NodeKind::When(arms) | NodeKind::Race { arms, .. } => {
                     let label = arms.get(number as usize).map_or("", |arm| arm.label.as_str());
-                    let part = |text| escaped(text, &['/', '[', ']', '.']);
-                    format!("{}.{}", part(outer.name.as_str()), part(label))
+                    chosen(outer, label)
+                }
+                NodeKind::Try(guarded) if number > 0 => {
+                    let handler = guarded.handlers.get(number as usize - 1);
+                    chosen(outer, handler.map_or("", |handler| handler.label.as_str()))
+                }
+                // That it is done for the first time need not be said.
+                NodeKind::Try(_) => {
+                    let name = escaped(outer.name.as_str(), &['/', '[', ']']);
+                    let again = items.next().filter(|times| **times > 0);
+                    again.map_or_else(|| name.clone(), |times| format!("{name}[{times}]"))
                 }
                 _ => {
                     let name = escaped(outer.name.as_str(), &['/', '[', ']']);
@@ -311,6 +423,12 @@ impl Plan {
         // Runs over all nodes: for people's questions, not for the way of a run.
         (0..self.nodes.len()).filter_map(|i| u32::try_from(i).ok()).map(NodeIx).find(|ix| self.path(*ix) == path)
     }
+}
+
+/// A scope of a node that has several, each with its label.
+fn chosen(node: &Node, label: &str) -> String {
+    let part = |text| escaped(text, &['/', '[', ']', '.']);
+    format!("{}.{}", part(node.name.as_str()), part(label))
 }
 
 /// A text with a backslash before what is special, and before backslashes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::graph::{Node, NodeKind, Plan, Scope, Source};
 use super::ids::PlanHash;
+use crate::{Join, Tolerance};
 
 /// How much of a plan goes into a hash.
 #[derive(Clone, Copy, PartialEq)]
@@ -58,6 +59,10 @@ impl Canonical {
         self.0.update(&n.to_le_bytes());
     }
 
+    fn numbers(&mut self, numbers: &[u64]) {
+        numbers.iter().for_each(|n| self.number(*n));
+    }
+
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
@@ -92,7 +97,13 @@ impl Canonical {
 
     fn node(&mut self, node: &Node, depth: Depth) {
         self.text(node.name.as_str());
-        self.text(node.kind.as_str());
+        match &node.kind {
+            // What a run records of one whose items may fail is something else.
+            NodeKind::Each { tolerance, .. } if *tolerance != Tolerance::None => {
+                self.text("each, some of which may fail")
+            }
+            kind => self.text(kind.as_str()),
+        }
         match &node.kind {
             NodeKind::Step => {}
             NodeKind::Call(action) => {
@@ -103,10 +114,44 @@ impl Canonical {
                 self.number(arms.len() as u64);
                 arms.iter().for_each(|arm| self.text(&arm.label));
             }
-            NodeKind::Each { concurrency, .. } if depth == Depth::Whole => self.number(u64::from(*concurrency)),
+            NodeKind::Each { concurrency, tolerance, .. } => {
+                if depth == Depth::Whole {
+                    self.number(u64::from(*concurrency));
+                }
+                // A part of the shape: what a failure that is recorded led to hangs on it.
+                match tolerance {
+                    // They keep the hash that they had before there was any.
+                    Tolerance::None => {}
+                    Tolerance::Failures(most) => self.numbers(&[0, u64::from(*most)]),
+                    Tolerance::Percent(share) => self.numbers(&[1, u64::from(*share)]),
+                    Tolerance::All => self.number(2),
+                }
+            }
+            NodeKind::Try(guarded) => {
+                self.number(u64::from(guarded.finally.is_some()));
+                self.number(guarded.handlers.len() as u64);
+                for handler in &guarded.handlers {
+                    self.text(&handler.label);
+                    // Which failures a run in flight hands to it is decided by what it takes.
+                    self.number(handler.kinds.len() as u64);
+                    handler.kinds.iter().for_each(|kind| self.text(kind.as_str()));
+                }
+                if let (Depth::Whole, Some(retry)) = (depth, &guarded.finally) {
+                    self.bytes(&serde_json::to_vec(retry).unwrap_or_default());
+                }
+            }
+            NodeKind::Race { arms, join } => {
+                self.number(arms.len() as u64);
+                arms.iter().for_each(|arm| self.text(&arm.label));
+                match join {
+                    Join::First => self.number(0),
+                    Join::Of(count) => self.numbers(&[1, u64::from(*count)]),
+                }
+            }
+            NodeKind::Fail(kind) => self.text(kind.as_str()),
             NodeKind::Sleep(span) if depth == Depth::Whole => self.number(micros(*span)),
             NodeKind::Repeat { most, .. } if depth == Depth::Whole => self.number(u64::from(*most)),
-            NodeKind::Each { .. } | NodeKind::Sleep(_) | NodeKind::Repeat { .. } => {}
+            NodeKind::Sleep(_) | NodeKind::Repeat { .. } => {}
             NodeKind::Wait(signal) => {
                 self.text(&signal.name);
                 self.text(signal.take.as_str());

@@ -9,7 +9,7 @@ mod ids;
 mod render;
 
 pub use check::Limits;
-pub use draft::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, Position};
+pub use draft::{Draft, DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource, Position};
 pub use fault::{PlanFault, PlanFaults};
-pub use graph::{Arm, Node, NodeKind, Plan, Scope, Source};
+pub use graph::{Arm, Guarded, Handler, Node, NodeKind, Plan, Scope, Source};
 pub use ids::{NodeIx, PlanHash, ScopeIx, WorkIx};

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits, NodeIx};
-use fastn_core::{Address, Draft};
+use fastn_core::{Address, Draft, Tolerance};
 
 use fastn_testkit::sketch::{draft, each, repeat, when};
 
@@ -216,7 +216,7 @@ fn too_deep_a_draft_is_refused_without_recursion() {
     let mut inner = DraftScope::default();
     for i in 0..1_000 {
         let mut node = each("d", "input", 1, "-> input");
-        node.kind = DraftKind::Each { body: std::mem::take(&mut inner), concurrency: 1 };
+        node.kind = DraftKind::Each { body: std::mem::take(&mut inner), concurrency: 1, tolerance: Tolerance::None };
         node.name = format!("d{i}");
         inner.nodes.push(node);
     }
@@ -241,7 +241,8 @@ fn a_draft_of_any_depth_is_refused_without_exhausting_the_stack() {
     let mut draft = draft("-> input");
     for _ in 0..200_000 {
         let mut node = each("n", "input", 1, "-> input");
-        node.kind = DraftKind::Each { body: std::mem::take(&mut draft.root), concurrency: 1 };
+        node.kind =
+            DraftKind::Each { body: std::mem::take(&mut draft.root), concurrency: 1, tolerance: Tolerance::None };
         draft.root.nodes.push(node);
     }
     let text = draft.check().expect_err("it is too deep").to_string();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, Limits as PlanLimits, WorkIx};
-use fastn_core::{Definition, Draft, Functions, Payload, StepFn, StepPolicy, Version};
+use fastn_core::plan::{DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource, Limits as PlanLimits, WorkIx};
+use fastn_core::{Definition, Draft, Functions, Payload, Retry, StepFn, StepPolicy, Version};
 use serde_json::Value as Json;
 
 use super::blame::blame;
@@ -14,7 +14,7 @@ use super::work::{Choose, Decide, Instead, Made, NoWork, Prepared, Transform};
 use crate::fault::{FaultKind, Found};
 use crate::jq::Plain;
 use crate::limits::Limits;
-use crate::model::{At, Chooser, Flow, Kind, Node, OnError, Scope};
+use crate::model::{Arm, At, Catch, Chooser, Flow, Kind, Node, OnError, Scope};
 use crate::place::Span;
 use crate::read::beginning;
 use crate::suggest::meant;
@@ -147,16 +147,22 @@ impl Builder<'_> {
             Kind::Wait { signal, .. } => DraftKind::Wait(signal.clone()),
             Kind::Sleep(span) => DraftKind::Sleep(*span),
             Kind::Run(child) => DraftKind::Run(child.clone()),
-            Kind::Switch { arms, .. } => {
-                let arm = |(label, scope): (&str, &'a Scope), builder: &mut Self| {
-                    let prefix = format!("{path}.{}/", beginning(label));
-                    builder.places.insert(format!("{path}.{}", beginning(label)), scope.span);
-                    (label.to_owned(), builder.scope(scope, &prefix, names))
-                };
-                DraftKind::When(arms.iter().map(|a| arm((&a.label, &a.scope), self)).collect())
+            Kind::Switch { arms, .. } => DraftKind::When(self.arms(arms, path, names)),
+            Kind::Race { arms, join } => DraftKind::Race { arms: self.arms(arms, path, names), join: *join },
+            Kind::Fail(kind) => DraftKind::Fail(kind.clone()),
+            Kind::Try { body, handlers, finally } => {
+                let body = self.scope(body, &format!("{path}/"), names);
+                let mut drafts = Vec::with_capacity(handlers.len());
+                for Catch { label, kinds, scope } in handlers {
+                    let (label, scope) = self.arm(label, scope, path, names);
+                    drafts.push(DraftHandler { label, kinds: kinds.clone(), scope });
+                }
+                let retry = |(_, retry): &(_, Option<Retry>)| retry.clone().unwrap_or_else(StepPolicy::default_undo);
+                DraftKind::Try { body, handlers: drafts, finally: finally.as_ref().map(retry) }
             }
-            Kind::Each { at_most, body } => {
-                DraftKind::Each { body: self.scope(body, &format!("{path}/"), names), concurrency: *at_most }
+            Kind::Each { at_most, tolerance, body } => {
+                let body = self.scope(body, &format!("{path}/"), names);
+                DraftKind::Each { body, concurrency: *at_most, tolerance: *tolerance }
             }
             Kind::Repeat { at_most, body, .. } => {
                 DraftKind::Repeat { body: self.scope(body, &format!("{path}/"), names), most: *at_most }
@@ -185,6 +191,17 @@ impl Builder<'_> {
             position: node.position,
             ..DraftNode::new(node.name.it.clone(), kind)
         }
+    }
+
+    fn arms<'a>(&mut self, arms: &'a [Arm], path: &str, names: &Names<'a>) -> Vec<(String, DraftScope)> {
+        arms.iter().map(|arm| self.arm(&arm.label, &arm.scope, path, names)).collect()
+    }
+
+    /// A scope of a node that has several, each with its label.
+    fn arm<'a>(&mut self, label: &str, scope: &'a Scope, path: &str, names: &Names<'a>) -> (String, DraftScope) {
+        let prefix = format!("{path}.{}", beginning(label));
+        self.places.insert(prefix.clone(), scope.span);
+        (label.to_owned(), self.scope(scope, &format!("{prefix}/"), names))
     }
 
     fn wires<'a>(&mut self, node: &'a Node, nodes: &mut Vec<DraftNode>) -> Wires<'a> {
@@ -225,7 +242,15 @@ impl Builder<'_> {
             Kind::Switch { by: Chooser::Task(task), .. } | Kind::Repeat { by: Chooser::Task(task), .. } => {
                 self.task(task)
             }
-            Kind::Call(_) | Kind::Each { .. } | Kind::Wait { .. } | Kind::Sleep(_) | Kind::Run(_) => None,
+            Kind::Try { finally: Some((task, _)), .. } => self.task(task),
+            Kind::Call(_)
+            | Kind::Each { .. }
+            | Kind::Try { .. }
+            | Kind::Race { .. }
+            | Kind::Wait { .. }
+            | Kind::Sleep(_)
+            | Kind::Run(_)
+            | Kind::Fail(_) => None,
         }
     }
 

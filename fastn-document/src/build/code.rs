@@ -33,7 +33,19 @@ pub(super) fn code(node: &Node, path: &str, prepared: Option<&Template>) -> Opti
                 }
             }
         },
-        Kind::Call(_) | Kind::Each { .. } | Kind::Wait { .. } | Kind::Sleep(_) | Kind::Run(_) => {}
+        Kind::Try { finally: Some((task, _)), .. } => {
+            if let Some(name) = named(&task.it, &format!("{path}.finally")) {
+                say("finally", name);
+            }
+        }
+        Kind::Call(_)
+        | Kind::Each { .. }
+        | Kind::Try { .. }
+        | Kind::Race { .. }
+        | Kind::Wait { .. }
+        | Kind::Sleep(_)
+        | Kind::Run(_)
+        | Kind::Fail(_) => {}
     }
     if let Some(template) = prepared {
         say("in", template.source.clone());

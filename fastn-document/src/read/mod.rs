@@ -8,9 +8,11 @@
 //! | `values` | values with expressions in them |
 //! | `policy` | how a node's work is done |
 //! | `kinds` | what each kind of node says |
+//! | `contained` | nodes that contain failure |
 //! | `nodes` | scopes and their nodes |
 //! | `flow` | the whole document |
 
+mod contained;
 mod fields;
 mod flow;
 mod kinds;

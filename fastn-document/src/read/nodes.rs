@@ -1,5 +1,6 @@
 //! Scopes and their nodes.
 
+use fastn_core::Tolerance;
 use fastn_core::plan::Position;
 
 use super::fields::Fields;
@@ -11,19 +12,24 @@ use crate::syntax::{Entry, Tree, Value};
 use crate::template::Template;
 
 /// The kinds of nodes, each by the key that makes a node one of it.
-pub(crate) const KINDS: [&str; 9] = ["task", "call", "transform", "switch", "each", "repeat", "wait", "sleep", "run"];
+pub(crate) const KINDS: [&str; 12] =
+    ["task", "call", "transform", "switch", "each", "repeat", "try", "race", "wait", "sleep", "run", "fail"];
 
 /// Kinds that documents have and plans do not have yet.
-pub(crate) const LATER: [&str; 5] = ["approve", "emit", "fail", "try", "state"];
+pub(crate) const LATER: [&str; 3] = ["approve", "emit", "state"];
 
 /// What else may be said of a node.
-pub(crate) const KEYS: [&str; 15] = [
+pub(crate) const KEYS: [&str; 19] = [
     "in",
     "args",
     "by",
     "at_most",
     "nodes",
     "gives",
+    "tolerate",
+    "catch",
+    "finally",
+    "quorum",
     "needs",
     "retry",
     "within",
@@ -36,14 +42,18 @@ pub(crate) const KEYS: [&str; 15] = [
 ];
 
 /// Keys that mean something for some kinds only.
-pub(crate) const BELONGS: [(&str, &[&str]); 9] = [
-    ("in", &["task", "call", "switch", "repeat", "sleep", "run"]),
+pub(crate) const BELONGS: [(&str, &[&str]); 13] = [
+    ("in", &["task", "call", "switch", "repeat", "try", "race", "sleep", "run", "fail"]),
     ("args", &["task", "wait"]),
     ("by", &["switch"]),
     ("at_most", &["each"]),
     ("nodes", &["each", "repeat"]),
     ("gives", &["each", "repeat"]),
-    ("retry", &["task", "call", "wait", "run"]),
+    ("tolerate", &["each"]),
+    ("catch", &["try"]),
+    ("finally", &["try"]),
+    ("quorum", &["race"]),
+    ("retry", &["task", "call", "wait", "run", "try"]),
     ("undo", &["task", "call", "run"]),
     ("durability", &["task", "call", "transform"]),
 ];
@@ -144,7 +154,11 @@ impl Reader<'_> {
                     Some(tree) => self.count_in(tree, "at_most")?,
                     None => AT_MOST,
                 };
-                Kind::Each { at_most, body: self.inner(fields, &format!("{path}/"), depth)? }
+                let tolerance = match fields.get("tolerate") {
+                    Some(tree) => self.tolerance(tree)?,
+                    None => Tolerance::None,
+                };
+                Kind::Each { at_most, tolerance, body: self.inner(fields, &format!("{path}/"), depth)? }
             }
             "repeat" => {
                 let chosen = self.repeat(entry, path);
@@ -152,12 +166,15 @@ impl Reader<'_> {
                 let (by, at_most) = chosen?;
                 Kind::Repeat { by, at_most, body }
             }
+            "try" => self.attempt(entry, fields, path, depth)?,
+            "race" => self.race(entry, fields, path, depth)?,
+            "fail" => Kind::Fail(self.failure(tree, "fail")?),
             _ => self.switch(entry, fields, path, depth)?,
         })
     }
 
     /// A scope inside a node.
-    fn inner(&mut self, fields: &Fields<'_>, prefix: &str, depth: usize) -> Option<Scope> {
+    pub(super) fn inner(&mut self, fields: &Fields<'_>, prefix: &str, depth: usize) -> Option<Scope> {
         // A plan has fewer scopes in each other than a document has maps.
         if depth + 1 >= fastn_core::plan::Limits::default().depth {
             return self.wrong(FaultKind::Limit, fields.span, "scopes stand too deep in each other");

@@ -108,11 +108,15 @@ impl Reader<'_> {
     }
 
     fn undo(&mut self, tree: &Tree, path: &str) -> Option<(At<String>, Option<Retry>)> {
-        let usual = format!("{path}.undo");
+        self.called(tree, "undo", format!("{path}.undo"))
+    }
+
+    /// A function that is certain to be called, and when it is tried again.
+    pub(super) fn called(&mut self, tree: &Tree, of: &str, usual: String) -> Option<(At<String>, Option<Retry>)> {
         if !matches!(tree.value, Value::Map(_)) {
-            return self.task_name(tree, "undo", usual).map(|task| (task, None));
+            return self.task_name(tree, of, usual).map(|task| (task, None));
         }
-        let fields = self.fields_in(tree, "`undo`", &["task", "retry"])?;
+        let fields = self.fields_in(tree, &format!("`{of}`"), &["task", "retry"])?;
         let task = match fields.get("task") {
             Some(tree) => self.task_name(tree, "task", usual)?,
             None => At { span: tree.span, it: usual },

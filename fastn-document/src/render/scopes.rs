@@ -1,7 +1,7 @@
 //! Scopes and nodes, as a document says them.
 
 use fastn_core::plan::{NodeIx, NodeKind, Plan, ScopeIx, Source};
-use fastn_core::{Bond, Durability, Error, ErrorKind, Result, Retry, StepPolicy, Take};
+use fastn_core::{Bond, Durability, Error, ErrorKind, Join, Result, Retry, StepPolicy, Take, Tolerance};
 use serde_json::Value as Json;
 
 use super::policies::{retry, span};
@@ -98,10 +98,49 @@ fn node(plan: &Plan, ix: NodeIx, prefix: &str) -> Result<Tree> {
             }
             vec![("switch", Some(tree(Value::List(items)))), ("by", by), ("in", given)]
         }
-        NodeKind::Each { body, concurrency } => {
+        NodeKind::Each { body, concurrency, tolerance } => {
             let (nodes, gives) = scope(plan, *body, &format!("{path}/"))?;
-            vec![("each", only), ("at_most", Some(number(*concurrency))), ("nodes", nodes), ("gives", Some(gives))]
+            let tolerate = match tolerance {
+                Tolerance::None => None,
+                Tolerance::Failures(most) => Some(number(*most)),
+                Tolerance::Percent(share) => Some(text(format!("{share}%"))),
+                Tolerance::All => Some(text("all")),
+                _ => return Err(Error::new(ErrorKind::Unsupported, "render plan").with("node", &path)),
+            };
+            let at_most = Some(number(*concurrency));
+            vec![("each", only), ("at_most", at_most), ("tolerate", tolerate), ("nodes", nodes), ("gives", Some(gives))]
         }
+        NodeKind::Try(guarded) => {
+            let (nodes, gives) = scope(plan, guarded.body, &format!("{path}/"))?;
+            let body = map([("nodes", nodes), ("gives", Some(gives))]);
+            let mut handlers = Vec::new();
+            for handler in &guarded.handlers {
+                let (nodes, gives) = scope(plan, handler.scope, &format!("{path}.{}/", beginning(&handler.label)))?;
+                let kinds: Vec<Tree> = handler.kinds.iter().map(|kind| text(kind.as_str())).collect();
+                let kinds = (!kinds.is_empty()).then(|| tree(Value::List(kinds)));
+                let name = Some(text(&*handler.label));
+                handlers.push(map([("kinds", kinds), ("name", name), ("nodes", nodes), ("gives", Some(gives))]));
+            }
+            let catch = (!handlers.is_empty()).then(|| tree(Value::List(handlers)));
+            let finally = match &guarded.finally {
+                None => None,
+                Some(again) => {
+                    let task = code.name("finally", format!("{path}.finally"));
+                    Some(map([("task", Some(task)), ("retry", Some(retry(again)?))]))
+                }
+            };
+            vec![("try", Some(body)), ("in", given), ("catch", catch), ("finally", finally)]
+        }
+        NodeKind::Race { arms, join } => {
+            let mut items = Vec::new();
+            for arm in arms {
+                let (nodes, gives) = scope(plan, arm.scope, &format!("{path}.{}/", beginning(&arm.label)))?;
+                items.push(map([("name", Some(text(&*arm.label))), ("nodes", nodes), ("gives", Some(gives))]));
+            }
+            let quorum = if let Join::Of(count) = join { Some(number(*count)) } else { None };
+            vec![("race", Some(tree(Value::List(items)))), ("quorum", quorum), ("in", given)]
+        }
+        NodeKind::Fail(kind) => vec![("fail", Some(text(kind.as_str()))), ("in", given)],
         NodeKind::Repeat { body, most } => {
             let (nodes, gives) = scope(plan, *body, &format!("{path}/"))?;
             let (when, until) = (code.test("while", 0), code.test("until", 0));

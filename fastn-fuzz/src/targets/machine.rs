@@ -3,15 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use fastn_core::{
-    Address, Attempt, By, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
-    plan::NodeIx,
+    Address, Attempt, By, Draft, Event, Failure, FailureKind, Join, Outcome, Part, Payload, Plan, Record, RunId,
+    Timestamp, Tolerance,
+    plan::{DraftKind, NodeIx},
 };
 use fastn_runtime::machine::{Machine, Turn};
-use fastn_testkit::sketch::{draft, each, repeat, when};
+use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 
 use crate::driver::{Doings, drive};
 
 const T0: Timestamp = Timestamp::EPOCH;
+
+/// The work of scopes that contain failure.
+const WORK: &str = "a(input) undo\n b(a) undo retry 1\n c(input) sleep 1\n d(b, c) on_error\n-> d";
 
 fn plans() -> &'static [Arc<Plan>] {
     static PLANS: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
@@ -22,8 +26,22 @@ fn plans() -> &'static [Arc<Plan>] {
     };
     PLANS.get_or_init(|| {
         let mut nested = each("outer", "input", 2, "first(input) undo\n-> inner");
-        if let fastn_core::plan::DraftKind::Each { body, .. } = &mut nested.kind {
+        if let DraftKind::Each { body, .. } = &mut nested.kind {
             body.nodes.push(each("inner", "input", 1, "x(input) undo retry 1\n-> x"));
+        }
+        let mut nested_try =
+            attempt("t", "input", "finally", "a(input) undo\n-> u", &[("*", "f(input) fail odd\n-> f")]);
+        if let DraftKind::Try { body, .. } = &mut nested_try.kind {
+            body.nodes.push(attempt("u", "a", "retry 2 finally", WORK, &[("timeout", "-> input")]));
+        }
+        let mut raced = tolerant("all", "input", 2, Tolerance::All, "-> r");
+        if let DraftKind::Each { body, .. } = &mut raced.kind {
+            body.nodes.push(race(
+                "r",
+                "input",
+                Join::First,
+                &[("one", WORK), ("two", "w(input) wait go within 1\n-> w")],
+            ));
         }
         let chosen = when("chosen", "a", &[("yes", "b(input) undo\n s(b) sleep\n-> s"), ("no", "-> input")]);
         vec![
@@ -43,14 +61,45 @@ fn plans() -> &'static [Arc<Plan>] {
             with("a(loop) undo\n-> a", vec![repeat("loop", "input", 3, "b(input) undo retry 1\n-> b")]),
             with("-> loop", vec![repeat("loop", "input", 9, "w(input) wait go\n r(w) run other\n-> r")]),
             with("-> all", vec![each("all", "input", 2, "w(input) wait go within 1 on_error\n r(w) run other\n-> r")]),
+            with(
+                "a(t) undo\n-> a",
+                vec![attempt("t", "input", "retry 1 finally", WORK, &[("error", "h(input) undo\n-> h")])],
+            ),
+            with(
+                "-> r",
+                vec![race(
+                    "r",
+                    "input",
+                    Join::First,
+                    &[
+                        ("one", WORK),
+                        ("two", "w(input) wait go\n-> w"),
+                        ("three", "s(input) sleep 2\n r(s) run other\n-> r"),
+                    ],
+                )],
+            ),
+            with(
+                "-> r",
+                vec![race(
+                    "r",
+                    "input",
+                    Join::Of(2),
+                    &[("one", WORK), ("two", "o(input) at_most_once undo\n-> o"), ("three", "-> input")],
+                )],
+            ),
+            with("-> all", vec![tolerant("all", "input", 2, Tolerance::Failures(1), WORK)]),
+            with("-> t", vec![nested_try]),
+            with("-> all", vec![raced]),
+            with("f(input) fail odd\n s(input) sleep 1\n-> f", vec![]),
         ]
     })
 }
 
-/// The first byte says which plan, by four bits, and whether the rest is a journal or what happens to a run.
+/// The first byte says which plan, by five bits, and whether the rest is a journal or what happens to a run.
 pub(crate) fn run(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
-    let plan = Arc::clone(&plans()[usize::from(*first & 7 | (*first & 0x40) >> 3)]);
+    let plan =
+        Arc::clone(&plans()[usize::from(*first & 7 | (*first & 0x40) >> 3 | (*first & 0x20) >> 1) % plans().len()]);
     if *first & 0x80 == 0 {
         return story(plan, rest.get(..512).unwrap_or(rest));
     }
@@ -225,11 +274,11 @@ fn event([kind, node, items, how]: [u8; 4]) -> Event {
     };
     let at = Address { node: NodeIx(u32::from(node % 12)), items };
     let attempt = Attempt(u32::from(how & 3));
-    let part = [Part::Work, Part::OnError, Part::Undo, Part::Work][usize::from((how >> 2) & 3)];
+    let part = [Part::Work, Part::OnError, Part::Undo, Part::Finally][usize::from((how >> 2) & 3)];
     let retry_at = (how & 16 != 0).then(|| Timestamp::from_millis(i64::from(how) * 100));
     let failure = Failure::new(FailureKind::ERROR, "from nowhere");
     let (id, by) = ([how | 0x80; 16], By::from(""));
-    match kind % 14 {
+    match kind % 15 {
         0 => Event::Started { at, attempt },
         1 => Event::Succeeded { at, part, attempt, output: Payload::json(if how & 32 == 0 { "0" } else { "[1]" }) },
         2 => Event::Failed { at, part, attempt, failure, retry_at },
@@ -246,6 +295,7 @@ fn event([kind, node, items, how]: [u8; 4]) -> Event {
         12 => Event::Paused { id, by },
         13 => Event::Resumed { id, by },
         10 => Event::Child { at, attempt, run: RunId::named(if how & 4 == 0 { "a" } else { "b" }), until: retry_at },
+        14 => Event::Unwound { at, which: u32::from(how & 3), retry_at },
         _ => Event::Finished { outcome: Outcome::Failed(failure) },
     }
 }

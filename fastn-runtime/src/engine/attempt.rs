@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{
-    Address, Attempt, Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId,
-    StepCx, StepError, StepInfo, StepLink, Timestamp,
+    Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId, StepCx, StepError,
+    StepInfo, StepLink, Timestamp,
 };
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -20,7 +20,7 @@ use super::families::{Birth, Want};
 use super::run::Run;
 use super::watch::RunEvent;
 use crate::clock::{pause, within};
-use crate::machine::Task;
+use crate::machine::{AttemptId, Task};
 use crate::panics::Caught;
 
 /// Where attempts are made. A strand has one, so that its attempts count on nothing that all strands share.
@@ -103,15 +103,13 @@ fn make(home: &Arc<Home>, task: &Task, args: Vec<Payload>) -> Attempting {
     let policy = &node.policy;
     let limited = policy.within.is_some() || policy.deadline.is_some();
     let time_left = limited.then(|| match task.part {
-        Part::Undo => policy.within,
+        Part::Undo | Part::Finally => policy.within,
         _ => policy.time_left(task.began, core.services.clock.now()),
     });
     let time_left = time_left.flatten();
     let link = Arc::new(Link {
         home: home.clone(),
-        at: task.at.clone(),
-        part: task.part,
-        attempt: task.attempt,
+        id: AttemptId { at: task.at.clone(), part: task.part, attempt: task.attempt },
         deadline: time_left.map(|left| core.services.clock.now().plus(left)),
         info: OnceLock::new(),
         listens: AtomicBool::new(false),
@@ -153,8 +151,8 @@ impl Attempting {
     }
 }
 
-/// Completes when the work of a run that is under way is to stop. Made by the first attempt that is not done at once, for it
-/// and those that follow; once it has completed it is not polled again.
+/// Completes when something of a run that is under way is to stop. Made by the first attempt that is not done at once, for it
+/// and those that follow; once it has completed there is another.
 pub(super) type Aborted = Option<BoxFuture<'static, ()>>;
 
 /// An attempt that a cancellation cuts off: at once, or after the engine's grace if the step listens. Only if the step is
@@ -174,12 +172,16 @@ impl Cancellable {
         if !link.can_be_cancelled() {
             return Poll::Pending;
         }
-        if !link.home.run.abort.is_raised() {
-            let aborted = aborted.get_or_insert_with(|| {
+        while !link.is_stopped() {
+            let news = aborted.get_or_insert_with(|| {
                 let run = link.home.run.clone();
-                Box::pin(async move { run.abort.raised().await })
+                Box::pin(async move { run.abort.news().await })
             });
-            if aborted.as_mut().poll(cx).is_pending() {
+            if news.as_mut().poll(cx).is_ready() {
+                // Something was stopped, which may have been another attempt.
+                *aborted = None;
+            } else if !link.is_stopped() {
+                // Looked at once more, because it may have been stopped before it listened.
                 return Poll::Pending;
             }
         }
@@ -287,7 +289,7 @@ fn call(
     }
     let functions = node.work.and_then(|work| run.definition.functions(work));
     let function = functions.and_then(|functions| match part {
-        Part::Work => Some(&functions.work),
+        Part::Work | Part::Finally => Some(&functions.work),
         Part::OnError => functions.on_error.as_ref(),
         _ => functions.undo.as_ref(),
     });
@@ -302,7 +304,7 @@ async fn cut_off(link: Arc<Link>) {
     if !link.can_be_cancelled() {
         return pending().await;
     }
-    link.home.run.abort.raised().await;
+    link.home.run.abort.stopping(&link.id).await;
     grace_of(link).await;
 }
 
@@ -313,9 +315,7 @@ fn cancelled() -> Failure {
 /// The engine's side of a running step.
 struct Link {
     home: Arc<Home>,
-    at: Address,
-    part: Part,
-    attempt: Attempt,
+    id: AttemptId,
     deadline: Option<Timestamp>,
     /// Made for those who look.
     info: OnceLock<Box<StepInfo>>,
@@ -324,9 +324,13 @@ struct Link {
 }
 
 impl Link {
-    /// What undoes the work of a cancelled run must not be stopped by the cancellation.
+    /// What undoes the work of a cancelled run must not be stopped by the cancellation, nor what is called in the end.
     fn can_be_cancelled(&self) -> bool {
-        self.part != Part::Undo
+        !matches!(self.id.part, Part::Undo | Part::Finally)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.home.run.abort.stops(&self.id)
     }
 }
 
@@ -335,10 +339,10 @@ impl StepLink for Link {
         self.info.get_or_init(|| {
             let run = &self.home.run;
             let plan = run.definition.plan();
-            let path = NodePath::new(plan.clone(), self.at.clone());
+            let path = NodePath::new(plan.clone(), self.id.at.clone());
             let (tenant, workflow) = (run.key.tenant.clone(), plan.name().clone());
-            let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, self.attempt);
-            info.part = self.part;
+            let mut info = StepInfo::new(tenant, run.key.run, workflow, plan.version(), path, self.id.attempt);
+            info.part = self.id.part;
             info.deadline = self.deadline;
             info.fence = run.tenure.token();
             Box::new(info)
@@ -347,7 +351,7 @@ impl StepLink for Link {
 
     fn progress(&self, data: Payload) {
         let run = &self.home.run;
-        run.watch.tell(|| RunEvent::Progress { node: run.definition.plan().path_at(&self.at), data });
+        run.watch.tell(|| RunEvent::Progress { node: run.definition.plan().path_at(&self.id.at), data });
     }
 
     fn time_left(&self) -> Option<Duration> {
@@ -355,16 +359,16 @@ impl StepLink for Link {
     }
 
     fn is_cancelled(&self) -> bool {
-        (self.can_be_cancelled() && self.home.run.abort.is_raised()) || self.home.core.is_stopping()
+        (self.can_be_cancelled() && self.is_stopped()) || self.home.core.is_stopping()
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         self.listens.store(true, Ordering::Release);
-        let (home, can_be_cancelled) = (self.home.clone(), self.can_be_cancelled());
+        let (home, id, can_be_cancelled) = (self.home.clone(), self.id.clone(), self.can_be_cancelled());
         Box::pin(async move {
             tokio::select! {
                 biased;
-                () = home.run.abort.raised(), if can_be_cancelled => {}
+                () = home.run.abort.stopping(&id), if can_be_cancelled => {}
                 () = home.core.stopping() => {}
             }
         })

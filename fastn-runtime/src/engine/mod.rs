@@ -34,6 +34,7 @@
 //! | `schedules` | runs that are started when they are due; behind the feature of that name |
 //! | `watch` | what hosts can wait for and listen to |
 
+mod abort;
 mod alarms;
 mod attempt;
 mod beforehand;

@@ -33,11 +33,11 @@ impl Pending {
     }
 
     /// Whether the turn may become durable with a later group: if all that follows is steps that may be made again. An
-    /// at-most-once step may not, nor the start of another run, and no undo: were the turn lost, what was undone would be forgotten. A run that waits
+    /// at-most-once step may not, nor the start of another run, and no undo or `finally`: were the turn lost, what was undone would be forgotten. A run that waits
     /// may leave memory, and then the store must have all of it.
     pub(super) fn may_relax(&self, plan: &Plan) -> bool {
         let again = |action: &Action| match action {
-            Action::Run(task) if task.part != Part::Undo => {
+            Action::Run(task) if !matches!(task.part, Part::Undo | Part::Finally) => {
                 // A run that is started is there whether or not what it was given is.
                 let starts = |node: &Node| task.part == Part::Work && matches!(node.kind, NodeKind::Run(_));
                 let node = plan.get(task.at.node).filter(|node| !starts(node));

@@ -12,15 +12,15 @@ use fastn_store::{RunKey, RunNo, Then, Turn as StoreTurn};
 use tokio::sync::Notify;
 use tracing::Span;
 
+use super::abort::Abort;
 use super::command::Command;
 use super::pending::Pending;
 use super::services::Services;
 use super::suspicion::Suspect;
 use super::tenure::Tenure;
 use super::watch::Watch;
-use crate::flag::Flag;
 use crate::journal::Ticket;
-use crate::machine::{Action, Machine, Task, Turn};
+use crate::machine::{Action, AttemptId, Machine, Task, Turn};
 
 pub(super) struct Run {
     pub(super) key: RunKey,
@@ -30,7 +30,7 @@ pub(super) struct Run {
     pub(super) tenure: Arc<Tenure>,
     pub(super) watch: Arc<Watch>,
     /// Work under way is to stop.
-    pub(super) abort: Flag,
+    pub(super) abort: Abort,
     pub(super) span: Span,
     /// When the whole run is to be over.
     deadline: Option<Timestamp>,
@@ -95,7 +95,7 @@ impl Run {
             no,
             tenure,
             watch,
-            abort: Flag::default(),
+            abort: Abort::default(),
             span,
             deadline,
             state: Mutex::new(State {
@@ -132,6 +132,7 @@ impl Run {
         if state.left {
             return Err(Error::new(ErrorKind::Closed, "answer attempt").with("run", self.key.run));
         }
+        self.abort.answered(|| AttemptId { at: task.at.clone(), part: task.part, attempt: task.attempt });
         // A number that all runs share is drawn only where it is needed.
         let chance = if result.is_err() { services.chance.next() } else { 0 };
         let event = state.machine.judge(task, result, now, chance);
@@ -222,6 +223,10 @@ impl Run {
         change: impl FnOnce(&mut Machine, &mut Turn) -> Result<()>,
     ) -> Result<Pending> {
         let mut turn = Turn::new(now);
+        // Drawn only where it may be needed.
+        if self.definition.plan().tries() {
+            turn.chance = services.chance.next();
+        }
         change(&mut state.machine, &mut turn)?;
         self.record(services, state, turn)
     }

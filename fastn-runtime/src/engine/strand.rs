@@ -204,7 +204,8 @@ fn perform(home: &Home, pending: Pending) -> Option<Task> {
     let mut own = None;
     for action in actions {
         match action {
-            Action::AbortAll => run.abort.raise(),
+            Action::AbortAll => run.abort.stop_all(),
+            Action::Abort(attempts) => run.abort.stop(attempts),
             Action::Run(task) if own.is_none() => own = Some(task),
             Action::Run(task) => start(home, task),
             Action::Await(child) => core.await_child(&run.relative(child), run.key.run),
@@ -267,7 +268,7 @@ pub(super) fn lose(core: &Core, run: &Arc<Run>, error: Error) {
         return;
     }
     tracing::error!(parent: &run.span, error = ?error, "the run cannot go on in this engine");
-    run.abort.raise();
+    run.abort.stop_all();
     core.dismiss(run, Err(Arc::new(error)));
 }
 

@@ -81,15 +81,11 @@ impl Machine {
             return Err(corrupt("the run is over", NodeIx(0)));
         }
         match event {
-            Event::Succeeded { at, part: Part::Undo, .. } | Event::Failed { at, part: Part::Undo, .. }
-                if !matches!(self.phase, Phase::Ending { .. }) =>
-            {
-                Err(corrupt("nothing was being undone", at.node))
+            Event::Succeeded { at, part: part @ (Part::Undo | Part::Finally), .. } => self.undone(at, *part),
+            Event::Failed { at, part: part @ (Part::Undo | Part::Finally), attempt, failure, retry_at } => {
+                self.undo_failed(at, (*part, *attempt), failure, *retry_at)
             }
-            Event::Succeeded { at, part: Part::Undo, .. } => self.undone(at),
-            Event::Failed { at, part: Part::Undo, attempt, failure, retry_at } => {
-                self.undo_failed(at, *attempt, failure, *retry_at)
-            }
+            Event::Unwound { at, which, retry_at } => self.unwound(at, *which, *retry_at, turn),
             Event::Started { at, attempt } => {
                 let slot = self.locate(at)?;
                 let cell = self.scopes.cell_mut(slot)?;
@@ -128,7 +124,7 @@ impl Machine {
             Event::Failed { at, part, attempt, failure, retry_at } => {
                 let slot = self.locate(at)?;
                 let tried = self.answered(slot, *part, *attempt)?;
-                if let Some(until) = retry_at {
+                if let Some(until) = retry_at.as_ref().filter(|_| self.unwinds(slot.scope).is_none()) {
                     self.timers.insert((*until, slot));
                     let next = Try { attempt: attempt.next(), recorded: false, ..tried };
                     self.scopes.cell_mut(slot)?.state = State::Backoff(next, *until);
@@ -139,8 +135,13 @@ impl Machine {
             Event::Sleeping { at, until } => {
                 let slot = self.locate(at)?;
                 let sleeps = matches!(self.plan.node(slot.node).kind, NodeKind::Sleep(_));
+                let unwinds = self.unwinds(slot.scope).is_some();
                 match self.scopes.cell_mut(slot)? {
                     cell if sleeps && cell.waits_for == 0 && matches!(cell.state, State::Idle) => {
+                        // Nothing comes of it any more.
+                        if unwinds {
+                            return Ok(());
+                        }
                         cell.state = State::Sleeping(*until);
                     }
                     _ => return Err(corrupt("it was not about to sleep", at.node)),
@@ -150,10 +151,15 @@ impl Machine {
             }
             Event::Woke { at } => {
                 let slot = self.locate(at)?;
-                let State::Sleeping(until) = self.scopes.cell(slot)?.state else {
-                    return Err(corrupt("it was not asleep", at.node));
+                let (until, again) = match &self.scopes.cell(slot)?.state {
+                    State::Sleeping(until) => (*until, false),
+                    State::Backoff(_, until) => (*until, matches!(self.plan.node(slot.node).kind, NodeKind::Try(_))),
+                    _ => return Err(corrupt("it was not asleep", at.node)),
                 };
                 self.timers.remove(&(until, slot));
+                if again {
+                    return self.try_again(slot, turn);
+                }
                 let value = self.first_input(slot)?;
                 self.work_through(Agenda::of(Todo::Complete(slot, value)), turn)
             }
@@ -202,6 +208,7 @@ impl Machine {
         match std::mem::replace(&mut cell.state, State::Idle) {
             State::Running(tried) if (tried.part, tried.attempt) == (part, attempt) => {
                 self.running = self.running.saturating_sub(1);
+                self.let_go(slot.scope);
                 Ok(tried)
             }
             // Nothing is recorded when a wait for a retry ends, so replay comes here straight from it.
@@ -223,6 +230,7 @@ impl Machine {
                     self.timers.remove(&(until, slot));
                 }
                 self.awaited.remove(&run);
+                self.let_go(slot.scope);
                 Ok(tried)
             }
             State::Doubted(tried) if (tried.part, tried.attempt) == (part, attempt) => {
@@ -240,14 +248,13 @@ impl Machine {
     /// A function of a node failed for good.
     pub(super) fn failed(&mut self, slot: Slot, part: Part, failure: &Failure, turn: &mut Turn) -> Result<()> {
         let node = self.plan.node(slot.node);
-        if part == Part::Work && node.policy.on_error && matches!(self.phase, Phase::Going) {
+        if part == Part::Work && node.policy.on_error && self.goes_in(slot.scope) {
             let mut takes_over = Try::first(Part::OnError, turn.time);
             takes_over.failure = Some(Box::new(failure.clone()));
             return self.run(slot, takes_over, turn);
         }
         self.scopes.cell_mut(slot)?.state = State::Failed;
-        self.end(false, failure.clone());
-        Ok(())
+        self.fail(slot.scope, failure.clone(), turn)
     }
 
     /// Hands out an attempt.
@@ -274,7 +281,7 @@ impl Machine {
     }
 
     fn open_arm(&mut self, slot: Slot, arm: ScopeIx, turn: &mut Turn) -> Result<()> {
-        if !matches!(self.phase, Phase::Going) {
+        if !self.goes_in(slot.scope) {
             return Ok(());
         }
         let mut todo = Agenda::default();
@@ -319,7 +326,7 @@ impl Machine {
 
     /// Everything a node waited for is done.
     fn enable(&mut self, slot: Slot, ahead: bool, turn: &mut Turn, todo: &mut Agenda) -> Result<()> {
-        if !matches!(self.phase, Phase::Going) {
+        if !self.goes_in(slot.scope) {
             return Ok(());
         }
         let node = self.plan.node(slot.node);
@@ -329,18 +336,24 @@ impl Machine {
                 turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until });
                 Ok(())
             }
-            NodeKind::Each { .. } => match List::new(&self.first_input(slot)?) {
+            NodeKind::Each { tolerance, .. } => match List::new(&self.first_input(slot)?) {
                 Ok(list) => {
-                    self.scopes.cell_mut(slot)?.state = State::Items(Box::new(Items::new(list)));
+                    let items = Items::new(list, *tolerance);
+                    self.scopes.cell_mut(slot)?.state = State::Items(Box::new(items));
                     turn.opened.push(slot);
                     self.begin_items(slot, ahead, todo)
                 }
                 Err(failure) => {
                     self.scopes.cell_mut(slot)?.state = State::Failed;
-                    self.end(false, failure.at(self.path_of(slot.node)));
-                    Ok(())
+                    self.fail(slot.scope, failure.at(self.path_of(slot.node)), turn)
                 }
             },
+            NodeKind::Try(_) => self.begin_try(slot, turn, todo),
+            NodeKind::Race { .. } => self.begin_race(slot, todo),
+            NodeKind::Fail(kind) => {
+                let failure = on_purpose(kind.clone(), &self.first_input(slot)?).at(self.path_of(slot.node));
+                self.failed(slot, Part::Work, &failure, turn)
+            }
             NodeKind::Wait(_) => self.begin_wait(slot, &Try::first(Part::Work, turn.time), turn),
             NodeKind::Repeat { .. } => self.begin_rounds(slot, ahead, turn),
             _ => {
@@ -356,13 +369,12 @@ impl Machine {
 
     /// A node is done: those that waited for it may go on.
     fn complete(&mut self, slot: Slot, output: Payload, todo: &mut Vec<Todo>) -> Result<()> {
+        if self.plan.node(slot.node).policy.undo.is_some() {
+            self.remember(slot, Part::Undo, output.clone())?;
+        }
         // Borrowed and not cloned: all runs of the plan share the count.
         let plan = &*self.plan;
         let node = plan.node(slot.node);
-        if node.policy.undo.is_some() {
-            let at = self.address(slot)?;
-            self.undo.remember(at, output.clone());
-        }
         if let NodeKind::Repeat { .. } = node.kind {
             self.rounds.remove(&slot);
         }
@@ -403,15 +415,25 @@ impl Machine {
             }
             return Ok(());
         };
+        if self.unwinds(id).is_some() {
+            // Nobody wants what it gives any more; it stays until what was done of it is undone.
+            return Ok(());
+        }
+        self.hand_over(id, parent.slot.scope)?;
+        match self.plan.node(parent.slot.node).kind {
+            NodeKind::Try(_) => return self.part_done(parent.slot, id, output, todo),
+            NodeKind::Race { .. } => {
+                self.scopes.close(id);
+                return self.arm_done(parent.slot, parent.item, output, turn, todo);
+            }
+            _ => {}
+        }
         self.scopes.close(id);
         match &mut self.scopes.cell_mut(parent.slot)?.state {
             State::Items(items) => match items.finish(parent.item, output) {
                 // What the items are was recorded long ago, unless the list is as new as this turn.
                 Ok(()) => self.begin_items(parent.slot, !turn.opened.contains(&parent.slot), todo),
-                Err(failure) => {
-                    self.end(false, failure.at(self.path_of(parent.slot.node)));
-                    Ok(())
-                }
+                Err(failure) => self.fail(parent.slot.scope, failure.at(self.path_of(parent.slot.node)), turn),
             },
             _ if matches!(self.plan.node(parent.slot.node).kind, NodeKind::Repeat { .. }) => {
                 self.round_done(parent.slot, output, turn)
@@ -422,4 +444,10 @@ impl Machine {
             }
         }
     }
+}
+
+/// The failure of a node that fails on purpose: what it was given is the message.
+fn on_purpose(kind: FailureKind, message: &Payload) -> Failure {
+    let text = message.decode::<String>();
+    Failure::new(kind, text.unwrap_or_else(|_| String::from_utf8_lossy(message.bytes()).into_owned()))
 }

@@ -4,6 +4,7 @@ use fastn_core::plan::{NodeIx, Plan, ScopeIx, Source};
 use fastn_core::{Attempt, Error, ErrorKind, Failure, Part, Payload, Result, RunId, Timestamp};
 
 use super::items::Items;
+use super::race::Race;
 use super::slot::{ScopeId, Slot};
 
 /// Where a scope stands.
@@ -24,7 +25,12 @@ pub(super) struct ScopeState {
     cells: Box<[Cell]>,
     /// Nodes that are not done.
     pub(super) remaining: u32,
+    /// The innermost scope that contains failure around it, or it itself; a number that no scope has, if there is none.
+    within: ScopeId,
 }
+
+/// No scope has this number.
+const NO_SCOPE: ScopeId = ScopeId(u32::MAX);
 
 /// A node that is being worked on.
 #[derive(Clone, Debug)]
@@ -53,6 +59,8 @@ pub(super) enum State {
     Awaiting(Try, RunId, Option<Timestamp>),
     /// One of its arms is being worked on, or its body once more.
     Arm(ScopeId),
+    /// All of its arms are being worked on.
+    Race(Box<Race>),
     /// Its items are being worked on.
     Items(Box<Items>),
     /// Its executor died while it ran, and a person has to say what became of it.
@@ -95,22 +103,27 @@ impl Scopes {
             let node = plan.node(ix);
             Cell { waits_for: node.in_degree(), readers: node.readers(), state: State::Idle, output: None }
         };
-        let state = ScopeState {
+        let around = parent.and_then(|parent| self.get(parent.slot.scope).ok()).map_or(NO_SCOPE, |scope| scope.within);
+        let contains = plan.contains_failure(ix);
+        let mut state = ScopeState {
             plan: ix,
             parent,
             input,
             first: scope.first().0,
             cells: scope.nodes().map(cell).collect(),
             remaining: u32::try_from(scope.len()).unwrap_or(u32::MAX),
+            within: around,
         };
-        if let Some(id) = self.free.pop()
-            && let Some(place) = self.open.get_mut(id.0 as usize)
-        {
-            *place = Some(state);
-            return id;
+        let free = self.free.pop();
+        let id = free.unwrap_or(ScopeId(u32::try_from(self.open.len()).unwrap_or(u32::MAX)));
+        if contains {
+            state.within = id;
         }
-        self.open.push(Some(state));
-        ScopeId(u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX))
+        match free.and_then(|id| self.open.get_mut(id.0 as usize)) {
+            Some(place) => *place = Some(state),
+            None => self.open.push(Some(state)),
+        }
+        id
     }
 
     pub(super) fn close(&mut self, id: ScopeId) -> Option<ScopeState> {
@@ -141,7 +154,24 @@ impl Scopes {
     }
 }
 
+impl State {
+    /// The open scopes inside the node.
+    pub(super) fn scopes(&self) -> Vec<ScopeId> {
+        match self {
+            Self::Arm(scope) => vec![*scope],
+            Self::Items(items) => items.open_scopes().collect(),
+            Self::Race(race) => race.open_scopes().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl ScopeState {
+    /// The innermost scope that contains failure around it, or it itself.
+    pub(super) fn within(&self) -> Option<ScopeId> {
+        Some(self.within).filter(|id| *id != NO_SCOPE)
+    }
+
     pub(super) fn cell(&self, node: NodeIx) -> Result<&Cell> {
         self.cells.get(node.0.wrapping_sub(self.first) as usize).ok_or_else(closed)
     }

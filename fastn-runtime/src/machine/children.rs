@@ -4,6 +4,7 @@ use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{Address, Attempt, Bond, Event, Failure, FailureKind, Outcome, Part, Result, RunId, Timestamp};
 
 use super::cell::State;
+use super::contained::Why;
 use super::state::{Machine, Phase, corrupt};
 use super::turn::{Action, Turn};
 
@@ -22,24 +23,30 @@ impl Machine {
         let bond = bond.ok_or_else(|| corrupt("it waits for no run", at.node))?;
         let tried = self.answered(slot, Part::Work, attempt)?;
         // One that comes when the run is ending already is treated as those that were there before.
-        if !matches!(self.phase, Phase::Going) && bond == Bond::Leave {
+        let unwinds = self.unwinds(slot.scope);
+        if !self.goes_in(slot.scope) && bond == Bond::Leave {
             return Ok(());
         }
         if self.awaited.insert(run, slot).is_some() {
             return Err(corrupt("two nodes wait for one run", at.node));
         }
         self.scopes.cell_mut(slot)?.state = State::Awaiting(tried, run, until);
-        if let Some(until) = until {
+        if let Some(until) = until.filter(|_| unwinds.is_none()) {
             self.timers.insert((until, slot));
         }
         turn.actions.push(Action::Await(run));
+        if let Some(unwinding) = unwinds.and_then(|id| self.contained().unwinding.get_mut(&id)) {
+            unwinding.open = unwinding.open.saturating_add(1);
+            turn.actions.push(Action::EndChild(run, given_up(&unwinding.why)));
+            return Ok(());
+        }
         if let Phase::Ending { failure, .. } = &self.phase {
             turn.actions.push(Action::EndChild(run, reason(failure)));
         }
         Ok(())
     }
 
-    fn bond(&self, node: NodeIx) -> Option<Bond> {
+    pub(super) fn bond(&self, node: NodeIx) -> Option<Bond> {
         match &self.plan.node(node).kind {
             NodeKind::Run(child) => Some(child.bond),
             _ => None,
@@ -69,7 +76,7 @@ impl Machine {
         failure.chain.clone_from(&inner.chain);
         failure.permanent = permanent;
         let policy = &self.plan.node(slot.node).policy;
-        let going = matches!(self.phase, Phase::Going);
+        let going = self.goes_in(slot.scope);
         let retry_at = policy.retry_at(attempt, &failure, tried.began, now, chance).filter(|_| going);
         Some(Event::Failed { at, part, attempt, failure, retry_at })
     }
@@ -98,6 +105,14 @@ impl Machine {
         let own = self.awaited.iter().filter(|(_, slot)| self.bond(slot.node) == Some(Bond::Own));
         let reason = "the run that it belongs to was parked as poison";
         turn.actions.extend(own.map(|(run, _)| Action::EndChild(*run, reason.to_owned())));
+    }
+}
+
+/// What is told to the runs of a scope that is given up.
+pub(super) fn given_up(why: &Why) -> String {
+    match why {
+        Why::Failed(failure) => format!("what it belongs to is given up: {failure}"),
+        Why::Ended(_) => "what it belongs to is over".to_owned(),
     }
 }
 

@@ -35,15 +35,16 @@ impl Machine {
     }
 
     fn can_decide(&self, at: &Address, part: Part, attempt: Attempt, decision: &Decision) -> bool {
-        if part == Part::Undo {
-            let tried = match &self.undo.current {
+        if matches!(part, Part::Undo | Part::Finally) {
+            let Some(stack) = self.stack_of(at, part) else { return false };
+            let tried = match &stack.current {
                 Some(Current::Running(tried) | Current::Backoff(tried, _)) => tried,
                 None => return false,
             };
-            let current = self.undo.done.last().is_some_and(|(last, _)| last == at) && tried.attempt == attempt;
-            return current && self.ends_for().is_some() && !matches!(decision, Decision::Again);
+            let last = stack.done.last().is_some_and(|last| last.at == *at && last.part == part);
+            return last && tried.attempt == attempt && !matches!(decision, Decision::Again);
         }
-        let Some(slot) = self.slot_of(at).filter(|_| self.goes()) else { return false };
+        let Some(slot) = self.slot_of(at).filter(|slot| self.goes_in(slot.scope)) else { return false };
         let own = matches!(
             self.plan.node(slot.node).kind,
             NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_)
@@ -78,23 +79,21 @@ impl Machine {
         if !self.signals.hear(id) {
             return Err(corrupt("it was decided twice", at.node));
         }
-        if part == Part::Undo {
-            if !matches!(self.phase, Phase::Ending { .. }) {
-                return Err(corrupt("nothing was being undone", at.node));
-            }
-            if let Some(Current::Running(_)) = self.undo.current {
+        if matches!(part, Part::Undo | Part::Finally) {
+            let stack = self.stack_of(at, part).ok_or_else(|| corrupt("nothing was being undone", at.node))?;
+            if let Some(Current::Running(_)) = stack.current {
                 self.by_hand().disown(at, part, attempt);
             }
             return match decision {
-                Decision::Gave(_) => self.undone(at),
-                Decision::Failed(failure) => self.undo_failed(at, attempt, failure, None),
+                Decision::Gave(_) => self.undone(at, part),
+                Decision::Failed(failure) => self.undo_failed(at, (part, attempt), failure, None),
                 _ => Err(corrupt("an undo is made again by itself", at.node)),
             };
         }
-        if !self.goes() {
-            return Err(corrupt("the run was ending", at.node));
-        }
         let slot = self.locate(at)?;
+        if !self.goes_in(slot.scope) {
+            return Err(corrupt("what it belongs to was ending", at.node));
+        }
         let tried = self.take_over(slot, (at, part, attempt), turn)?;
         match decision {
             Decision::Gave(output) => self.work_through(Agenda::of(Todo::Complete(slot, output.clone())), turn),

@@ -6,9 +6,9 @@ use fastn_core::plan::NodeKind;
 use fastn_core::{Address, Attempt, Failure, Part, Result, RunId, Timestamp};
 
 use super::cell::State;
-use super::slot::Slot;
+use super::slot::{ScopeId, Slot};
 use super::state::{Machine, Phase};
-use super::undo::Current;
+use super::undo::{Current, Stack};
 
 /// A node that is being worked on, or that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Machine {
         let mut found = Vec::new();
         for (scope, state) in self.scopes.iter() {
             for (node, cell) in state.cells() {
-                if let Some(doing) = self.doing(&cell.state, &self.plan.node(node).kind) {
+                if let Some(doing) = self.doing(scope, &cell.state, &self.plan.node(node).kind) {
                     found.push((self.address(Slot { scope, node })?, doing));
                 }
             }
@@ -108,10 +108,10 @@ impl Machine {
                 found.push((self.plan.path_at(&at), at, part, attempt));
             }
         }
-        if let Some((at, doing)) = self.undoing()
-            && let Doing::Attempt { part, attempt } | Doing::Retry { part, attempt, .. } = doing
-        {
-            found.push((self.plan.path_at(&at), at, part, attempt));
+        for (at, doing) in self.undoing() {
+            if let Doing::Attempt { part, attempt } | Doing::Retry { part, attempt, .. } = doing {
+                found.push((self.plan.path_at(&at), at, part, attempt));
+            }
         }
         Ok(found)
     }
@@ -126,14 +126,16 @@ impl Machine {
 
     /// How much is left to undo.
     pub fn to_undo(&self) -> usize {
-        if self.ends_for().is_some() { self.undo.done.len() } else { 0 }
+        let scopes = self.contained.iter().flat_map(|contained| contained.unwinding.values());
+        let in_scopes: usize = scopes.map(|unwinding| unwinding.stack.done.len()).sum();
+        in_scopes + if self.ends_for().is_some() { self.undo.run.done.len() } else { 0 }
     }
 
-    fn doing(&self, state: &State, kind: &NodeKind) -> Option<Doing> {
-        let going = matches!(self.phase, Phase::Going);
+    fn doing(&self, scope: ScopeId, state: &State, kind: &NodeKind) -> Option<Doing> {
+        let going = self.goes_in(scope);
         Some(match state {
             State::Running(tried) => Doing::Attempt { part: tried.part, attempt: tried.attempt },
-            // Nothing of these comes of itself any more, once the run is ending.
+            // Nothing of these comes of itself any more, once the run is ending or what they stand in is given up.
             State::Backoff(next, at) if going => Doing::Retry { part: next.part, attempt: next.attempt, at: *at },
             State::Doubted(tried) => Doing::Doubt { attempt: tried.attempt },
             State::Sleeping(until) if going => Doing::Sleep { until: *until },
@@ -146,19 +148,27 @@ impl Machine {
         })
     }
 
-    /// What is undone just now. Replay knows of an undo only when it is answered, so there it is the next.
-    fn undoing(&self) -> Option<(Address, Doing)> {
-        self.ends_for()?;
-        let (at, _) = self.undo.done.last()?;
-        let part = Part::Undo;
-        let doing = match &self.undo.current {
-            Some(Current::Running(tried)) => Doing::Attempt { part, attempt: tried.attempt },
-            Some(Current::Backoff(next, at)) => Doing::Retry { part, attempt: next.attempt, at: *at },
-            None if self.running == 0 && self.awaited.is_empty() => Doing::Attempt { part, attempt: Attempt::FIRST },
-            None => return None,
-        };
-        Some((at.clone(), doing))
+    /// What is undone just now: of the run, or of scopes of it that are given up.
+    fn undoing(&self) -> Vec<(Address, Doing)> {
+        let scopes = self.contained.iter().flat_map(|contained| contained.unwinding.values());
+        let scopes = scopes.filter_map(|unwinding| undone_now(&unwinding.stack, unwinding.open == 0));
+        let free = self.running == 0 && self.awaited.is_empty() && !self.is_unwinding();
+        let run = self.ends_for().and_then(|_| undone_now(&self.undo.run, free));
+        scopes.chain(run).collect()
     }
+}
+
+/// What is undone just now. Replay knows of an undo only when it is answered, so there it is the next if nothing is awaited.
+fn undone_now(stack: &Stack, free: bool) -> Option<(Address, Doing)> {
+    let next = stack.done.last()?;
+    let part = next.part;
+    let doing = match &stack.current {
+        Some(Current::Running(tried)) => Doing::Attempt { part, attempt: tried.attempt },
+        Some(Current::Backoff(again, at)) => Doing::Retry { part, attempt: again.attempt, at: *at },
+        None if free => Doing::Attempt { part, attempt: Attempt::FIRST },
+        None => return None,
+    };
+    Some((next.at.clone(), doing))
 }
 
 impl fmt::Display for Activity {

@@ -1,19 +1,20 @@
 //! How the items of an `each` begin.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Result, Timestamp};
+use fastn_core::{Failure, FailureKind, Result, Timestamp};
 
 use super::apply::{Agenda, Todo};
 use super::cell::{Parent, State};
+use super::contained::Why;
 use super::items::Items;
 use super::slot::Slot;
-use super::state::{Machine, Phase, corrupt};
+use super::state::{Machine, corrupt};
 use super::turn::Turn;
 
 impl Machine {
     /// Begins as many items as may be worked on at a time; completes the node when there are no more.
     pub(super) fn begin_items(&mut self, slot: Slot, ahead: bool, todo: &mut Agenda) -> Result<()> {
-        if !matches!(self.phase, Phase::Going) {
+        if !self.goes_in(slot.scope) {
             return Ok(());
         }
         let concurrency = match &self.plan.node(slot.node).kind {
@@ -31,6 +32,27 @@ impl Machine {
             todo.push(Todo::Complete(slot, items.into_output()));
         }
         Ok(())
+    }
+
+    /// An item has failed for good: so has all of it, if those are too many.
+    pub(super) fn item_failed(&mut self, slot: Slot, item: u32, failure: &Failure, turn: &mut Turn) -> Result<()> {
+        let items = self.items(slot)?;
+        if !items.one_fails() {
+            return Ok(());
+        }
+        let (failed, tolerated) = items.failures();
+        let what = format!("{failed} of its items failed, and {tolerated} may");
+        let mut too_many = Failure::new(FailureKind::AGGREGATE, what).at(self.path_of(slot.node));
+        too_many.chain = vec![format!("item {item}: {failure}")];
+        too_many.chain.extend(failure.chain.iter().cloned());
+        self.fail(slot.scope, too_many, turn)
+    }
+
+    /// Nothing is left of an item that has failed.
+    pub(super) fn item_over(&mut self, slot: Slot, item: u32, why: Why, turn: &Turn, todo: &mut Agenda) -> Result<()> {
+        let Why::Failed(failure) = why else { return Err(corrupt("an item has no finally", slot.node)) };
+        self.items(slot)?.give_up(item, &failure)?;
+        self.begin_items(slot, !turn.opened.contains(&slot), todo)
     }
 
     /// Begins items until this one has been begun: a journal written with a higher concurrency may name it early.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fastn_core::{ContentType, Failure, FailureKind, Payload};
+use fastn_core::{ContentType, Failure, FailureKind, Payload, Settled, Tolerance};
 
 use super::list::List;
 use super::slot::ScopeId;
@@ -20,17 +20,24 @@ pub(super) struct Items {
     begun: VecDeque<Item>,
     /// How many of them are in work.
     pub(super) open: u32,
+    /// How many items may fail; none if what they give stands in the list as it is.
+    tolerated: Option<u32>,
+    /// How many have failed.
+    failed: u32,
 }
 
 #[derive(Clone, Debug)]
 enum Item {
     Open(ScopeId),
     Done(Payload),
+    /// As it stands in the list.
+    Failed(Payload),
 }
 
 impl Items {
-    pub(super) fn new(list: List) -> Self {
-        Self { list, joined: vec![b'['], base: 0, begun: VecDeque::new(), open: 0 }
+    pub(super) fn new(list: List, tolerance: Tolerance) -> Self {
+        let tolerated = (tolerance != Tolerance::None).then(|| tolerance.of(list.len));
+        Self { list, joined: vec![b'['], base: 0, begun: VecDeque::new(), open: 0, tolerated, failed: 0 }
     }
 
     /// How many items have been begun.
@@ -53,8 +60,24 @@ impl Items {
     pub(super) fn scope(&self, item: u32) -> Option<ScopeId> {
         match self.begun.get(item.checked_sub(self.base)? as usize)? {
             Item::Open(scope) => Some(*scope),
-            Item::Done(_) => None,
+            Item::Done(_) | Item::Failed(_) => None,
         }
+    }
+
+    /// The scopes of those in work.
+    pub(super) fn open_scopes(&self) -> impl Iterator<Item = ScopeId> + '_ {
+        self.begun.iter().filter_map(|item| if let Item::Open(scope) = item { Some(*scope) } else { None })
+    }
+
+    /// One more of them has failed. Whether too many have.
+    pub(super) fn one_fails(&mut self) -> bool {
+        self.failed = self.failed.saturating_add(1);
+        self.failed > self.tolerated.unwrap_or(0)
+    }
+
+    /// How many have failed, and how many may.
+    pub(super) fn failures(&self) -> (u32, u32) {
+        (self.failed, self.tolerated.unwrap_or(0))
     }
 
     /// Takes an item's result.
@@ -66,20 +89,40 @@ impl Items {
             let what = format!("item {item} gave {}, which cannot stand in a list", result.content().as_str());
             return Err(Failure::new(FailureKind::INVALID, what).permanent());
         }
+        self.put(item, Item::Done(result));
+        Ok(())
+    }
+
+    /// An item has failed, and nothing of it is left.
+    pub(super) fn give_up(&mut self, item: u32, failure: &Failure) -> fastn_core::Result<()> {
+        let failure = Payload::encode(&Settled::<()>::Error(failure.clone()))?;
+        self.put(item, Item::Failed(failure));
+        Ok(())
+    }
+
+    fn put(&mut self, item: u32, result: Item) {
         let place = item.checked_sub(self.base).and_then(|i| self.begun.get_mut(i as usize));
         if let Some(place @ Item::Open(_)) = place {
-            *place = Item::Done(result);
+            *place = result;
             self.open -= 1;
         }
-        while let Some(Item::Done(result)) = self.begun.front() {
+        while let Some(result @ (Item::Done(_) | Item::Failed(_))) = self.begun.front() {
             if self.base > 0 {
                 self.joined.push(b',');
             }
-            self.joined.extend_from_slice(result.bytes());
+            match result {
+                Item::Done(value) if self.tolerated.is_some() => {
+                    // As [`Settled::Ok`] is written.
+                    self.joined.extend_from_slice(b"{\"ok\":");
+                    self.joined.extend_from_slice(value.bytes());
+                    self.joined.push(b'}');
+                }
+                Item::Done(value) | Item::Failed(value) => self.joined.extend_from_slice(value.bytes()),
+                Item::Open(_) => {}
+            }
             self.base += 1;
             self.begun.pop_front();
         }
-        Ok(())
     }
 
     /// Whether every item has its result.

@@ -1,7 +1,7 @@
 //! What an attempt's result means.
 
 use fastn_core::plan::NodeKind;
-use fastn_core::{Bond, By, Event, Failure, FailureKind, Part, Payload, Timestamp};
+use fastn_core::{Address, Bond, By, Event, Failure, FailureKind, Part, Payload, Timestamp};
 
 use super::state::{Machine, Phase};
 use super::turn::Task;
@@ -20,12 +20,23 @@ impl Machine {
             Part::Undo => policy
                 .and_then(|policy| policy.undo.as_ref())
                 .and_then(|retry| retry.next(attempt, &failure, task.began, now, chance)),
-            // No new attempt is begun once the run is ending.
-            _ if !matches!(self.phase, Phase::Going) => None,
+            Part::Finally => match self.plan.get(at.node).map(|node| &node.kind) {
+                Some(NodeKind::Try(guarded)) => {
+                    let retry = guarded.finally.as_ref();
+                    retry.and_then(|retry| retry.next(attempt, &failure, task.began, now, chance))
+                }
+                _ => None,
+            },
+            // No new attempt is begun once the run is ending, or what it stands in is given up.
+            _ if !matches!(self.phase, Phase::Going) || self.is_given_up(&at) => None,
             _ => policy.and_then(|policy| policy.retry_at(attempt, &failure, task.began, now, chance)),
         };
         let failure = if failure.node.is_some() { failure } else { failure.at(self.plan.path_at(&at)) };
         Event::Failed { at, part, attempt, failure, retry_at }
+    }
+
+    fn is_given_up(&self, at: &Address) -> bool {
+        self.is_unwinding() && !matches!(self.unwinds_at(at), Ok((None, _)))
     }
 
     /// What an attempt's output is: a result, or the id of a run that is awaited from now on.

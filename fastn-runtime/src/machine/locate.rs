@@ -1,15 +1,35 @@
 //! From addresses in the journal to slots in the machine, and back.
 
-use fastn_core::plan::{NodeIx, NodeKind, Source};
+use fastn_core::plan::{NodeIx, NodeKind, ScopeIx, Source};
 use fastn_core::{Address, Part, Payload, Result};
 
 use super::cell::{State, Try};
+use super::contained::{Unwinding, Why};
 use super::slot::{ScopeId, Slot};
 use super::state::{Machine, ROOT, corrupt};
 use super::turn::Task;
 
 /// The scope of the whole workflow is opened first and closed last.
 const ROOT_ID: ScopeId = ScopeId(0);
+
+/// One step on the way from the whole workflow to a scope: into a scope of a node.
+struct Step {
+    owner: NodeIx,
+    /// Which of the node's scopes.
+    which: u32,
+    ix: ScopeIx,
+    /// Whether an address has a number for it.
+    counts: bool,
+}
+
+impl Step {
+    fn number(&self, items: &mut std::slice::Iter<'_, u32>, at: &Address) -> Result<Option<u32>> {
+        if !self.counts {
+            return Ok(None);
+        }
+        items.next().copied().map(Some).ok_or_else(|| corrupt("the item or the round is missing", at.node))
+    }
+}
 
 impl Machine {
     /// What the run was given.
@@ -26,54 +46,87 @@ impl Machine {
         if node.scope == ROOT {
             return Ok(Slot { scope: ROOT_ID, node: at.node });
         }
-        // Owners from the inside out, then down again through the open scopes.
-        let mut owners = Vec::new();
-        let mut scope = node.scope;
-        while let Some((owner, _)) = self.plan.scope(scope).owner {
-            owners.push(owner);
-            scope = self.plan.node(owner).scope;
-        }
         let mut items = at.items.iter();
         let mut id = ROOT_ID;
-        for owner in owners.into_iter().rev() {
-            let slot = Slot { scope: id, node: owner };
-            id = match &self.plan.node(owner).kind {
-                NodeKind::Each { .. } => {
-                    let item = *items.next().ok_or_else(|| corrupt("the item is missing", at.node))?;
-                    self.begin_up_to(slot, item)?;
-                    match &self.scopes.cell(slot)?.state {
-                        State::Items(items) => items.scope(item),
-                        _ => None,
-                    }
-                }
-                kind => {
-                    let round = match kind {
-                        NodeKind::Repeat { .. } => {
-                            let item = *items.next().ok_or_else(|| corrupt("the round is missing", at.node))?;
-                            self.round(slot)?.done == item
-                        }
-                        _ => true,
-                    };
-                    match &self.scopes.cell(slot)?.state {
-                        State::Arm(scope) if round => Some(*scope),
-                        _ => None,
-                    }
-                }
+        for step in self.way(at) {
+            let slot = Slot { scope: id, node: step.owner };
+            let number = step.number(&mut items, at)?;
+            if let (NodeKind::Each { .. }, Some(item)) = (&self.plan.node(step.owner).kind, number) {
+                self.begin_up_to(slot, item)?;
             }
-            .ok_or_else(|| corrupt("it is not being worked on", at.node))?;
+            id = self.inside(slot, &step, number).ok_or_else(|| corrupt("it is not being worked on", at.node))?;
         }
         Ok(Slot { scope: id, node: at.node })
+    }
+
+    /// The innermost scope around an address in which nothing new begins, as far as the scopes around it are open; and its
+    /// slot, if they all are.
+    pub(super) fn unwinds_at(&self, at: &Address) -> Result<(Option<ScopeId>, Option<Slot>)> {
+        self.plan.get(at.node).ok_or_else(|| corrupt("no such node in the plan", at.node))?;
+        let mut items = at.items.iter();
+        let (mut id, mut found) = (ROOT_ID, None);
+        for step in self.way(at) {
+            let number = step.number(&mut items, at)?;
+            match self.inside(Slot { scope: id, node: step.owner }, &step, number) {
+                Some(inner) => id = inner,
+                None => return Ok((found, None)),
+            }
+            if let Some(Unwinding { why: Why::Failed(_), .. }) = self.unwinding(id) {
+                found = Some(id);
+            }
+        }
+        Ok((found, Some(Slot { scope: id, node: at.node })))
+    }
+
+    /// The steps from the whole workflow down to the scope of a node.
+    fn way(&self, at: &Address) -> Vec<Step> {
+        let mut way = Vec::new();
+        let mut ix = self.plan.get(at.node).map_or(ROOT, |node| node.scope);
+        while let Some((owner, which)) = self.plan.scope(ix).owner {
+            let counts = self.plan.node(owner).kind.opens_again(which);
+            way.push(Step { owner, which, ix, counts });
+            ix = self.plan.node(owner).scope;
+        }
+        way.reverse();
+        way
+    }
+
+    /// The scope that a step leads into, if it is open.
+    fn inside(&self, slot: Slot, step: &Step, number: Option<u32>) -> Option<ScopeId> {
+        match &self.scopes.cell(slot).ok()?.state {
+            State::Items(items) => items.scope(number?),
+            State::Race(race) => race.scope(step.which),
+            State::Arm(id) => {
+                let open = self.scopes.get(*id).ok()?;
+                let item = open.parent.map(|parent| parent.item);
+                (open.plan == step.ix && (number.is_none() || number == item)).then_some(*id)
+            }
+            _ => None,
+        }
+    }
+
+    /// The open scope of a node that goes by this number: the item of an `each`, or its place among those of the node.
+    pub(super) fn scope_of(&self, slot: Slot, which: u32) -> Option<ScopeId> {
+        match &self.scopes.cell(slot).ok()?.state {
+            State::Items(items) => items.scope(which),
+            State::Race(race) => race.scope(which),
+            State::Arm(id) => {
+                let owner = self.plan.scope(self.scopes.get(*id).ok()?.plan).owner;
+                owner.is_some_and(|(_, number)| number == which).then_some(*id)
+            }
+            _ => None,
+        }
     }
 
     /// The address of a slot.
     pub(super) fn address(&self, slot: Slot) -> Result<Address> {
         let mut items = Vec::new();
-        let mut parent = self.scopes.get(slot.scope)?.parent;
-        while let Some(above) = parent {
-            if matches!(self.plan.node(above.slot.node).kind, NodeKind::Each { .. } | NodeKind::Repeat { .. }) {
+        let mut scope = self.scopes.get(slot.scope)?;
+        while let (Some(above), Some((owner, which))) = (scope.parent, self.plan.scope(scope.plan).owner) {
+            if self.plan.node(owner).kind.opens_again(which) {
                 items.push(above.item);
             }
-            parent = self.scopes.get(above.slot.scope)?.parent;
+            scope = self.scopes.get(above.slot.scope)?;
         }
         items.reverse();
         Ok(Address { node: slot.node, items })

@@ -6,12 +6,16 @@
 //! out-degree of its node, never the size of the plan.
 
 mod apply;
+mod arms;
 mod cell;
 mod children;
+mod contain;
+mod contained;
 mod decide;
 mod doing;
 mod each;
 mod ending;
+mod guard;
 mod hand;
 mod inbox;
 mod items;
@@ -20,6 +24,7 @@ mod list;
 mod locate;
 mod pause;
 mod poison;
+mod race;
 mod repeat;
 mod resume;
 mod rounds;
@@ -28,8 +33,9 @@ mod slot;
 mod state;
 mod turn;
 mod undo;
+mod unwind;
 
 pub use doing::{Activity, Doing};
 pub use state::Machine;
 pub(crate) use state::status_of;
-pub use turn::{Action, Task, Turn};
+pub use turn::{Action, AttemptId, Task, Turn};

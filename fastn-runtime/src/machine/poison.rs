@@ -36,12 +36,12 @@ impl Machine {
 
     /// The steps whose functions would be called once more.
     fn under_way(&self) -> Result<Vec<String>> {
-        let going = matches!(self.phase, Phase::Going);
         let mut steps = Vec::new();
         if self.is_paused() {
             return Ok(steps);
         }
         for (scope, state) in self.scopes.iter() {
+            let going = self.goes_in(scope);
             for (node, cell) in state.cells() {
                 let State::Running(attempt) = &cell.state else { continue };
                 // To start a run once more calls no function.
@@ -53,10 +53,12 @@ impl Machine {
                 }
             }
         }
-        if let (Phase::Ending { .. }, Some((at, _))) = (&self.phase, self.undo.done.last())
-            && self.undo.retries_at().is_none()
-        {
-            steps.push(self.plan.path_at(at));
+        let scopes = self.contained.iter().flat_map(|contained| contained.unwinding.values());
+        let ending = matches!(self.phase, Phase::Ending { .. }).then_some(&self.undo.run);
+        for stack in ending.into_iter().chain(scopes.map(|unwinding| &unwinding.stack)) {
+            if let (Some(done), None) = (stack.done.last(), stack.retries_at()) {
+                steps.push(self.plan.path_at(&done.at));
+            }
         }
         Ok(steps)
     }

@@ -7,7 +7,7 @@ use super::apply::Agenda;
 use super::cell::{Parent, State, Try};
 use super::rounds::Round;
 use super::slot::Slot;
-use super::state::{Machine, Phase, corrupt};
+use super::state::{Machine, corrupt};
 use super::turn::Turn;
 
 impl Machine {
@@ -23,7 +23,7 @@ impl Machine {
         let NodeKind::Repeat { body, most } = self.plan.node(slot.node).kind else {
             return Err(corrupt("it repeats nothing", slot.node));
         };
-        if !matches!(self.phase, Phase::Going) {
+        if !self.goes_in(slot.scope) {
             return Ok(());
         }
         let Round { done, value } = self.round(slot)?.clone();
@@ -42,7 +42,7 @@ impl Machine {
     pub(super) fn round_done(&mut self, slot: Slot, value: Payload, turn: &mut Turn) -> Result<()> {
         let round = self.rounds.get_mut(&slot).ok_or_else(|| corrupt("it repeats nothing", slot.node))?;
         *round = Round { done: round.done.saturating_add(1), value };
-        if !matches!(self.phase, Phase::Going) {
+        if !self.goes_in(slot.scope) {
             self.scopes.cell_mut(slot)?.state = State::Idle;
             return Ok(());
         }

@@ -4,6 +4,7 @@ use fastn_core::plan::NodeKind;
 use fastn_core::{Bond, Durability, Event, Part, Result, Timestamp};
 
 use super::cell::{State, Try};
+use super::children::given_up;
 use super::slot::Slot;
 use super::state::Machine;
 use super::turn::{Action, Turn};
@@ -13,9 +14,10 @@ impl Machine {
     /// [`Machine::replay`], once.
     ///
     /// * The attempt of an at-most-once step fails with [`FailureKind::OUTCOME_UNKNOWN`](fastn_core::FailureKind::OUTCOME_UNKNOWN)
-    ///   if it has an `on_error` function, which can find out what happened, or if the run is ending; otherwise it holds until
-    ///   a person [decides](Machine::decide).
-    /// * When the run is already ending, only work that can be undone is made again, so that its effect, if it had one,
+    ///   if it has an `on_error` function, which can find out what happened, or if the run is ending or a scope around the
+    ///   attempt is given up; otherwise it holds until a person [decides](Machine::decide).
+    /// * When the run is already ending, or a scope around the attempt is given up, only work that can be undone is made again,
+    ///   so that its effect, if it had one,
     ///   is known and undone.
     ///
     /// # Errors
@@ -35,7 +37,7 @@ impl Machine {
         for (slot, attempt) in interrupted {
             if attempt.recorded {
                 let (at, reconciles) = (self.address(slot)?, self.plan.node(slot.node).policy.on_error);
-                turn.follow.push_back(match self.goes() && !reconciles {
+                turn.follow.push_back(match self.goes_in(slot.scope) && !reconciles {
                     true => Event::Doubted { at, attempt: attempt.attempt },
                     false => self.unknown(at, &attempt),
                 });
@@ -46,9 +48,11 @@ impl Machine {
                 self.make_again(slot, attempt, turn)?;
             }
         }
-        let going = self.goes();
         // A run may die between its creation and the record of a sleep or a wait that it begins with.
-        for slot in unslept.into_iter().filter(|_| going) {
+        for slot in unslept {
+            if !self.goes_in(slot.scope) {
+                continue;
+            }
             match self.plan.node(slot.node).kind {
                 NodeKind::Sleep(span) => {
                     turn.follow.push_back(Event::Sleeping { at: self.address(slot)?, until: turn.time.plus(span) });
@@ -58,6 +62,11 @@ impl Machine {
             }
         }
         turn.actions.extend(self.awaited.keys().copied().map(Action::Await));
+        for (run, slot) in &self.awaited {
+            if let Some(unwinding) = self.unwinds(slot.scope).and_then(|id| self.unwinding(id)) {
+                turn.actions.push(Action::EndChild(*run, given_up(&unwinding.why)));
+            }
+        }
         self.drain(turn)
     }
 
@@ -69,7 +78,7 @@ impl Machine {
         let own = |kind: &NodeKind| matches!(kind, NodeKind::Run(child) if child.bond == Bond::Own);
         let starts = attempt.part == Part::Work && own(&self.plan.node(slot.node).kind);
         // An at-most-once step whose start is not on record was never begun.
-        if self.goes() || starts || (policy.undo.is_some() && !at_most_once) {
+        if self.goes_in(slot.scope) || starts || (policy.undo.is_some() && !at_most_once) {
             if at_most_once {
                 let at = self.address(slot)?;
                 turn.follow.push_back(Event::Started { at, attempt: attempt.attempt });
@@ -77,6 +86,7 @@ impl Machine {
             self.run(slot, attempt, turn)
         } else {
             self.scopes.cell_mut(slot)?.state = State::Idle;
+            self.let_go(slot.scope);
             Ok(())
         }
     }
@@ -97,6 +107,10 @@ impl Machine {
                     let next = next.clone();
                     match self.plan.node(slot.node).kind {
                         NodeKind::Wait(_) if next.part == Part::Work => self.begin_wait(slot, &next, turn)?,
+                        NodeKind::Try(_) => {
+                            let at = self.address(slot)?;
+                            self.advance(Event::Woke { at }, turn)?;
+                        }
                         // One that was held back: it is not tried twice.
                         _ if self.plan.node(slot.node).policy.durability == Durability::AtMostOnce
                             && next.part == Part::Work =>

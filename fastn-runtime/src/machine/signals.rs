@@ -67,14 +67,14 @@ impl Machine {
             }
             _ => return Err(corrupt("it was not about to wait", at.node)),
         };
-        if !matches!(self.phase, Phase::Going) {
-            cell.state = State::Idle;
+        if !self.goes_in(slot.scope) {
+            self.scopes.cell_mut(slot)?.state = State::Idle;
             return Ok(());
         }
         if let Some(value) = self.signals.take(&signal.name, signal.take) {
             return self.work_through(Agenda::of(Todo::Complete(slot, value)), turn);
         }
-        cell.state = State::Waiting(tried, until);
+        self.scopes.cell_mut(slot)?.state = State::Waiting(tried, until);
         self.signals.inbox(&signal.name).waiting.push_back(slot);
         if let Some(until) = until {
             self.timers.insert((until, slot));

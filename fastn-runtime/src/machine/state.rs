@@ -8,6 +8,7 @@ use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Resu
 use fastn_store::{HELD, PAUSED, RunStatus, Then};
 
 use super::cell::Scopes;
+use super::contained::Contained;
 use super::hand::Hand;
 use super::inbox::Signals;
 use super::rounds::Rounds;
@@ -37,6 +38,8 @@ pub struct Machine {
     pub(super) rounds: Rounds,
     /// What people have done to it. In a box, since few are steered.
     pub(super) hand: Option<Box<Hand>>,
+    /// Of scopes that contain failure, once there was one.
+    pub(super) contained: Option<Box<Contained>>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,6 +96,7 @@ impl Machine {
             parted: false,
             rounds: Rounds::new(),
             hand: None,
+            contained: None,
         }
     }
 
@@ -124,7 +128,9 @@ impl Machine {
             return None;
         }
         let of_nodes = self.timers.first().map(|(time, _)| *time);
-        of_nodes.into_iter().chain(self.undo.retries_at()).min()
+        let of_scopes = self.contained.as_deref().and_then(|contained| contained.retries.first());
+        let undo = self.undo.run.retries_at().into_iter().chain(of_scopes.map(|(time, _)| *time));
+        of_nodes.into_iter().chain(undo).min()
     }
 
     /// What is next for the run.

@@ -12,12 +12,25 @@ pub enum Action {
     Run(Task),
     /// Stop every attempt that is under way; each still answers.
     AbortAll,
+    /// Stop these; each still answers.
+    Abort(Vec<AttemptId>),
     /// Wait for the end of this run, of the same tenant, then tell the machine: [`Machine::child_ended`].
     ///
     /// [`Machine::child_ended`]: super::Machine::child_ended
     Await(RunId),
     /// Cancel this run, of the same tenant, for this reason. Its end is still awaited.
     EndChild(RunId, String),
+}
+
+/// Which attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptId {
+    /// Which instance of which node.
+    pub at: Address,
+    /// Which of its functions.
+    pub part: Part,
+    /// Which attempt.
+    pub attempt: Attempt,
 }
 
 /// An attempt to make.
@@ -43,6 +56,8 @@ pub struct Task {
 pub struct Turn {
     /// The time of its events.
     pub time: Timestamp,
+    /// Any random number: for waits before a `try` does its body once more.
+    pub chance: u64,
     /// What to record.
     pub records: Vec<Record>,
     /// What to do after that.
@@ -56,6 +71,6 @@ pub struct Turn {
 impl Turn {
     /// An empty turn.
     pub fn new(time: Timestamp) -> Self {
-        Self { time, records: Vec::new(), actions: Vec::new(), follow: VecDeque::new(), opened: Vec::new() }
+        Self { time, chance: 0, records: Vec::new(), actions: Vec::new(), follow: VecDeque::new(), opened: Vec::new() }
     }
 }

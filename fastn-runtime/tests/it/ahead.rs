@@ -60,7 +60,8 @@ fn an_item_of_a_list_as_new_as_the_turn_is_not_ahead_even_if_those_before_it_are
     inner.root.nodes.push(each("inner", "input", 1, "a(input)\n-> a"));
     let mut outer = draft("list(input)\n-> outer");
     let mut items = each("outer", "list", 1, "");
-    items.kind = fastn_core::plan::DraftKind::Each { body: inner.root, concurrency: 1 };
+    items.kind =
+        fastn_core::plan::DraftKind::Each { body: inner.root, concurrency: 1, tolerance: fastn_core::Tolerance::None };
     outer.root.nodes.push(items);
     let mut walk = Walk::start(outer, "0");
     assert_eq!(walk.answer("[[],[1],[2,3]]"), ["outer[1]/inner[0]/a"], "the empty one is done within the turn");

@@ -228,7 +228,8 @@ fn items_within_items_are_undone_across_all_of_them() {
     inner.root.nodes.push(each("boxes", "input", 1, "pack(input) undo\n-> pack"));
     let mut outer = draft("boom(pallets)\n-> boom");
     let mut pallets = each("pallets", "input", 1, "");
-    pallets.kind = fastn_core::plan::DraftKind::Each { body: inner.root, concurrency: 1 };
+    pallets.kind =
+        fastn_core::plan::DraftKind::Each { body: inner.root, concurrency: 1, tolerance: fastn_core::Tolerance::None };
     outer.root.nodes.push(pallets);
     check(
         outer,

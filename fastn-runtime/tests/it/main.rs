@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
 mod ahead;
+mod attempts;
 mod deciding;
 mod exhaustive;
 mod machine;
 mod outside;
 mod pausing;
+mod races;
 mod random;
 mod world;

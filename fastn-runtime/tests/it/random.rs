@@ -1,17 +1,17 @@
 //! Random plans, random outcomes, random orders, signals, ends of other runs, deaths and cancellations: whatever happens, a run
-//! ends, what succeeded is not done again, what is to be undone is undone once and after what it has started has ended, and the
-//! records tell the whole story.
+//! ends, what succeeded is not done again, what is to be undone is undone once and after what it has started has ended, nothing is
+//! left of what is given up, what is to be called in the end is called once, and the records tell the whole story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use fastn_core::plan::NodeKind;
-use fastn_core::{By, Decision, Draft, Event, Failure, FailureKind, Outcome, Part, Payload};
+use fastn_core::plan::{DraftKind, DraftNode, NodeKind};
+use fastn_core::{Address, By, Decision, Draft, Event, Failure, FailureKind, Join, Outcome, Part, Payload, Tolerance};
 use fastn_runtime::machine::Machine;
-use fastn_testkit::sketch::{draft, each, repeat, when};
+use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 use proptest::prelude::*;
 
-use crate::world::{Answers, T0, World};
+use crate::world::{Answers, Container, T0, World, containers, is_next};
 
 /// One node of a random plan.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         "leave other on_error",
         "detach other",
     ]);
-    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), adverbs, 0..12_u8)
+    (prop::collection::vec(any::<prop::sample::Index>(), 0..3), adverbs, 0..16_u8)
         .prop_map(|(inputs, adverbs, shape)| Sketch { inputs, adverbs, shape })
 }
 
@@ -72,6 +72,10 @@ fn plan(nodes: &[Sketch]) -> Draft {
                 let body = format!("d(input) {}\n e(d) undo\n-> e", node.adverbs);
                 inner.push(repeat(&format!("n{i}"), &from, 3, &body));
             }
+            3..=6 => {
+                let from = node.inputs.first().map_or_else(|| "input".to_owned(), input);
+                inner.push(contained(&format!("n{i}"), &from, node));
+            }
             _ => {
                 let one = ["sleep", "run", "leave", "detach"].iter().any(|verb| node.adverbs.starts_with(verb));
                 let inputs: Vec<String> = match one {
@@ -85,6 +89,35 @@ fn plan(nodes: &[Sketch]) -> Draft {
     let mut draft = draft(&format!("{text}-> 'null'"));
     draft.root.nodes.extend(inner);
     draft
+}
+
+/// A node that contains failure, perhaps with another one inside.
+fn contained(name: &str, from: &str, node: &Sketch) -> DraftNode {
+    let body = format!("f(input) undo\n g(f) {}\n h(input) undo\n-> g", node.adverbs.replace("sleep", "sleep 1"));
+    let finally = if node.inputs.len() > 1 { "finally" } else { "" };
+    let arms = [
+        ("one", body.as_str()),
+        ("two", "i(input) undo\n j(i) sleep 1\n k(j) undo\n-> k"),
+        ("three", "l(input)\n-> l"),
+    ];
+    let mut outer = match node.shape {
+        3 => attempt(name, from, &format!("retry 1 {finally}"), &body, &[("error", "m(input) undo\n-> m")]),
+        4 => race(name, from, Join::First, &arms),
+        5 => race(name, from, Join::Of(2), &arms),
+        _ => tolerant(name, "'[1,2,3]'", 2, Tolerance::Failures(1), &body),
+    };
+    if node.inputs.is_empty() {
+        let mut inside = race("o", "input", Join::First, &arms);
+        if node.adverbs.contains("undo") {
+            inside = attempt("o", "input", &format!("{finally} retry 1"), &body, &[]);
+        }
+        match &mut outer.kind {
+            DraftKind::Try { body, .. } | DraftKind::Each { body, .. } => body.nodes.push(inside),
+            DraftKind::Race { arms, .. } => arms[2].1.nodes.push(inside),
+            _ => {}
+        }
+    }
+    outer
 }
 
 /// What happens next.
@@ -160,38 +193,100 @@ fn tell(world: &mut World, which: u8) {
     assert!(which != 1 || !heard, "it was told the same twice\n{}", world.log);
 }
 
-fn check(world: &World) {
-    assert!(world.children.values().all(|child| !child.own), "it has ended before what it started\n{}", world.log);
-    let mut done: BTreeMap<_, Vec<Part>> = BTreeMap::new();
-    let can_be_undone = |at: &fastn_core::Address| world.plan.node(at.node).policy.undo.is_some();
-    // What is to be undone, in the order in which it was done.
-    let (mut to_undo, mut undone) = (Vec::new(), 0);
-    for record in &world.records {
-        match &record.event {
-            Event::Succeeded { at, part: Part::Undo, .. }
-            | Event::Failed { at, part: Part::Undo, retry_at: None, .. } => {
-                let node = world.plan.path_at(at);
-                assert!(done.contains_key(at), "{node} was undone before it was done\n{}", world.log);
-                assert_eq!(to_undo.pop(), Some(at), "{node} was not the last that was done\n{}", world.log);
-                undone += 1;
+/// What was done and is to be undone if it does not end well, as the records tell it.
+struct Told<'a> {
+    world: &'a World,
+    done: BTreeMap<Address, Vec<Part>>,
+    /// In the order in which it was done.
+    to_undo: Vec<&'a Address>,
+    /// The `finally` of these was called, for better or worse.
+    called: BTreeSet<&'a Address>,
+    /// How often the body of each `try` was given up.
+    given_up: BTreeMap<&'a Address, u32>,
+}
+
+impl<'a> Told<'a> {
+    fn around(&self, at: &Address) -> Vec<Container> {
+        containers(&self.world.plan, at)
+    }
+
+    fn path(&self, at: &Address) -> String {
+        self.world.plan.path_at(at)
+    }
+
+    fn take(&mut self, place: usize, event: &'a Event) {
+        let world = self.world;
+        match event {
+            Event::Succeeded { at, part: Part::Finally, .. }
+            | Event::Failed { at, part: Part::Finally, retry_at: None, .. } => {
+                assert!(self.called.insert(at), "{} is called in the end twice\n{}", self.path(at), world.log);
             }
+            Event::Succeeded { at, part: Part::Undo, .. }
+            | Event::Failed { at, part: Part::Undo, retry_at: None, .. } => self.undone(place, at),
             Event::Decided { at, part, decision: Decision::Gave(_), .. } | Event::Succeeded { at, part, .. } => {
-                if matches!(world.plan.node(at.node).kind, NodeKind::Repeat { .. }) {
-                    continue;
+                let node = world.plan.node(at.node);
+                if matches!(node.kind, NodeKind::Repeat { .. }) {
+                    return;
                 }
-                if can_be_undone(at) && !done.contains_key(at) {
-                    to_undo.push(at);
+                if node.policy.undo.is_some() && !self.done.contains_key(at) {
+                    self.to_undo.push(at);
                 }
-                let parts = done.entry(at.clone()).or_default();
+                let parts = self.done.entry(at.clone()).or_default();
                 assert!(!parts.contains(part), "{} succeeded twice\n{}", world.plan.path_at(at), world.log);
                 parts.push(*part);
+            }
+            // Nothing is left of what was given up; what ended well only had something called.
+            Event::Unwound { at, which, .. } if !self.called.contains(at) => {
+                let tries = matches!(world.plan.node(at.node).kind, NodeKind::Try(_));
+                let times = *self.given_up.entry(at).or_default() * u32::from(tries);
+                *self.given_up.entry(at).or_default() += 1;
+                let scope = (at.clone(), *which, times);
+                let left = self.to_undo.iter().find(|done| self.around(done).contains(&scope));
+                assert!(left.is_none(), "{left:?} was left of {scope:?}\n{}", world.log);
             }
             _ => {}
         }
     }
-    match world.machine.outcome().expect("it ended") {
-        Outcome::Succeeded(_) => assert_eq!(undone, 0, "{}", world.log),
-        _ => assert!(to_undo.is_empty(), "{}\n{}", world.plan, world.log),
+
+    /// What is undone is the last of what was done, but for what is outside of a scope that is given up.
+    fn undone(&mut self, record: usize, at: &'a Address) {
+        let node = self.path(at);
+        assert!(self.done.contains_key(at), "{node} was undone before it was done\n{}", self.world.log);
+        let place = self.to_undo.iter().rposition(|done| *done == at);
+        let place = place.unwrap_or_else(|| panic!("{node} was undone twice\n{}", self.world.log));
+        let next = is_next(&self.world.plan, &self.world.records[record..], &self.to_undo, at);
+        assert!(next, "{node} was undone out of its order\n{}", self.world.log);
+        self.to_undo.remove(place);
+    }
+}
+
+fn check(world: &World) {
+    assert!(world.children.values().all(|child| !child.own), "it has ended before what it started\n{}", world.log);
+    let mut told =
+        Told { world, done: BTreeMap::new(), to_undo: Vec::new(), called: BTreeSet::new(), given_up: BTreeMap::new() };
+    for (place, record) in world.records.iter().enumerate() {
+        let undone = matches!(&record.event, Event::Succeeded { part: Part::Undo, .. });
+        told.take(place, &record.event);
+        if let (true, Event::Succeeded { at, .. }) = (undone, &record.event) {
+            let contained = !told.around(at).is_empty();
+            let well = matches!(world.machine.outcome(), Some(Outcome::Succeeded(_)));
+            assert!(!well || contained, "{} was undone although all is well\n{}", told.path(at), world.log);
+        }
+    }
+    if !matches!(world.machine.outcome().expect("it ended"), Outcome::Succeeded(_)) {
+        assert!(told.to_undo.is_empty(), "{}\n{}", world.plan, world.log);
+    }
+    // What is to be called in the end is, of everything that was begun.
+    for record in &world.records {
+        let (Event::Succeeded { at, .. } | Event::Failed { at, .. } | Event::Sleeping { at, .. }) = &record.event
+        else {
+            continue;
+        };
+        for (owner, ..) in told.around(at) {
+            let calls =
+                matches!(&world.plan.node(owner.node).kind, NodeKind::Try(guarded) if guarded.finally.is_some());
+            assert!(!calls || told.called.contains(&owner), "{} is over\n{}", told.path(&owner), world.log);
+        }
     }
     let told = Machine::replay(world.plan.clone(), world.input.clone(), T0, &world.records).expect("our own records");
     assert_eq!(told.outcome(), world.machine.outcome());

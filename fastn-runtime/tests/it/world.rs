@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use fastn_core::plan::NodeKind;
 use fastn_core::{
-    Bond, By, Decision, Draft, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record, RunId, Timestamp,
+    Address, Bond, By, Decision, Draft, Durability, Event, Failure, FailureKind, Outcome, Part, Payload, Plan, Record,
+    RunId, Timestamp,
 };
-use fastn_runtime::machine::{Action, Machine, Task, Turn};
+use fastn_runtime::machine::{Action, AttemptId, Machine, Task, Turn};
 
 pub(crate) const T0: Timestamp = Timestamp::EPOCH;
 
@@ -17,10 +18,46 @@ pub(crate) const T0: Timestamp = Timestamp::EPOCH;
 /// its value is a number above 0.
 pub(crate) type Answers = BTreeMap<&'static str, Result<&'static str, &'static str>>;
 
+/// A scope that contains failure: the node it stands in, and which of the node's it is, as [`Event::Unwound`] says it; with how
+/// often the body of a `try` was done before.
+pub(crate) type Container = (Address, u32, u32);
+
+/// The scopes around an instance of a node that contain failure, outermost first.
+pub(crate) fn containers(plan: &Plan, at: &Address) -> Vec<Container> {
+    let (mut found, mut items) = (Vec::new(), at.items.clone());
+    let mut scope = plan.node(at.node).scope;
+    while let Some((owner, number)) = plan.scope(scope).owner {
+        let kind = &plan.node(owner).kind;
+        let item = if kind.opens_again(number) { items.pop() } else { None };
+        if kind.contains_failure(number) {
+            let (which, times) = if let NodeKind::Each { .. } = kind { (item, None) } else { (Some(number), item) };
+            found.push((Address { node: owner, items: items.clone() }, which.unwrap_or(0), times.unwrap_or(0)));
+        }
+        scope = plan.node(owner).scope;
+    }
+    found.reverse();
+    found
+}
+
+/// Whether this is the next to be undone of what was done, which is in its order: the last, but for what is outside of a scope
+/// around it that is given up, as what is recorded from here on says.
+pub(crate) fn is_next(plan: &Plan, from_here: &[Record], done: &[&Address], at: &Address) -> bool {
+    let Some(place) = done.iter().rposition(|done| *done == at) else { return false };
+    let around = containers(plan, at);
+    done[place + 1..].iter().all(|later| {
+        let other = containers(plan, later);
+        around.iter().filter(|scope| !other.contains(scope)).any(|(owner, number, _)| {
+            let over = |record: &Record| matches!(&record.event, Event::Unwound { at, which, .. } if (at, which) == (owner, number));
+            from_here.iter().any(over)
+        })
+    })
+}
+
 /// A run that was started by the run.
 pub(crate) struct Child {
     pub(crate) name: String,
     pub(crate) own: bool,
+    pub(crate) at: Address,
     pub(crate) cancelled: bool,
 }
 
@@ -77,7 +114,12 @@ impl World {
             match action {
                 Action::Run(task) => {
                     assert!(self.machine.paused().is_none(), "{} begins while the run is paused", self.name(&task));
-                    let alive = self.children.values().any(|child| child.own);
+                    let innermost = containers(&self.plan, &task.at).pop();
+                    let inside = |child: &Child| {
+                        let around = containers(&self.plan, &child.at);
+                        innermost.as_ref().is_none_or(|innermost| around.contains(innermost))
+                    };
+                    let alive = self.children.values().any(|child| child.own && inside(child));
                     assert!(task.part != Part::Undo || !alive, "something is undone before a child has ended");
                     self.tasks.push_back(task);
                 }
@@ -93,6 +135,15 @@ impl World {
                     }
                 }
                 Action::AbortAll => self.log.push_str("abort all\n"),
+                Action::Abort(attempts) => {
+                    for AttemptId { at, part, attempt } in attempts {
+                        let under_way = |task: &Task| (&task.at, task.part, task.attempt) == (&at, part, attempt);
+                        // That of one of which nobody knows whether it took place is told in the same turn.
+                        let once = self.plan.node(at.node).policy.durability == Durability::AtMostOnce;
+                        assert!(once || self.tasks.iter().any(under_way), "what is stopped is under way");
+                        let _ = writeln!(self.log, "stop {}#{attempt}", self.plan.path_at(&at));
+                    }
+                }
             }
         }
         for record in &turn.records {
@@ -112,6 +163,7 @@ impl World {
         let part = match task.part {
             Part::Work => "",
             Part::OnError => "on_error ",
+            Part::Finally => "finally ",
             _ => "undo ",
         };
         format!("{part}{}#{}", self.plan.path_at(&task.at), task.attempt)
@@ -147,7 +199,8 @@ impl World {
         let (id, name) = (self.child_of(task), self.name(task));
         let known = self.records.iter().any(|record| matches!(&record.event, Event::Child { run, .. } if *run == id));
         assert!(!known, "{name} is started again although it is on record");
-        self.children.entry(id).or_insert(Child { name, own: bond == Bond::Own, cancelled: false });
+        let at = task.at.clone();
+        self.children.entry(id).or_insert(Child { name, own: bond == Bond::Own, at, cancelled: false });
     }
 
     /// A run that is awaited ends; in failure, if that is said.

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use fastn_core::Plan;
 use fastn_core::plan::NodeKind;
+use fastn_core::{Plan, Tolerance};
 use fastn_runtime::Clock as _;
 use fastn_store::Store;
 
@@ -251,11 +251,23 @@ impl Episode {
 
 /// Whether it is known what may be recorded of a plan's runs.
 fn understood(plan: &Plan) -> Held {
-    let strange = plan.nodes().iter().find(|node| matches!(node.kind, NodeKind::Run(_) | NodeKind::Repeat { .. }));
+    let strange = plan.nodes().iter().find(|node| is_strange(&node.kind));
     hold(strange.is_none(), Invariant::RecordsFollowThePlan, || {
         let name = strange.map(|node| node.name.to_string()).unwrap_or_default();
-        format!("what may be recorded of {name} is not known here: it starts another run, or is a loop")
+        format!(
+            "what may be recorded of {name} is not known here: it starts another run, is a loop, or contains failure"
+        )
     })
+}
+
+fn is_strange(kind: &NodeKind) -> bool {
+    match kind {
+        NodeKind::Run(_) | NodeKind::Repeat { .. } | NodeKind::Try(_) | NodeKind::Race { .. } | NodeKind::Fail(_) => {
+            true
+        }
+        NodeKind::Each { tolerance, .. } => *tolerance != Tolerance::None,
+        _ => false,
+    }
 }
 
 /// What a future gives that is ready at once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, WorkIx};
 use fastn_core::{
     BoxFuture, Definition, Draft, Durability, FailureKind, Functions, Jitter, Part, Payload, Retry, SignalRef, StepCx,
-    StepError, StepFn, StepPolicy, Take,
+    StepError, StepFn, StepPolicy, Take, Tolerance,
 };
 
 use super::weather::Weather;
@@ -75,7 +75,8 @@ impl Author<'_> {
                 11 if depth < 2 => {
                     let concurrency = 1 + u32::try_from(self.dice.below(3)).unwrap_or(0);
                     let body = self.scope(false, depth + 1);
-                    let mut node = DraftNode::new(&name, DraftKind::Each { body, concurrency });
+                    let mut node =
+                        DraftNode::new(&name, DraftKind::Each { body, concurrency, tolerance: Tolerance::None });
                     node.inputs = vec![self.one_of(&lists)];
                     (node, true)
                 }

@@ -68,7 +68,7 @@ pub(super) fn effect(node: &str, part: Part) -> String {
 
 /// The node of an effect, and which of its functions it is.
 pub(super) fn function(effect: &str) -> (&str, Part) {
-    for part in [Part::Undo, Part::OnError] {
+    for part in [Part::Undo, Part::OnError, Part::Finally] {
         if let Some(node) = effect.strip_prefix(part.as_str()).and_then(|rest| rest.strip_prefix(' ')) {
             return (node, part);
         }

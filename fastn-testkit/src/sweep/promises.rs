@@ -138,7 +138,7 @@ impl Lives<'_> {
     fn counts(&self, outcome: &Outcome, ledger: &Ledger) -> Kept {
         for (ix, node) in (0_u32..).map(NodeIx).zip(self.plan.nodes()) {
             let name = self.plan.path(ix);
-            for part in [Part::Work, Part::OnError, Part::Undo] {
+            for part in [Part::Work, Part::OnError, Part::Undo, Part::Finally] {
                 let name = effect(&name, part);
                 let (noted, recorded) = (self.noted(&name), ledger.of(&name));
                 // Of a step that notes nothing without a death, nothing can be said.
@@ -154,13 +154,22 @@ impl Lives<'_> {
                     return Err(format!("`{name}` is at most once, and ran {noted} times"));
                 }
             }
+            if matches!(&node.kind, NodeKind::Try(guarded) if guarded.finally.is_some()) {
+                let records = self.undisturbed.history.as_ref().map_or(&[][..], |history| &history.records);
+                let finally = effect(&name, Part::Finally);
+                let [found, expected] =
+                    [ledger, &Ledger::new(self.plan, records)].map(|ledger| ledger.of(&finally).succeeded);
+                if found != expected && ledger.unknown() == 0 {
+                    return Err(format!("`{finally}` is over {found} times; without a death: {expected}"));
+                }
+            }
             if node.policy.undo.is_some() {
                 let [work, undo] = [Part::Work, Part::Undo].map(|part| ledger.of(&effect(&name, part)));
                 // Work that was cut off and never answered may have taken place all the same.
                 let unanswered = work.attempts == 0 && self.noted(&name) > 0;
                 let (work, undo) = (work.succeeded, undo.succeeded);
                 match outcome {
-                    Outcome::Succeeded(_) if undo > 0 => {
+                    Outcome::Succeeded(_) if undo > work || (undo > 0 && !self.is_contained(ix)) => {
                         return Err(format!("`{name}` was undone in a run that succeeded"));
                     }
                     Outcome::Failed(_) | Outcome::Cancelled(_) if unanswered => {
@@ -174,6 +183,18 @@ impl Lives<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a node stands in a scope that contains failure, so that it may be undone although all ends well.
+    fn is_contained(&self, node: NodeIx) -> bool {
+        let mut scope = self.plan.node(node).scope;
+        while let Some((owner, number)) = self.plan.scope(scope).owner {
+            if self.plan.node(owner).kind.contains_failure(number) {
+                return true;
+            }
+            scope = self.plan.node(owner).scope;
+        }
+        false
     }
 
     /// Whether the outcome of a step stayed unknown.

@@ -112,7 +112,13 @@ fn dismantle(root: DraftScope) {
     while let Some(scope) = open.pop() {
         for node in scope.nodes {
             match node.kind {
-                DraftKind::When(arms) => open.extend(arms.into_iter().map(|(_, arm)| arm)),
+                DraftKind::When(arms) | DraftKind::Race { arms, .. } => {
+                    open.extend(arms.into_iter().map(|(_, arm)| arm));
+                }
+                DraftKind::Try { body, handlers, .. } => {
+                    open.push(body);
+                    open.extend(handlers.into_iter().map(|handler| handler.scope));
+                }
                 DraftKind::Each { body, .. } | DraftKind::Repeat { body, .. } => open.push(body),
                 _ => {}
             }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use petgraph::csr::Csr;
 
-use crate::plan::draft::{Draft, DraftKind, DraftScope, DraftSource};
-use crate::plan::graph::{Arm, Node, NodeKind, Plan, Scope, Source};
+use crate::plan::draft::{Draft, DraftHandler, DraftKind, DraftScope, DraftSource};
+use crate::plan::graph::{Arm, Guarded, Handler, Node, NodeKind, Plan, Scope, Source};
 use crate::plan::hash;
 use crate::plan::ids::{NodeIx, PlanHash, ScopeIx};
 use crate::{NodeName, Tag, Take, WorkflowName};
@@ -44,6 +44,10 @@ pub(super) fn number(
                 next_scope += 1;
                 ScopeIx(next_scope - 1)
             };
+            let mut arms = |arms: Vec<(String, DraftScope)>| -> Vec<Arm> {
+                let arm = |(i, (label, scope))| Arm { label, scope: enclose(i, scope) };
+                arms.into_iter().enumerate().map(arm).collect()
+            };
             let kind = match node.kind {
                 DraftKind::Step => NodeKind::Step,
                 DraftKind::Call(action) => NodeKind::Call(action),
@@ -51,13 +55,21 @@ pub(super) fn number(
                 DraftKind::Wait(signal) => NodeKind::Wait(signal),
                 DraftKind::Run(child) => NodeKind::Run(child),
                 DraftKind::Repeat { body, most } => NodeKind::Repeat { body: enclose(0, body), most },
-                DraftKind::Each { body, concurrency } => NodeKind::Each { body: enclose(0, body), concurrency },
-                DraftKind::When(arms) => NodeKind::When(
-                    arms.into_iter()
-                        .enumerate()
-                        .map(|(i, (label, scope))| Arm { label, scope: enclose(i, scope) })
-                        .collect(),
-                ),
+                DraftKind::Each { body, concurrency, tolerance } => {
+                    NodeKind::Each { body: enclose(0, body), concurrency, tolerance }
+                }
+                DraftKind::When(drafts) => NodeKind::When(arms(drafts)),
+                DraftKind::Race { arms: drafts, join } => NodeKind::Race { arms: arms(drafts), join },
+                DraftKind::Fail(kind) => NodeKind::Fail(kind),
+                DraftKind::Try { body, handlers, finally } => {
+                    let body = enclose(0, body);
+                    let handler = |(i, handler): (usize, DraftHandler)| {
+                        let DraftHandler { label, kinds, scope } = handler;
+                        Handler { label, kinds, scope: enclose(i + 1, scope) }
+                    };
+                    let handlers = handlers.into_iter().enumerate().map(handler).collect();
+                    NodeKind::Try(Box::new(Guarded { body, handlers, finally }))
+                }
             };
             let inputs: Vec<Source> = node.inputs.into_iter().map(resolve).collect();
             let mut after: Vec<NodeIx> = Vec::with_capacity(node.after.len());
@@ -98,6 +110,7 @@ pub(super) fn number(
         deadline: draft.deadline,
         requires,
         signals,
+        tries: nodes.iter().any(|node| matches!(node.kind, NodeKind::Try(_))),
         edges: adjacency(nodes.len(), edges),
         scopes,
         nodes,

@@ -8,16 +8,21 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::cycles::{check_cycles, check_reach};
 use super::kinds::{beginning, check_kind};
 use crate::NodeName;
-use crate::plan::draft::{DraftKind, DraftNode, DraftScope, DraftSource};
+use crate::plan::draft::{DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource};
 use crate::plan::fault::PlanFault;
 
 /// The scopes inside a node, with the words that stand between its name and the names of their nodes.
 pub(super) fn inner(kind: &DraftKind) -> Vec<(Cow<'_, str>, &DraftScope)> {
     match kind {
-        DraftKind::When(arms) => {
+        DraftKind::When(arms) | DraftKind::Race { arms, .. } => {
             arms.iter().map(|(label, arm)| (Cow::Owned(format!(".{}", beginning(label))), arm)).collect()
         }
         DraftKind::Each { body, .. } | DraftKind::Repeat { body, .. } => vec![(Cow::Borrowed(""), body)],
+        DraftKind::Try { body, handlers, .. } => {
+            let word = |handler: &'_ DraftHandler| Cow::Owned(format!(".{}", beginning(&handler.label)));
+            let handlers = handlers.iter().map(|handler| (word(handler), &handler.scope));
+            std::iter::once((Cow::Borrowed(""), body)).chain(handlers).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::text::one_line;
+use super::text::{one_line, tolerated};
 use crate::plan::{NodeIx, NodeKind, Plan, ScopeIx, Source};
 
 impl Plan {
@@ -26,11 +26,16 @@ fn write_scope(out: &mut String, plan: &Plan, at: ScopeIx, depth: usize) -> fmt:
             NodeKind::Step => (String::new(), "box"),
             NodeKind::Call(action) => (format!("\\n{}", quoted(&action.to_string())), "component"),
             NodeKind::When(_) => (String::new(), "diamond"),
-            NodeKind::Each { concurrency, .. } => (format!("\\neach, {concurrency} at a time"), "box3d"),
+            NodeKind::Each { concurrency, tolerance, .. } => {
+                (format!("\\neach, {concurrency} at a time{}", tolerated(*tolerance)), "box3d")
+            }
             NodeKind::Repeat { most, .. } => (format!("\\nrepeat, at most {most} times"), "box3d"),
             NodeKind::Sleep(span) => (format!("\\nsleep {span:?}"), "oval"),
             NodeKind::Wait(signal) => (format!("\\nwait for {}", quoted(&signal.to_string())), "oval"),
             NodeKind::Run(child) => (format!("\\nrun {}", quoted(&child.to_string())), "folder"),
+            NodeKind::Try(_) => ("\\ntry".to_owned(), "box3d"),
+            NodeKind::Race { join, .. } => (format!("\\nrace, {join}"), "box3d"),
+            NodeKind::Fail(kind) => (format!("\\nfail {}", quoted(kind.as_str())), "octagon"),
         };
         writeln!(out, "{pad}n{} [label=\"{}{label}\", shape={shape}];", ix.0, quoted(node.name.as_str()))?;
         for input in &node.inputs {
@@ -39,15 +44,8 @@ fn write_scope(out: &mut String, plan: &Plan, at: ScopeIx, depth: usize) -> fmt:
         for from in &node.after {
             writeln!(out, "{pad}n{} -> n{} [style=dashed];", from.0, ix.0)?;
         }
-        match &node.kind {
-            NodeKind::When(arms) => {
-                for arm in arms {
-                    write_inside(out, plan, ix, arm.scope, &arm.label, depth)?;
-                }
-            }
-            NodeKind::Each { body, .. } => write_inside(out, plan, ix, *body, "item", depth)?,
-            NodeKind::Repeat { body, .. } => write_inside(out, plan, ix, *body, "again", depth)?,
-            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
+        for (label, scope) in node.kind.labelled() {
+            write_inside(out, plan, ix, scope, &label, depth)?;
         }
     }
     edge(out, &pad, at, &plan.scope(at).output, &format!("out{}", at.0))

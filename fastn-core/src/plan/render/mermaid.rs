@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::text::tolerated;
 use crate::plan::{Node, NodeIx, NodeKind, Plan, ScopeIx, Source};
 
 impl Plan {
@@ -62,9 +63,25 @@ fn write_node(out: &mut String, plan: &Plan, ix: NodeIx, node: &Node, depth: usi
                 write_inside(out, plan, ix, arm.scope, &arm.label, depth)?;
             }
         }
-        NodeKind::Each { body, concurrency } => {
+        NodeKind::Each { body, concurrency, tolerance } => {
             writeln!(out, "{pad}n{}[/\"{name}\"/]", ix.0)?;
-            write_inside(out, plan, ix, *body, &format!("each item, {concurrency} at a time"), depth)?;
+            write_inside(
+                out,
+                plan,
+                ix,
+                *body,
+                &format!("each item, {concurrency} at a time{}", tolerated(*tolerance)),
+                depth,
+            )?;
+        }
+        NodeKind::Fail(kind) => writeln!(out, "{pad}n{}{{{{\"{name}<br/>fail {}\"}}}}", ix.0, quoted(kind.as_str()))?,
+        NodeKind::Try(_) | NodeKind::Race { .. } => {
+            let what =
+                if let NodeKind::Race { join, .. } = &node.kind { format!("race, {join}") } else { "try".to_owned() };
+            writeln!(out, "{pad}n{}[/\"{name}<br/>{what}\"/]", ix.0)?;
+            for (label, scope) in node.kind.labelled() {
+                write_inside(out, plan, ix, scope, &label, depth)?;
+            }
         }
         NodeKind::Repeat { body, most } => {
             writeln!(out, "{pad}n{}[/\"{name}\"/]", ix.0)?;

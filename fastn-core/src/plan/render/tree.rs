@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::text::one_line;
+use super::text::{one_line, tolerated};
 use crate::plan::{Node, NodeIx, NodeKind, Plan, ScopeIx, Source};
 
 impl fmt::Display for Plan {
@@ -33,23 +33,9 @@ fn write_scope(f: &mut fmt::Formatter<'_>, plan: &Plan, scope: ScopeIx, indent: 
         let node = plan.node(*ix);
         writeln!(f, "{indent}{} {}", if last { "└─" } else { "├─" }, line(plan, node)?)?;
         let indent = format!("{indent}{}  ", if last { " " } else { "│" });
-        match &node.kind {
-            NodeKind::When(arms) => {
-                for arm in arms {
-                    let output = source(plan, &plan.scope(arm.scope).output);
-                    writeln!(f, "{indent}{} -> {output}", arm.label)?;
-                    write_scope(f, plan, arm.scope, &format!("{indent}  "))?;
-                }
-            }
-            NodeKind::Each { body, .. } => {
-                writeln!(f, "{indent}item -> {}", source(plan, &plan.scope(*body).output))?;
-                write_scope(f, plan, *body, &format!("{indent}  "))?;
-            }
-            NodeKind::Repeat { body, .. } => {
-                writeln!(f, "{indent}again -> {}", source(plan, &plan.scope(*body).output))?;
-                write_scope(f, plan, *body, &format!("{indent}  "))?;
-            }
-            NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
+        for (label, inside) in node.kind.labelled() {
+            writeln!(f, "{indent}{} -> {}", one_line(&label), source(plan, &plan.scope(inside).output))?;
+            write_scope(f, plan, inside, &format!("{indent}  "))?;
         }
     }
     Ok(())
@@ -63,11 +49,16 @@ fn line(plan: &Plan, node: &Node) -> Result<String, fmt::Error> {
         NodeKind::Step => {}
         NodeKind::Call(action) => write!(text, " calls {}", one_line(&action.to_string()))?,
         NodeKind::When(_) => text.push_str(" when"),
-        NodeKind::Each { concurrency, .. } => write!(text, " each, {concurrency} at a time")?,
+        NodeKind::Each { concurrency, tolerance, .. } => {
+            write!(text, " each, {concurrency} at a time{}", tolerated(*tolerance))?;
+        }
         NodeKind::Repeat { most, .. } => write!(text, " repeats, at most {most} times")?,
         NodeKind::Sleep(span) => write!(text, " sleeps {span:?}")?,
         NodeKind::Wait(signal) => write!(text, " waits for {}", one_line(&signal.to_string()))?,
         NodeKind::Run(child) => write!(text, " runs {}", one_line(&child.to_string()))?,
+        NodeKind::Try(_) => text.push_str(" tries"),
+        NodeKind::Race { join, .. } => write!(text, " races, {join}")?,
+        NodeKind::Fail(kind) => write!(text, " fails with {}", one_line(kind.as_str()))?,
     }
     if !node.after.is_empty() {
         let after: Vec<&str> = node.after.iter().map(|ix| plan.node(*ix).name.as_str()).collect();
@@ -90,6 +81,9 @@ fn line(plan: &Plan, node: &Node) -> Result<String, fmt::Error> {
     }
     if policy.on_error {
         text.push_str(" on_error");
+    }
+    if matches!(&node.kind, NodeKind::Try(guarded) if guarded.finally.is_some()) {
+        text.push_str(" finally");
     }
     Ok(text)
 }

@@ -1,9 +1,9 @@
 //! From a plan to the JSON.
 
-use super::form::{EdgeData, Graph, GraphData, GraphEdge, GraphNode};
+use super::form::{EdgeData, Graph, GraphData, GraphEdge, GraphHandler, GraphNode};
 use crate::plan::graph::escaped;
-use crate::plan::{NodeKind, Plan, Position, ScopeIx, Source};
-use crate::{Error, ErrorKind, Result, StepPolicy};
+use crate::plan::{Handler, NodeKind, Plan, Position, ScopeIx, Source};
+use crate::{Error, ErrorKind, Result, StepPolicy, Tolerance};
 
 impl Plan {
     /// The plan as JSON for a graph editor.
@@ -62,8 +62,23 @@ impl Plan {
                     NodeKind::Wait(signal) => data.signal = Some(signal.clone()),
                     NodeKind::Run(child) => data.child = Some(child.clone()),
                     NodeKind::Repeat { most, .. } => data.most = Some(*most),
-                    NodeKind::Each { concurrency, .. } => data.concurrency = Some(*concurrency),
+                    NodeKind::Each { concurrency, tolerance, .. } => {
+                        data.concurrency = Some(*concurrency);
+                        data.tolerance = Some(*tolerance).filter(|some| *some != Tolerance::None);
+                    }
                     NodeKind::When(arms) => data.arms = Some(arms.iter().map(|arm| arm.label.clone()).collect()),
+                    NodeKind::Race { arms, join } => {
+                        data.arms = Some(arms.iter().map(|arm| arm.label.clone()).collect());
+                        data.join = Some(*join);
+                    }
+                    NodeKind::Try(guarded) => {
+                        let handlers = guarded.handlers.iter();
+                        let handler =
+                            |one: &Handler| GraphHandler { label: one.label.clone(), kinds: one.kinds.clone() };
+                        data.handlers = Some(handlers.map(handler).collect());
+                        data.finally.clone_from(&guarded.finally);
+                    }
+                    NodeKind::Fail(kind) => data.failure = Some(kind.clone()),
                 }
                 for (port, source) in node.inputs.iter().enumerate() {
                     self.draw_edge(source, prefix, &id, Some(port), graph, &mut data)?;
@@ -81,16 +96,26 @@ impl Plan {
                     id: id.clone(),
                 });
                 match &node.kind {
-                    NodeKind::When(arms) => {
+                    NodeKind::When(arms) | NodeKind::Race { arms, .. } => {
                         for arm in arms {
-                            let inside = format!("{id}.{}/", escaped(&arm.label, SPECIAL));
-                            self.draw_scope(arm.scope, Some(&id), Some(&arm.label), &inside, graph)?;
+                            self.draw_arm(arm.scope, &id, &arm.label, graph)?;
+                        }
+                    }
+                    NodeKind::Try(guarded) => {
+                        self.draw_scope(guarded.body, Some(&id), None, &format!("{id}/"), graph)?;
+                        for handler in &guarded.handlers {
+                            self.draw_arm(handler.scope, &id, &handler.label, graph)?;
                         }
                     }
                     NodeKind::Each { body, .. } | NodeKind::Repeat { body, .. } => {
                         self.draw_scope(*body, Some(&id), None, &format!("{id}/"), graph)?;
                     }
-                    NodeKind::Step | NodeKind::Call(_) | NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Run(_) => {}
+                    NodeKind::Step
+                    | NodeKind::Call(_)
+                    | NodeKind::Sleep(_)
+                    | NodeKind::Wait(_)
+                    | NodeKind::Run(_)
+                    | NodeKind::Fail(_) => {}
                 }
             }
         }
@@ -101,6 +126,12 @@ impl Plan {
             node.data.constants = data.constants;
         }
         Ok(())
+    }
+
+    /// A scope of a node that has several, each with its label.
+    fn draw_arm(&self, scope: ScopeIx, id: &str, label: &str, graph: &mut Graph) -> Result<()> {
+        let inside = format!("{id}.{}/", escaped(label, SPECIAL));
+        self.draw_scope(scope, Some(id), Some(label), &inside, graph)
     }
 
     fn draw_edge(

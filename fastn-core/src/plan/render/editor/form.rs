@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::plan::Position;
-use crate::{ActionRef, ChildRef, SignalRef, StepPolicy, Version};
+use crate::{ActionRef, ChildRef, FailureKind, Join, Retry, SignalRef, StepPolicy, Tolerance, Version};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,7 +45,7 @@ pub(super) struct GraphData {
     pub(super) arm: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<ActionRef>,
-    /// The labels of a `when`'s arms, in order.
+    /// The labels of the arms of a `when` or a `race`, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) arms: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +60,21 @@ pub(super) struct GraphData {
     /// How often it is repeated at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) most: Option<u32>,
+    /// How many of the items may fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tolerance: Option<Tolerance>,
+    /// How many arms of a race must succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) join: Option<Join>,
+    /// The handlers of a `try`, in order; each is an arm of its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) handlers: Option<Vec<GraphHandler>>,
+    /// When the `finally` of a `try` is tried again, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) finally: Option<Retry>,
+    /// The kind with which a `fail` fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failure: Option<FailureKind>,
     /// What its functions are, where that is a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
@@ -68,6 +83,14 @@ pub(super) struct GraphData {
     /// Inputs that are always the same, by port.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) constants: BTreeMap<usize, Box<RawValue>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct GraphHandler {
+    pub(super) label: String,
+    /// The kinds that it takes; all, if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) kinds: Vec<FailureKind>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::form::{Graph, GraphEdge, GraphNode};
-use crate::plan::{Draft, DraftKind, DraftNode, DraftScope, DraftSource, Limits};
+use super::form::{Graph, GraphEdge, GraphHandler, GraphNode};
+use crate::plan::{Draft, DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource, Limits};
 use crate::{Error, ErrorKind, Payload, Result};
 
 /// No label is longer: an edge copies the label of its source, and a few long ones must not fill the memory.
@@ -140,16 +140,33 @@ impl Reader {
             },
             "each" => DraftKind::Each {
                 concurrency: node.data.concurrency.ok_or_else(|| missing("concurrency"))?,
+                tolerance: node.data.tolerance.unwrap_or_default(),
                 body: self.scope(&inside(None), depth + 1)?,
             },
-            "when" => {
+            "when" | "race" => {
                 let labels = node.data.arms.take().ok_or_else(|| missing("arms"))?;
                 let arm = |label: String| {
                     let scope = self.scope(&inside(Some(&label)), depth + 1)?;
                     Ok((label, scope))
                 };
-                DraftKind::When(labels.into_iter().map(arm).collect::<Result<_>>()?)
+                let arms = labels.into_iter().map(arm).collect::<Result<_>>()?;
+                if node.kind == "when" {
+                    DraftKind::When(arms)
+                } else {
+                    DraftKind::Race { arms, join: node.data.join.ok_or_else(|| missing("join"))? }
+                }
             }
+            "try" => {
+                let body = self.scope(&inside(None), depth + 1)?;
+                let handler = |GraphHandler { label, kinds }| {
+                    let scope = self.scope(&inside(Some(&label)), depth + 1)?;
+                    Ok(DraftHandler { label, kinds, scope })
+                };
+                let handlers = node.data.handlers.take().unwrap_or_default().into_iter();
+                let handlers = handlers.map(handler).collect::<Result<_>>()?;
+                DraftKind::Try { body, handlers, finally: node.data.finally.take() }
+            }
+            "fail" => DraftKind::Fail(node.data.failure.take().ok_or_else(|| missing("failure"))?),
             other => return Err(invalid(&node.id, format!("{other:?} is no kind of node"))),
         })
     }
