@@ -1,6 +1,7 @@
 //! Connections.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use fastn_core::{Error, ErrorKind, Result};
@@ -12,11 +13,14 @@ use super::options::PostgresOptions;
 use super::tls;
 use crate::standing::closed;
 
-/// The database, through a pool of connections.
+/// How many calls may renew leases at a time: one that is not answered is asked again on another connection.
+const RENEWALS: usize = 8;
+
+/// The database, through pools of connections.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     pool: Pool,
-    /// A connection for leases, which must be renewed in time whatever else is done.
+    /// For leases, which must be renewed in time whatever else is done.
     leases: Pool,
     /// What hosts look at, which may take long.
     looks: Pool,
@@ -32,7 +36,7 @@ impl Database {
         let schema: Arc<str> = options.quoted_schema()?.into();
         let all = options.connections;
         let ours = |most| pool(place, options, most, settings(&schema, options));
-        let (pool, leases, looks) = (ours(all)?, ours(1)?, ours((all / 4).max(1))?);
+        let (pool, leases, looks) = (ours(all)?, ours(RENEWALS)?, ours((all / 4).max(1))?);
         Ok(Self { pool, leases, looks, beside: self::pool(place, options, all, String::new())?, schema })
     }
 
@@ -47,7 +51,7 @@ impl Database {
         self.pool.get().await.map_err(pool_fault(op)).map_err(for_now)
     }
 
-    /// The connection for leases.
+    /// A connection for leases.
     pub(super) async fn connect_for_lease(&self, op: &'static str) -> Result<Object> {
         self.leases.get().await.map_err(pool_fault(op)).map_err(for_now)
     }
@@ -95,28 +99,35 @@ impl Database {
     }
 }
 
-/// A connection that is closed instead of being given back, unless it has answered.
-pub(super) struct Fragile(Option<Object>);
+/// A connection for leases that is closed instead of being given back, unless it has answered. Those beside it that were there
+/// before and lie idle are closed as well: what is the matter with one may be with all, and nobody asks them as often.
+pub(super) struct Fragile<'d> {
+    client: Option<Object>,
+    database: &'d Database,
+    since: Instant,
+}
 
-impl Fragile {
-    pub(super) const fn new(client: Object) -> Self {
-        Self(Some(client))
+impl<'d> Fragile<'d> {
+    pub(super) const fn new(client: Object, database: &'d Database, since: Instant) -> Self {
+        Self { client: Some(client), database, since }
     }
 
     pub(super) fn client(&self) -> Result<&Object> {
-        self.0.as_ref().ok_or_else(closed)
+        self.client.as_ref().ok_or_else(closed)
     }
 
     /// It has answered, and may be given back.
     pub(super) fn answered(mut self) -> Option<Object> {
-        self.0.take()
+        self.client.take()
     }
 }
 
-impl Drop for Fragile {
+impl Drop for Fragile<'_> {
     fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            drop(Object::take(client));
+        let Some(client) = self.client.take() else { return };
+        drop(Object::take(client));
+        for pool in [&self.database.pool, &self.database.looks, &self.database.beside] {
+            pool.retain(|_, metrics| metrics.created >= self.since);
         }
     }
 }

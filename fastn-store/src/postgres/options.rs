@@ -56,7 +56,7 @@ impl PostgresOptions {
     }
 
     /// At most so many connections for what the engine does; by default 8, and at least 2. Beside them are one that listens, one
-    /// for leases, a quarter as many for lists of runs, and as many for [what steps do in
+    /// for leases, or up to eight while it does not answer, a quarter as many for lists of runs, and as many for [what steps do in
     /// transactions](super::PostgresStore::once); these are opened when they are needed.
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most.max(2);

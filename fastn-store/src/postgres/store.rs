@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_postgres::Client;
@@ -287,7 +287,8 @@ impl Store for PostgresStore {
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<()> {
         self.healed(async {
             // Whoever no longer waits for the answer may have heard nothing for long: the next must not be given that connection.
-            let fragile = Fragile::new(self.shared.database.connect_for_lease("renew lease").await?);
+            let (database, since) = (&self.shared.database, Instant::now());
+            let fragile = Fragile::new(database.connect_for_lease("renew lease").await?, database, since);
             let serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner).get(&lease.token).cloned();
             let claimable = (serves.as_deref().unwrap_or_default(), &*self.unreadable.all());
             let renewed = lease::renew(fragile.client()?, self.options.lease_clock, lease, until, claimable).await;

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastn_core::{Address, Payload, Take, Timestamp};
 
-use super::facts::Success;
-
 /// The signals and waits of a run.
 #[derive(Debug, Default)]
 pub(super) struct Inboxes {
@@ -16,6 +14,13 @@ pub(super) struct Inboxes {
     /// Who was given what, and when.
     pub(super) given: BTreeMap<Address, Success>,
     of: BTreeMap<String, Inbox>,
+}
+
+/// What was given, and where that is recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Success {
+    pub(super) place: usize,
+    pub(super) output: Payload,
 }
 
 #[derive(Debug, Default)]
