@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Draft, Error, ErrorKind, Plan, Result};
-use fastn::store::{History, Page, RunKey, RunQuery, RunSummary};
+use fastn::core::{Draft, Error, ErrorKind, Plan, Result, Timestamp, Version};
+use fastn::runtime::{AuditQuery, RunFilter};
+use fastn::store::{HELD, History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
 use crate::args::{Output, Runs};
@@ -11,7 +12,7 @@ use crate::engines::{block_on, there};
 use crate::record::{fields_of, one_line, outcome, value_of, words};
 use crate::said::{Exit, say};
 use crate::settings::Settings;
-use crate::steer;
+use crate::{audit, bulk, explain, steer};
 
 pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
     match command {
@@ -49,8 +50,27 @@ pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
         }
         Runs::Logs { which } => steer::logs(which, settings),
         Runs::Wait { which, timeout } => steer::wait(which, timeout.as_deref(), settings),
-        Runs::Cancel { which, reason } => steer::cancel(which, &reason, settings),
-        Runs::Signal { which, name, value } => steer::signal(which, &name, value.as_deref(), settings),
+        Runs::Cancel { which, who } => steer::cancel(which, who, settings),
+        Runs::Pause { which, who } => steer::pause(which, who, settings),
+        Runs::Resume { which, who } => steer::resume(which, who, settings),
+        Runs::Skip { which, step, who } => steer::skip(which, &step, who, settings),
+        Runs::Complete { which, step, became, who } => steer::complete(which, &step, &became, who, settings),
+        Runs::Explain { which } => explain::explain(which, settings),
+        Runs::Signal { which, name, value, who } => steer::signal(which, &name, value.as_deref(), who, settings),
+        Runs::All { what, at, tenant, workflow, only_version, paused, dry_run, who } => {
+            let filter = RunFilter {
+                tenant,
+                workflow,
+                version: only_version.map(Version),
+                paused: paused.then_some(true),
+                ..RunFilter::default()
+            };
+            bulk::all(what, at, filter, dry_run, who, settings)
+        }
+        Runs::Audit { at, tenant, run, actor, deed, limit } => {
+            let query = AuditQuery { tenant, run, actor, deed, limit, ..AuditQuery::default() };
+            audit::audit(at, query, settings)
+        }
     }
 }
 
@@ -70,7 +90,7 @@ fn list(page: &Page, output: Output) -> Result<String> {
             for run in runs {
                 let workflow = format!("{} {}", run.definition.workflow, run.definition.version);
                 let (id, tenant) = (run.key.run, &run.key.tenant);
-                let status = run.status.as_str();
+                let status = status(run);
                 write!(text, "\n{id}  {status:9}  {}  {workflow:24}  {tenant}", run.created_at).map_err(internal)?;
             }
             if page.next.is_some() {
@@ -101,9 +121,9 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
             let mut text = format!("run       {}\n", run.key.run);
             writeln!(text, "tenant    {}", run.key.tenant).map_err(internal)?;
             writeln!(text, "workflow  {} {}", run.definition.workflow, run.definition.version).map_err(internal)?;
-            writeln!(text, "status    {}", run.status).map_err(internal)?;
+            writeln!(text, "status    {}", status(run)).map_err(internal)?;
             write!(text, "started   {}", run.created_at).map_err(internal)?;
-            for (word, time) in [("finished", run.finished_at), ("wakes", run.wake_at)] {
+            for (word, time) in [("finished", run.finished_at), ("wakes", wakes(run))] {
                 if let Some(time) = time {
                     write!(text, "\n{word:8}  {time}").map_err(internal)?;
                 }
@@ -116,7 +136,21 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
     }
 }
 
-fn summary(run: &RunSummary) -> Value {
+/// Where a run stands, in a word.
+pub(crate) fn status(run: &RunSummary) -> &'static str {
+    match run.status {
+        _ if run.is_paused() => "paused",
+        _ if run.is_held() => "held",
+        status => status.as_str(),
+    }
+}
+
+/// When something happens in it by itself, if ever.
+fn wakes(run: &RunSummary) -> Option<Timestamp> {
+    run.wake_at.filter(|time| *time < HELD)
+}
+
+pub(crate) fn summary(run: &RunSummary) -> Value {
     json!({
         "run": run.key.run,
         "tenant": run.key.tenant,
@@ -125,14 +159,16 @@ fn summary(run: &RunSummary) -> Value {
         "status": run.status.as_str(),
         "started": run.created_at.to_string(),
         "finished": run.finished_at.map(|time| time.to_string()),
-        "wakes": run.wake_at.map(|time| time.to_string()),
+        "wakes": wakes(run).map(|time| time.to_string()),
+        "paused": run.is_paused(),
+        "held": run.is_held(),
     })
 }
 
-fn print(value: &Value) -> Result<String> {
+pub(crate) fn print(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|e| Error::new(ErrorKind::Internal, "print").caused_by(e))
 }
 
-fn internal(error: std::fmt::Error) -> Error {
+pub(crate) fn internal(error: std::fmt::Error) -> Error {
     Error::new(ErrorKind::Internal, "print").caused_by(error)
 }

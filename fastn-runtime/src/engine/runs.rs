@@ -11,7 +11,7 @@ use super::core::Core;
 use super::explain::{Explanation, Held, Paused};
 use super::handle::RunHandle;
 use super::signals::SendSignal;
-use super::steer::{self, AuditPage, AuditQuery};
+use super::steer::{self, AuditPage, AuditQuery, Matching, RunFilter, Steered, Steering};
 use crate::machine::Machine;
 
 /// The runs of an engine's store: to list, inspect, tell something and cancel.
@@ -285,6 +285,31 @@ impl Runs {
         let (_, at, part, attempt) = found.ok_or_else(|| missing().caused_by("it is neither under way nor waits"))?;
         let gives = machine.skipped(&at);
         Ok((Which { at, part, attempt }, gives))
+    }
+
+    /// How many runs there are of a filter, and some of them: what [`Runs::steer_all`] is about, to be looked at first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn matching(&self, filter: &RunFilter) -> Result<Matching> {
+        steer::matching(self.core.services.store()?, filter).await
+    }
+
+    /// Cancels, pauses or lets go on the runs of a filter, newest first, at most as many as it says: the next page begins at
+    /// [`Steered::next`]. Each is listed by itself in the [audit](Runs::audit). One of which it cannot be done keeps no other from
+    /// it; but when the store or the engine fails, the rest is left. Runs that are started meanwhile are none of them.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) if it is not said who does it; [`TooLarge`](ErrorKind::TooLarge) if too much is said; or if the
+    /// store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take back what was done. Doing it again does no harm.
+    pub async fn steer_all(&self, filter: &RunFilter, steering: Steering, by: By) -> Result<Steered> {
+        steer::steer_all(&self.core, filter, steering, &by).await
     }
 
     /// Who did what to which run, when and why. An entry is written before its deed is done, and is kept for as long as

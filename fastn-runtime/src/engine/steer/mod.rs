@@ -5,12 +5,14 @@
 //! | `deed` | what can be done |
 //! | `order` | handing it to the run, here or by a message to whoever has it |
 //! | `ledger` | who did what and why, as it is kept beside runs: written before it is done |
+//! | `bulk` | doing it to many |
 //! | `audit` | what hosts read of that |
 //! | `look` | what runs were told while nobody had them, for whoever takes them over |
 //!
 //! What changes a run is recorded in the run with who did it and why. The ledger is for those who look over all runs.
 
 mod audit;
+mod bulk;
 mod deed;
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzzing;
@@ -20,6 +22,8 @@ mod order;
 
 pub(super) use audit::list as audit;
 pub use audit::{AuditMark, AuditPage, AuditQuery, Audited};
+pub use bulk::{Matching, RunFilter, Steered, Steering};
 pub use deed::Deed;
 
+pub(super) use bulk::{matching, steer_all};
 pub(super) use order::{cancel, decide, pause, resume};

@@ -62,7 +62,7 @@ pub(in crate::engine) async fn decide(
 }
 
 /// Those who steer by hand say who they are.
-fn must_say_who(core: &Core, by: &By, op: &'static str) -> Result<()> {
+pub(super) fn must_say_who(core: &Core, by: &By, op: &'static str) -> Result<()> {
     core.check_open(op)?;
     by.check()?;
     let nobody = || Error::new(ErrorKind::Invalid, op).caused_by("it is not said who does it");
