@@ -184,6 +184,31 @@ pub(crate) enum Runs {
         #[command(flatten)]
         who: Who,
     },
+    /// Start a new run that begins with what this one has done, from a step on.
+    Fork {
+        #[command(flatten)]
+        which: Which,
+        /// The step that is made again, with all that comes after it.
+        step: String,
+        /// What the new run is given, if not the same: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        input: Option<String>,
+        /// The step is not made: it gave this: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        gives: Option<String>,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Start a new run that goes on from where this one failed or was cancelled.
+    Retry {
+        #[command(flatten)]
+        which: Which,
+        /// What the new run is given, if not the same: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        input: Option<String>,
+        #[command(flatten)]
+        who: Who,
+    },
     /// Say why a run is where it is: what is under way, what it waits for, who has it, what comes next.
     Explain {
         #[command(flatten)]

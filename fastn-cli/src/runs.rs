@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Draft, Error, ErrorKind, Plan, Result, Timestamp, Version};
-use fastn::runtime::{AuditQuery, RunFilter};
+use fastn::core::{Draft, Error, ErrorKind, Origin, Plan, Result, Seed, Timestamp, Version};
+use fastn::runtime::{AuditQuery, Fork, RunFilter};
 use fastn::store::{HELD, History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
@@ -38,8 +38,9 @@ pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
                     let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", id);
                     let history = history.ok_or_else(missing)?;
                     let plan = store.plan(&history.run.key.tenant, &history.run.definition).await?;
+                    let (history, origin) = unfolded(history)?;
                     let plan = plan.and_then(|text| Draft::from_editor_json(&text).ok()?.check().ok());
-                    show(&history, plan.as_ref(), output)
+                    show(&history, origin.as_ref(), plan.as_ref(), output)
                 }
                 .await;
                 let closed = store.close().await;
@@ -55,6 +56,14 @@ pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
         Runs::Resume { which, who } => steer::resume(which, who, settings),
         Runs::Skip { which, step, who } => steer::skip(which, &step, who, settings),
         Runs::Complete { which, step, became, who } => steer::complete(which, &step, &became, who, settings),
+        Runs::Fork { which, step, input, gives, who } => {
+            let fork = steer::edited(Fork::from_step(step), input.as_deref(), gives.as_deref())?;
+            steer::fork(which, fork, who, settings)
+        }
+        Runs::Retry { which, input, who } => {
+            let fork = steer::edited(Fork::from_failure(), input.as_deref(), None)?;
+            steer::fork(which, fork, who, settings)
+        }
         Runs::Explain { which } => explain::explain(which, settings),
         Runs::Signal { which, name, value, who } => steer::signal(which, &name, value.as_deref(), who, settings),
         Runs::All { what, at, tenant, workflow, only_version, paused, dry_run, who } => {
@@ -101,13 +110,23 @@ fn list(page: &Page, output: Output) -> Result<String> {
     }
 }
 
-fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String> {
+/// A run with its input proper and all that is recorded of it, and where it comes from.
+fn unfolded(mut history: History) -> Result<(History, Option<Origin>)> {
+    let Some(mut seed) = Seed::read(&history.input)? else { return Ok((history, None)) };
+    seed.records.append(&mut history.records);
+    (history.input, history.records) = (seed.input, seed.records);
+    Ok((history, Some(seed.origin)))
+}
+
+fn show(history: &History, origin: Option<&Origin>, plan: Option<&Plan>, output: Output) -> Result<String> {
     match output {
         Output::Ids => Ok(history.run.key.run.to_string()),
         Output::Json => {
             let mut value = summary(&history.run);
             if let Value::Object(fields) = &mut value {
                 fields.insert("input".to_owned(), value_of(&history.input));
+                let origin = origin.map(|origin| json!({"run": origin.run, "step": origin.step, "by": origin.by}));
+                fields.insert("origin".to_owned(), json!(origin));
                 fields.insert("outcome".to_owned(), history.outcome().map_or(Value::Null, outcome));
                 fields.insert(
                     "events".to_owned(),
@@ -127,6 +146,11 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
                 if let Some(time) = time {
                     write!(text, "\n{word:8}  {time}").map_err(internal)?;
                 }
+            }
+            if let Some(Origin { run, step, by, .. }) = origin {
+                let from = step.as_deref().unwrap_or("where it failed");
+                write!(text, "\norigin    {run}, from {} {}", one_line(from), one_line(&by.to_string()))
+                    .map_err(internal)?;
             }
             for record in &history.records {
                 write!(text, "\n{}  {}", record.time, one_line(&words(&record.event, plan))).map_err(internal)?;

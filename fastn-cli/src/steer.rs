@@ -2,7 +2,7 @@
 
 use fastn::core::{By, Decision, Error, ErrorKind, Failure, FailureKind, Payload, Result};
 use fastn::prelude::*;
-use fastn::runtime::Inspection;
+use fastn::runtime::{Fork, Inspection};
 use serde_json::{Value, json};
 
 use crate::args::{Became, Output, Which, Who};
@@ -88,6 +88,25 @@ pub(crate) fn complete(which: Which, step: &str, became: &Became, who: Who, sett
     decided(done)
 }
 
+/// A fork with what is to be otherwise.
+pub(crate) fn edited(fork: Fork, input: Option<&str>, gives: Option<&str>) -> Result<Fork> {
+    let fork = match input {
+        Some(text) => fork.input(&given(Some(text))?),
+        None => fork,
+    };
+    Ok(match gives {
+        Some(text) => fork.gives(&given(Some(text))?),
+        None => fork,
+    })
+}
+
+/// Prints the id of the new run.
+pub(crate) fn fork(which: Which, fork: Fork, who: Who, settings: &Settings) -> Result<Exit> {
+    let store = settings.must_store(which.at.store)?;
+    let run = with(&store, async |engine| engine.runs().fork(&which.tenant, which.id, fork, by(who)).await)?;
+    say(&run.to_string()).map(|()| Exit::Well)
+}
+
 /// A script must not take it for done that came too late.
 fn decided(done: bool) -> Result<Exit> {
     if done {
@@ -116,9 +135,9 @@ pub(crate) fn signal(which: Which, name: &str, value: Option<&str>, who: Who, se
 pub(crate) fn logs(which: Which, settings: &Settings) -> Result<Exit> {
     let (store, output) = (settings.must_store(which.at.store)?, settings.output(which.at.output));
     with(&store, async |engine| {
-        let Inspection { history, waits_for, .. } = engine.runs().inspect(&which.tenant, which.id).await?;
+        let Inspection { history, waits_for, inherited, .. } = engine.runs().inspect(&which.tenant, which.id).await?;
         let plan = engine.runs().plan(&history.run).await?;
-        for record in &history.records {
+        for record in inherited.iter().chain(&history.records) {
             match output {
                 Output::Json => say(&fields_of(record, plan.as_ref()).to_string())?,
                 _ => say(&format!("{}  {}", record.time, one_line(&words(&record.event, plan.as_ref()))))?,

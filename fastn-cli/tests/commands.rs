@@ -300,6 +300,13 @@ fn pauses(fastn: &impl Fn(&[&str]) -> Done, start: &impl Fn(&str) -> String) {
     assert!(logs.contains("it was said of attempt 1 of go: gave 9 bytes; by ann: by phone"), "{logs}");
     assert_eq!(fastn(&["runs", "complete", &run, "go"]).code, Some(2), "what became of it is to be said");
 
+    let again = fastn(&["runs", "fork", &run, "go", "--gives", "\"otherwise\"", "--as", "ann"]).well();
+    let done = fastn(&["runs", "wait", again.trim(), "-o", "json"]);
+    assert_eq!((done.code, &done.json()["output"]), (Some(0), &json!({"told": "otherwise"})), "{done:?}");
+    let shown = fastn(&["runs", "show", again.trim()]).well();
+    assert!(shown.contains(&format!("origin    {run}, from go by ann")), "{shown}");
+    assert_eq!(fastn(&["runs", "retry", &run]).code, Some(2), "it has not failed");
+
     let many: Vec<String> = (0..3).map(|_| start("flows/waits.yaml")).collect();
     let found = json(&["runs", "all", "cancel", "--workflow", "waits", "--dry-run", "-o", "json"]);
     assert_eq!((&found["runs"], found["sample"].as_array().map(Vec::len)), (&json!(3), Some(3)));
@@ -312,7 +319,7 @@ fn pauses(fastn: &impl Fn(&[&str]) -> Done, start: &impl Fn(&str) -> String) {
     let audit = json(&["runs", "audit", "--actor", "ann", "-o", "json"]);
     let mut deeds: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["deed"].as_str().unwrap()).collect();
     deeds.sort_unstable();
-    assert_eq!(deeds, ["cancel", "cancel", "cancel", "cancel", "decide", "pause", "resume"]);
+    assert_eq!(deeds, ["cancel", "cancel", "cancel", "cancel", "decide", "fork", "pause", "resume"]);
     let table = fastn(&["runs", "audit", "--run", &run]).well();
     assert!(table.contains("decide go gave") && table.lines().count() == 2, "{table}");
 }

@@ -18,7 +18,7 @@ mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::engine::{
-    AuditMark, AuditPage, AuditQuery, Audited, Deed, Matching, Paused, RunFilter, Steered, Steering,
+    AuditMark, AuditPage, AuditQuery, Audited, Deed, Fork, Matching, Paused, RunFilter, Steered, Steering,
 };
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};

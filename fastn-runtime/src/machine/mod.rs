@@ -14,6 +14,7 @@ mod each;
 mod ending;
 mod hand;
 mod inbox;
+mod inherit;
 mod items;
 mod judge;
 mod list;
@@ -30,6 +31,7 @@ mod turn;
 mod undo;
 
 pub use doing::{Activity, Doing};
+pub use inherit::inherit;
 pub use state::Machine;
 pub(crate) use state::status_of;
 pub use turn::{Action, Task, Turn};

@@ -4,6 +4,7 @@
 mod ahead;
 mod deciding;
 mod exhaustive;
+mod forking;
 mod machine;
 mod outside;
 mod pausing;
