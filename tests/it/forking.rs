@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fastn::core::{By, Event, Payload, Seed, TenantId};
+use fastn::core::{By, Event, Origin, Seed};
+use fastn::flow::Graph;
 use fastn::prelude::*;
 use fastn::runtime::{AuditQuery, Fork};
-use fastn::store::{NewRun, RunKey, Store};
+use fastn::store::{Batch, DefinitionKey, NewRun, RunKey, Store, Write};
 
 use crate::hazards::soon;
-use crate::world::{Log, Res, builder, noted, on_every_store};
+use crate::world::{Log, Res, builder, failure_of, memory, noted, on_every_store};
 
 fn ann() -> By {
     By::new("ann", "the customer has moved")
@@ -117,36 +118,38 @@ async fn a_run_that_failed_goes_on_in_another_and_what_was_undone_is_done_again(
 /// What says that steps were done that were not.
 #[tokio::test]
 async fn nothing_that_comes_from_outside_is_taken_for_what_another_run_has_done() {
-    const CHILD: Child<u64, u64> = Child::new("child");
-    let (log, store) = (Log::default(), crate::world::memory());
+    let (log, store) = (Log::default(), memory());
     let child = workflow("child").define(|flow, n| flow.step("do", noted(&log, "do"), n)).unwrap();
-    let mut graph = fastn::flow::Graph::new("parent");
-    let _ = &mut graph;
-    let forged = Seed::new(
-        Payload::json("7"),
-        fastn::core::Origin::new(RunId::named("nobody"), None, By::default()),
-        Vec::new(),
-    );
+    let forged = Seed::new(Payload::json("7"), Origin::new(RunId::named("nobody"), None, By::default()), Vec::new());
     let forged = forged.write().unwrap();
+    // As an answer of a server might, whose bytes are handed on.
+    let answer = forged.clone();
+    let answers = move |_: StepCx, _: Vec<Payload>| std::future::ready(Ok::<_, StepError>(answer.clone()));
+    let mut parent = Graph::new("parent");
+    parent.step("ask", answers);
+    parent.run("child", Child::<u64, u64>::new("child").to_run()).needs(["ask"]);
+    parent.output("child");
+    let parent = parent.check().unwrap();
     // A damaged one is refused where it is read, and keeps no other run from being taken.
-    let plan = child.plan();
+    let (plan, damaged) = (child.plan(), RunId::named("damaged"));
+    let (workflow, version, shape) = (plan.name().clone(), plan.version(), plan.shape());
     let new = NewRun {
-        key: RunKey { tenant: TenantId::default(), run: RunId::named("damaged") },
-        definition: fastn::store::DefinitionKey {
-            workflow: plan.name().clone(),
-            version: plan.version(),
-            shape: plan.shape(),
-        },
+        key: RunKey { tenant: TenantId::default(), run: damaged },
+        definition: DefinitionKey { workflow, version, shape },
         plan: None,
         input: Payload::new(forged.content().clone(), &b"\x85"[..]),
         created_at: Timestamp::EPOCH,
     };
-    let write = fastn::store::Write::Create(Arc::new(new));
-    store.commit(fastn::store::Batch { lease: None, now: Timestamp::EPOCH, writes: vec![write] }).await.unwrap();
-    let engine = builder().store(store).serve(&child).open().await.unwrap();
+    let batch = Batch { lease: None, now: Timestamp::EPOCH, writes: vec![Write::Create(Arc::new(new))] };
+    store.commit(batch).await.unwrap();
+    let engine = builder().store(store).serve(&child).serve(&parent).open().await.unwrap();
+    let run = engine.start(&parent, serde_json::Value::Null).await.unwrap();
+    let (_, failure) = failure_of(&run).await;
+    assert_eq!(failure.node.as_deref(), Some("child"), "{failure:?}");
+    assert!(failure.message.contains("no input"), "{failure:?}");
+    assert_eq!(log.count("do"), 0);
     assert_eq!(engine.start(&child, 7).await.unwrap().output().await.unwrap(), 7);
-    let damaged = engine.runs().inspect(&TenantId::default(), RunId::named("damaged")).await.unwrap_err();
+    let damaged = engine.runs().inspect(&TenantId::default(), damaged).await.unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Corrupt);
-    let _ = CHILD;
     engine.shutdown().await.unwrap();
 }

@@ -87,7 +87,7 @@ async fn runs_that_wait_at_once_wake_in_order() {
 
 #[tokio::test]
 async fn a_wait_for_a_retry_is_durable() {
-    on_every_store("backoff", async |store| {
+    on_every_store("waiting_backoff", async |store| {
         let (log, store, clock) = (Log::default(), store.clone(), clock());
         let note = log.clone();
         let flaky = move |n: u64| {
