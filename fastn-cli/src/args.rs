@@ -147,9 +147,117 @@ pub(crate) enum Runs {
     Cancel {
         #[command(flatten)]
         which: Which,
-        /// Why, for those who look later.
-        #[arg(long, default_value = "cancelled at the command line")]
-        reason: String,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Let nothing new of a run begin, wherever it is.
+    Pause {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Let a run go on that was paused.
+    Resume {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Pass a step by that is under way, is tried again, sleeps or waits: it gives nothing, and a sleep what it was given.
+    Skip {
+        #[command(flatten)]
+        which: Which,
+        /// The step, as `explain` names it.
+        step: String,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Say what became of a step, such as one whose executor died in the middle of what may happen once.
+    Complete {
+        #[command(flatten)]
+        which: Which,
+        /// The step, as `explain` names it.
+        step: String,
+        #[command(flatten)]
+        became: Became,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Start a new run that begins with what this one has done, from a step on.
+    Fork {
+        #[command(flatten)]
+        which: Which,
+        /// The step that is made again, with all that comes after it.
+        step: String,
+        /// What the new run is given, if not the same: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        input: Option<String>,
+        /// The step is not made: it gave this: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        gives: Option<String>,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Start a new run that goes on from where this one failed or was cancelled.
+    Retry {
+        #[command(flatten)]
+        which: Which,
+        /// What the new run is given, if not the same: JSON, `@FILE`, or `-` for standard input.
+        #[arg(long)]
+        input: Option<String>,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Say why a run is where it is: what is under way, what it waits for, who has it, what comes next.
+    Explain {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Cancel, pause or let go on all runs of a filter that have not ended.
+    All {
+        /// What is done to them.
+        #[arg(value_enum)]
+        what: What,
+        #[command(flatten)]
+        at: At,
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only of this workflow.
+        #[arg(long)]
+        workflow: Option<WorkflowName>,
+        /// Only of this version of it.
+        #[arg(long)]
+        only_version: Option<u32>,
+        /// Only those that are paused.
+        #[arg(long)]
+        paused: bool,
+        /// Only say how many runs there are, and show some.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// List who did what to which run, when and why, newest first.
+    Audit {
+        #[command(flatten)]
+        at: At,
+        /// Only of this tenant's runs.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only of this run.
+        #[arg(long)]
+        run: Option<RunId>,
+        /// Only what this one did.
+        #[arg(long)]
+        actor: Option<String>,
+        /// Only deeds of this kind: `cancel`, `pause`, `resume`, `signal`, `decide`.
+        #[arg(long)]
+        deed: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
     },
     /// Tell a run something that it waits for, or will.
     Signal {
@@ -160,7 +268,43 @@ pub(crate) enum Runs {
         /// What it brings: JSON, `@FILE`, or `-` for standard input; `null` if nothing is said.
         #[arg(long)]
         value: Option<String>,
+        #[command(flatten)]
+        who: Who,
     },
+}
+
+/// Who does it, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Who {
+    /// Who does it; the user of the system, if nothing is said.
+    #[arg(long = "as", env = "FASTN_AS", value_name = "WHO")]
+    pub(crate) actor: Option<String>,
+    /// Why, for those who look later.
+    #[arg(long, default_value = "at the command line")]
+    pub(crate) reason: String,
+}
+
+/// What became of a step.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Became {
+    /// It is done, and gave this: JSON, `@FILE`, or `-` for standard input.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) gave: Option<String>,
+    /// It failed for good, for this reason.
+    #[arg(long, value_name = "WHY")]
+    pub(crate) failed: Option<String>,
+    /// It is made again, now.
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+/// What is done to many runs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum What {
+    Cancel,
+    Pause,
+    Resume,
 }
 
 #[derive(Debug, Subcommand)]

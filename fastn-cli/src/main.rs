@@ -1,10 +1,13 @@
 //! The `fastn` command: runs documents, and looks at and steers the runs of a store.
 
 mod args;
+mod audit;
+mod bulk;
 mod check;
 mod dev;
 mod draw;
 mod engines;
+mod explain;
 mod follow;
 mod given;
 mod graph;

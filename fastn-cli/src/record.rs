@@ -105,27 +105,12 @@ pub(crate) fn fields_of(record: &Record, plan: Option<&Plan>) -> Value {
     };
     if let Value::Object(fields) = &mut value {
         fields.insert("time".to_owned(), record.time.to_string().into());
-        if let Some(at) = address(&record.event) {
+        if let Some(at) = record.event.address() {
             let node = plan.map_or_else(|| format!("node {}", at.node.0), |plan| plan.path_at(at));
             fields.insert("node".to_owned(), node.into());
         }
     }
     value
-}
-
-fn address(event: &Event) -> Option<&Address> {
-    match event {
-        Event::Started { at, .. }
-        | Event::Succeeded { at, .. }
-        | Event::Failed { at, .. }
-        | Event::Sleeping { at, .. }
-        | Event::Waiting { at, .. }
-        | Event::Child { at, .. }
-        | Event::Doubted { at, .. }
-        | Event::Decided { at, .. }
-        | Event::Woke { at } => Some(at),
-        _ => None,
-    }
 }
 
 /// How a run ended, as a JSON object.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Draft, Error, ErrorKind, Plan, Result};
-use fastn::store::{History, Page, RunKey, RunQuery, RunSummary};
+use fastn::core::{Draft, Error, ErrorKind, Origin, Plan, Result, Seed, Timestamp, Version};
+use fastn::runtime::{AuditQuery, Fork, RunFilter};
+use fastn::store::{HELD, History, Page, RunKey, RunQuery, RunSummary};
 use serde_json::{Value, json};
 
 use crate::args::{Output, Runs};
@@ -11,7 +12,7 @@ use crate::engines::{block_on, there};
 use crate::record::{fields_of, one_line, outcome, value_of, words};
 use crate::said::{Exit, say};
 use crate::settings::Settings;
-use crate::steer;
+use crate::{audit, bulk, explain, steer};
 
 pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
     match command {
@@ -37,8 +38,9 @@ pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
                     let missing = || Error::new(ErrorKind::NotFound, "find run").with("run", id);
                     let history = history.ok_or_else(missing)?;
                     let plan = store.plan(&history.run.key.tenant, &history.run.definition).await?;
+                    let (history, origin) = unfolded(history)?;
                     let plan = plan.and_then(|text| Draft::from_editor_json(&text).ok()?.check().ok());
-                    show(&history, plan.as_ref(), output)
+                    show(&history, origin.as_ref(), plan.as_ref(), output)
                 }
                 .await;
                 let closed = store.close().await;
@@ -49,8 +51,35 @@ pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
         }
         Runs::Logs { which } => steer::logs(which, settings),
         Runs::Wait { which, timeout } => steer::wait(which, timeout.as_deref(), settings),
-        Runs::Cancel { which, reason } => steer::cancel(which, &reason, settings),
-        Runs::Signal { which, name, value } => steer::signal(which, &name, value.as_deref(), settings),
+        Runs::Cancel { which, who } => steer::cancel(which, who, settings),
+        Runs::Pause { which, who } => steer::pause(which, who, settings),
+        Runs::Resume { which, who } => steer::resume(which, who, settings),
+        Runs::Skip { which, step, who } => steer::skip(which, &step, who, settings),
+        Runs::Complete { which, step, became, who } => steer::complete(which, &step, &became, who, settings),
+        Runs::Fork { which, step, input, gives, who } => {
+            let fork = steer::edited(Fork::from_step(step), input.as_deref(), gives.as_deref())?;
+            steer::fork(which, fork, who, settings)
+        }
+        Runs::Retry { which, input, who } => {
+            let fork = steer::edited(Fork::from_failure(), input.as_deref(), None)?;
+            steer::fork(which, fork, who, settings)
+        }
+        Runs::Explain { which } => explain::explain(which, settings),
+        Runs::Signal { which, name, value, who } => steer::signal(which, &name, value.as_deref(), who, settings),
+        Runs::All { what, at, tenant, workflow, only_version, paused, dry_run, who } => {
+            let filter = RunFilter {
+                tenant,
+                workflow,
+                version: only_version.map(Version),
+                paused: paused.then_some(true),
+                ..RunFilter::default()
+            };
+            bulk::all(what, at, filter, dry_run, who, settings)
+        }
+        Runs::Audit { at, tenant, run, actor, deed, limit } => {
+            let query = AuditQuery { tenant, run, actor, deed, limit, ..AuditQuery::default() };
+            audit::audit(at, query, settings)
+        }
     }
 }
 
@@ -70,7 +99,7 @@ fn list(page: &Page, output: Output) -> Result<String> {
             for run in runs {
                 let workflow = format!("{} {}", run.definition.workflow, run.definition.version);
                 let (id, tenant) = (run.key.run, &run.key.tenant);
-                let status = run.status.as_str();
+                let status = status(run);
                 write!(text, "\n{id}  {status:9}  {}  {workflow:24}  {tenant}", run.created_at).map_err(internal)?;
             }
             if page.next.is_some() {
@@ -81,13 +110,23 @@ fn list(page: &Page, output: Output) -> Result<String> {
     }
 }
 
-fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String> {
+/// A run with its input proper and all that is recorded of it, and where it comes from.
+fn unfolded(mut history: History) -> Result<(History, Option<Origin>)> {
+    let Some(mut seed) = Seed::read(&history.input)? else { return Ok((history, None)) };
+    seed.records.append(&mut history.records);
+    (history.input, history.records) = (seed.input, seed.records);
+    Ok((history, Some(seed.origin)))
+}
+
+fn show(history: &History, origin: Option<&Origin>, plan: Option<&Plan>, output: Output) -> Result<String> {
     match output {
         Output::Ids => Ok(history.run.key.run.to_string()),
         Output::Json => {
             let mut value = summary(&history.run);
             if let Value::Object(fields) = &mut value {
                 fields.insert("input".to_owned(), value_of(&history.input));
+                let origin = origin.map(|origin| json!({"run": origin.run, "step": origin.step, "by": origin.by}));
+                fields.insert("origin".to_owned(), json!(origin));
                 fields.insert("outcome".to_owned(), history.outcome().map_or(Value::Null, outcome));
                 fields.insert(
                     "events".to_owned(),
@@ -101,12 +140,17 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
             let mut text = format!("run       {}\n", run.key.run);
             writeln!(text, "tenant    {}", run.key.tenant).map_err(internal)?;
             writeln!(text, "workflow  {} {}", run.definition.workflow, run.definition.version).map_err(internal)?;
-            writeln!(text, "status    {}", run.status).map_err(internal)?;
+            writeln!(text, "status    {}", status(run)).map_err(internal)?;
             write!(text, "started   {}", run.created_at).map_err(internal)?;
-            for (word, time) in [("finished", run.finished_at), ("wakes", run.wake_at)] {
+            for (word, time) in [("finished", run.finished_at), ("wakes", wakes(run))] {
                 if let Some(time) = time {
                     write!(text, "\n{word:8}  {time}").map_err(internal)?;
                 }
+            }
+            if let Some(Origin { run, step, by, .. }) = origin {
+                let from = step.as_deref().unwrap_or("where it failed");
+                write!(text, "\norigin    {run}, from {} {}", one_line(from), one_line(&by.to_string()))
+                    .map_err(internal)?;
             }
             for record in &history.records {
                 write!(text, "\n{}  {}", record.time, one_line(&words(&record.event, plan))).map_err(internal)?;
@@ -116,7 +160,21 @@ fn show(history: &History, plan: Option<&Plan>, output: Output) -> Result<String
     }
 }
 
-fn summary(run: &RunSummary) -> Value {
+/// Where a run stands, in a word.
+pub(crate) fn status(run: &RunSummary) -> &'static str {
+    match run.status {
+        _ if run.is_paused() => "paused",
+        _ if run.is_held() => "held",
+        status => status.as_str(),
+    }
+}
+
+/// When something happens in it by itself, if ever.
+fn wakes(run: &RunSummary) -> Option<Timestamp> {
+    run.wake_at.filter(|time| *time < HELD)
+}
+
+pub(crate) fn summary(run: &RunSummary) -> Value {
     json!({
         "run": run.key.run,
         "tenant": run.key.tenant,
@@ -125,14 +183,16 @@ fn summary(run: &RunSummary) -> Value {
         "status": run.status.as_str(),
         "started": run.created_at.to_string(),
         "finished": run.finished_at.map(|time| time.to_string()),
-        "wakes": run.wake_at.map(|time| time.to_string()),
+        "wakes": wakes(run).map(|time| time.to_string()),
+        "paused": run.is_paused(),
+        "held": run.is_held(),
     })
 }
 
-fn print(value: &Value) -> Result<String> {
+pub(crate) fn print(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|e| Error::new(ErrorKind::Internal, "print").caused_by(e))
 }
 
-fn internal(error: std::fmt::Error) -> Error {
+pub(crate) fn internal(error: std::fmt::Error) -> Error {
     Error::new(ErrorKind::Internal, "print").caused_by(error)
 }

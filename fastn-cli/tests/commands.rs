@@ -267,6 +267,63 @@ fn an_interrupted_run_goes_on_with_the_same_command() {
     assert_eq!(done.code, Some(2), "the same id with another input: {done:?}");
 }
 
+/// Runs are paused, passed by and let go on, one by one and many at a time, and all of that is listed.
+fn pauses(fastn: &impl Fn(&[&str]) -> Done, start: &impl Fn(&str) -> String) {
+    let json = |args: &[&str]| -> Value { serde_json::from_str(&fastn(args).well()).unwrap() };
+    let until = |id: &str, holds: &dyn Fn(&Value) -> bool| {
+        let told = std::iter::repeat_with(|| json(&["runs", "explain", id, "-o", "json"])).take(1_000);
+        told.into_iter().find(holds).expect("it comes")
+    };
+    let run = start("flows/waits.yaml");
+    until(&run, &|told| told["activities"][0]["step"] == "go");
+    fastn(&["runs", "pause", &run, "--as", "ann", "--reason", "stocktaking"]).well();
+    let told = until(&run, &|told| told["paused"] == true);
+    assert_eq!((&told["pause"]["by"]["actor"], &told["status"]), (&json!("ann"), &json!("waiting")));
+    let shown = fastn(&["runs", "explain", &run]).well();
+    assert!(shown.contains("go waits for the signal go") && shown.contains("by ann: stocktaking"), "{shown}");
+    let list = fastn(&["runs", "list", "--workflow", "waits"]).well();
+    assert!(list.contains(&format!("{run}  paused")), "{list}");
+    fastn(&["runs", "signal", &run, "go", "--value", "7", "--as", "bob"]).well();
+    until(&run, &|told| told["activities"].as_array().is_some_and(|all| all[0]["step"] != "go"));
+    assert_eq!(fastn(&["runs", "wait", &run, "--timeout", "20ms"]).code, Some(5), "nothing of it begins");
+    assert_eq!(fastn(&["runs", "skip", &run, "nowhere"]).code, Some(1), "there is no such step");
+    fastn(&["runs", "resume", &run, "--as", "ann"]).well();
+    let done = fastn(&["runs", "wait", &run, "-o", "json"]);
+    assert_eq!((done.code, &done.json()["output"]), (Some(0), &json!({"told": 7})), "{done:?}");
+
+    let run = start("flows/waits.yaml");
+    until(&run, &|told| told["activities"][0]["step"] == "go");
+    fastn(&["runs", "complete", &run, "go", "--gave", "\"by hand\"", "--as", "ann", "--reason", "by phone"]).well();
+    let done = fastn(&["runs", "wait", &run, "-o", "json"]);
+    assert_eq!((done.code, &done.json()["output"]), (Some(0), &json!({"told": "by hand"})), "{done:?}");
+    let logs = fastn(&["runs", "logs", &run]).well();
+    assert!(logs.contains("it was said of attempt 1 of go: gave 9 bytes; by ann: by phone"), "{logs}");
+    assert_eq!(fastn(&["runs", "complete", &run, "go"]).code, Some(2), "what became of it is to be said");
+
+    let again = fastn(&["runs", "fork", &run, "go", "--gives", "\"otherwise\"", "--as", "ann"]).well();
+    let done = fastn(&["runs", "wait", again.trim(), "-o", "json"]);
+    assert_eq!((done.code, &done.json()["output"]), (Some(0), &json!({"told": "otherwise"})), "{done:?}");
+    let shown = fastn(&["runs", "show", again.trim()]).well();
+    assert!(shown.contains(&format!("origin    {run}, from go by ann")), "{shown}");
+    assert_eq!(fastn(&["runs", "retry", &run]).code, Some(2), "it has not failed");
+
+    let many: Vec<String> = (0..3).map(|_| start("flows/waits.yaml")).collect();
+    let found = json(&["runs", "all", "cancel", "--workflow", "waits", "--dry-run", "-o", "json"]);
+    assert_eq!((&found["runs"], found["sample"].as_array().map(Vec::len)), (&json!(3), Some(3)));
+    let done =
+        json(&["runs", "all", "cancel", "--workflow", "waits", "--as", "ann", "--reason", "cleaning", "-o", "json"]);
+    assert_eq!((done["done"].as_array().map(Vec::len), &done["refused"]), (Some(3), &json!([])));
+    for run in &many {
+        assert_eq!(fastn(&["runs", "wait", run]).code, Some(4));
+    }
+    let audit = json(&["runs", "audit", "--actor", "ann", "-o", "json"]);
+    let mut deeds: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["deed"].as_str().unwrap()).collect();
+    deeds.sort_unstable();
+    assert_eq!(deeds, ["cancel", "cancel", "cancel", "cancel", "decide", "fork", "pause", "resume"]);
+    let table = fastn(&["runs", "audit", "--run", &run]).well();
+    assert!(table.contains("decide go gave") && table.lines().count() == 2, "{table}");
+}
+
 /// Commands beside a worker in another process.
 fn steers(store: &str) {
     let desk = Desk::new();
@@ -297,11 +354,13 @@ fn steers(store: &str) {
     let waiting = start("flows/waits.yaml");
     let done = fastn(&["runs", "wait", &waiting, "--timeout", "10ms", "-o", "json"]);
     assert_eq!((done.code, &done.json()["status"]), (Some(5), &json!("waiting")));
-    fastn(&["runs", "cancel", &waiting, "--reason", "no more"]).well();
+    fastn(&["runs", "cancel", &waiting, "--reason", "no more", "--as", "ann"]).well();
     let done = fastn(&["runs", "wait", &waiting, "-o", "json"]);
     assert_eq!((done.code, &done.json()["status"]), (Some(4), &json!("cancelled")));
     let logs = fastn(&["runs", "logs", &waiting]).well();
-    assert!(logs.contains("cancel requested: no more"), "{logs}");
+    assert!(logs.contains("cancel requested by ann: no more"), "{logs}");
+
+    pauses(&fastn, &start);
 
     let failed = start("flows/fails.yml");
     assert_eq!(fastn(&["runs", "wait", &failed]).code, Some(3));

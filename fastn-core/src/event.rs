@@ -304,6 +304,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Which instance of which node it is about, if it is about one.
+    pub const fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Started { at, .. }
+            | Self::Succeeded { at, .. }
+            | Self::Failed { at, .. }
+            | Self::Sleeping { at, .. }
+            | Self::Woke { at }
+            | Self::Waiting { at, .. }
+            | Self::Child { at, .. }
+            | Self::Doubted { at, .. }
+            | Self::Decided { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+}
+
 /// An event with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Record {

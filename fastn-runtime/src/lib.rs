@@ -17,7 +17,9 @@ mod patience;
 mod tasks;
 
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::engine::{AuditMark, AuditPage, AuditQuery, Audited, Deed, Paused};
+pub use crate::engine::{
+    AuditMark, AuditPage, AuditQuery, Audited, Deed, Fork, Matching, Paused, RunFilter, Steered, Steering,
+};
 #[cfg(feature = "schedules")]
 pub use crate::engine::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleInput, Schedules};
 pub use crate::engine::{

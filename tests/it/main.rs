@@ -21,6 +21,7 @@ mod explain;
 mod failover;
 mod failures;
 mod fleet;
+mod forking;
 mod hazards;
 mod house;
 mod intake;

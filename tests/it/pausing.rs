@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fastn::core::{By, Event, RunId, TenantId, Timestamp};
 use fastn::prelude::*;
-use fastn::runtime::{AuditQuery, Deed, Queue};
+use fastn::runtime::{AuditQuery, Deed, Queue, RunFilter, Steering};
 use fastn::store::{SqliteOptions, SqliteStore, Store};
 use fastn_testkit::ManualClock;
 use tokio::sync::Semaphore;
@@ -320,6 +320,47 @@ async fn nobody_steers_without_a_name_and_what_came_to_nothing_says_so() {
     let page = engine.runs().audit(AuditQuery::default()).await.unwrap();
     assert!(page.entries[0].in_vain.as_ref().is_some_and(|why| why.contains("not found")), "{page:?}");
     assert!(engine.runs().inspect(run.tenant(), run.id()).await.unwrap().paused.is_none());
+}
+
+#[tokio::test]
+async fn many_runs_are_looked_at_first_and_then_steered_page_by_page() {
+    on_every_store("pausing_many", async |store: Arc<dyn Store>| {
+        let flow = workflow("w").define(|flow, n: Out<'_, u64>| flow.wait("told", GO, n)).unwrap();
+        let other = workflow("other").define(|flow, n: Out<'_, u64>| flow.wait("told", GO, n)).unwrap();
+        let engine = builder().store(store).serve(&flow).serve(&other).open().await.unwrap();
+        let mut ids = Vec::new();
+        for n in 0..7 {
+            ids.push(engine.start(&flow, n).await.unwrap().id());
+        }
+        let stranger = engine.start(&other, 0).await.unwrap();
+        engine.runs().cancel(&TenantId::default(), ids[3], "one that has ended").await.unwrap();
+        let filter = RunFilter { workflow: Some("w".parse().unwrap()), limit: 4, ..RunFilter::default() };
+        let runs = engine.runs();
+        assert_eq!(runs.matching(&filter).await.unwrap().runs, 6);
+        assert_eq!(
+            runs.steer_all(&filter, Steering::Pause, "no name".into()).await.unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+        let first = runs.steer_all(&filter, Steering::Pause, ann("stocktaking")).await.unwrap();
+        assert_eq!((first.done.len(), first.in_vain.len(), first.refused.len()), (4, 0, 0));
+        let rest = RunFilter { before: first.next, ..filter.clone() };
+        let rest = runs.steer_all(&rest, Steering::Pause, ann("stocktaking")).await.unwrap();
+        assert_eq!((rest.done.len(), rest.next), (2, None));
+        let paused = async |paused| {
+            let filter = RunFilter { paused: Some(paused), ..filter.clone() };
+            engine.runs().matching(&filter).await.unwrap().runs
+        };
+        until("the pauses", async || paused(true).await == 6).await;
+        let again = runs.steer_all(&filter, Steering::Pause, ann("again")).await.unwrap();
+        assert_eq!((again.done.len(), again.in_vain.len()), (0, 4));
+        let all = RunFilter { limit: 100, ..filter.clone() };
+        assert_eq!(runs.steer_all(&all, Steering::Resume, ann("go")).await.unwrap().done.len(), 6);
+        assert_eq!(runs.steer_all(&all, Steering::Cancel, ann("enough")).await.unwrap().done.len(), 6);
+        until("the ends", async || engine.runs().matching(&filter).await.unwrap().runs == 0).await;
+        assert_eq!(stranger.status().await.unwrap(), RunStatus::Waiting);
+        engine.shutdown().await.unwrap();
+    })
+    .await;
 }
 
 /// Not a test of its own: what the copy does. Without the variable it has nothing to do.

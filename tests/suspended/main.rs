@@ -43,6 +43,8 @@ mod failover;
 mod failures;
 #[path = "../it/fleet.rs"]
 mod fleet;
+#[path = "../it/forking.rs"]
+mod forking;
 #[path = "../it/hazards.rs"]
 mod hazards;
 #[path = "../it/intake.rs"]

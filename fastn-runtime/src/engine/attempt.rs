@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{
-    Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId, StepCx, StepError,
-    StepInfo, StepLink, Timestamp,
+    Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId, Seed,
+    StepCx, StepError, StepInfo, StepLink, Timestamp,
 };
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -245,6 +245,10 @@ async fn start_child(
         core.families.hold(&key, &watch);
     }
     let input = args.into_iter().next().unwrap_or_else(Payload::null);
+    if Seed::is(&input) {
+        let what = "what another run has done is no input";
+        return Some(Err(Failure::new(FailureKind::INVALID, what).permanent()));
+    }
     let (reply, answer) = oneshot::channel();
     core.families.want(Want::Start(Birth { key: key.clone(), definition, input, reply }));
     let started = answer.await;

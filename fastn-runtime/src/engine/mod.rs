@@ -93,5 +93,5 @@ pub use schedules::{Backfilled, CatchUp, Overlap, Schedule, ScheduleInfo, Schedu
 pub use signals::{Delivery, SendSignal};
 pub use start::Start;
 pub use start_batched::StartBatched;
-pub use steer::{AuditMark, AuditPage, AuditQuery, Audited, Deed};
+pub use steer::{AuditMark, AuditPage, AuditQuery, Audited, Deed, Fork, Matching, RunFilter, Steered, Steering};
 pub use watch::RunEvent;

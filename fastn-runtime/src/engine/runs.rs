@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use fastn_core::{By, Decision, Draft, Error, ErrorKind, Outcome, Payload, Plan, Result, RunId, Signal, Tag, TenantId};
+use fastn_core::{
+    By, Decision, Draft, Error, ErrorKind, Origin, Outcome, Payload, Plan, Record, Result, RunId, Seed, Signal, Tag,
+    TenantId,
+};
 use fastn_store::{History, Page, RunKey, RunQuery, RunSummary};
 use serde::Serialize;
 
@@ -11,7 +14,7 @@ use super::core::Core;
 use super::explain::{Explanation, Held, Paused};
 use super::handle::RunHandle;
 use super::signals::SendSignal;
-use super::steer::{self, AuditPage, AuditQuery};
+use super::steer::{self, AuditPage, AuditQuery, Fork, Matching, RunFilter, Steered, Steering};
 use crate::machine::Machine;
 
 /// The runs of an engine's store: to list, inspect, tell something and cancel.
@@ -33,6 +36,10 @@ pub struct Inspection {
     /// Why it is to be cancelled, if somebody has asked for that and no executor that serves it has recorded it yet. The
     /// request stays until one does.
     pub cancelling: Option<String>,
+    /// Where it comes from, if it began with what another run had done. What it was given is its input proper then.
+    pub origin: Option<Origin>,
+    /// What it began with of that: nothing for most.
+    pub inherited: Vec<Record>,
     /// That it is paused, if it is.
     pub paused: Option<Paused>,
     /// Who wants it paused and why, if somebody has asked for that and no executor has recorded it yet.
@@ -82,12 +89,16 @@ impl Runs {
         let waits_for = self.waits_for(&history).filter(|_| outcome.is_none());
         let (cancelling, pausing) = if outcome.is_none() { self.told(&key).await? } else { (None, None) };
         let paused = Paused::of(&history);
+        let (mut history, mut origin, mut inherited) = (history, None, Vec::new());
+        if let Some(seed) = Seed::read(&history.input)? {
+            (history.input, origin, inherited) = (seed.input, Some(seed.origin), seed.records);
+        }
         let strange = !self.core.definitions.contains_key(&history.run.definition);
         let waits_for = waits_for.map(|why| match &cancelling {
             Some(_) if strange => format!("{why}; its cancellation waits for an executor that serves it"),
             _ => why,
         });
-        Ok(Inspection { history, outcome, waits_for, cancelling, paused, pausing })
+        Ok(Inspection { history, outcome, waits_for, cancelling, origin, inherited, paused, pausing })
     }
 
     /// Why a run is where it is: what is under way, what it waits for, who has it, and what comes next. From what is recorded,
@@ -100,7 +111,11 @@ impl Runs {
     /// # Cancel safety
     /// Safe.
     pub async fn explain(&self, tenant: &TenantId, run: RunId) -> Result<Explanation> {
-        let Inspection { history, waits_for, cancelling, paused, pausing, .. } = self.inspect(tenant, run).await?;
+        let Inspection { mut history, waits_for, cancelling, paused, pausing, origin, inherited, .. } =
+            self.inspect(tenant, run).await?;
+        if let Some(origin) = origin {
+            history.input = Seed::new(history.input, origin, inherited).write()?;
+        }
         let own = self.core.services.tenure().and_then(|tenure| tenure.token());
         let held = match history.run.holder {
             Some(token) if own == Some(token) => Held::Here,
@@ -275,16 +290,66 @@ impl Runs {
         if history.outcome().is_some() {
             return Err(missing().caused_by("the run has ended"));
         }
-        let unknown = || Error::new(ErrorKind::Unsupported, OP).caused_by("its plan is not in the store");
         let plan = match self.core.definitions.get(&history.run.definition) {
             Some(served) => served.definition.plan().clone(),
-            None => Arc::new(self.plan(&history.run).await?.ok_or_else(unknown)?),
+            None => Arc::new(steer::plan(&**self.core.services.store()?, &history.run, OP).await?),
         };
         let machine = Machine::replay(plan, history.input, history.run.created_at, &history.records)?;
         let found = machine.attempts()?.into_iter().find(|(path, ..)| path == step);
         let (_, at, part, attempt) = found.ok_or_else(|| missing().caused_by("it is neither under way nor waits"))?;
         let gives = machine.skipped(&at);
         Ok((Which { at, part, attempt }, gives))
+    }
+
+    /// Starts a **new run** of the same workflow, version and tenant that begins with what this one has done, and gives its id. The
+    /// old run stays as it is, and [`Inspection::origin`] of the new one says where it comes from. Whoever serves the workflow takes
+    /// it; it waits in no queue.
+    ///
+    /// # Contract
+    /// * Kept is what is done and does not come after the step: what it gave is not made again. So are items of an `each` beside that
+    ///   of the step, rounds of a `repeat` before its round, and the choice of a `when` around it.
+    /// * What the old run has undone, or whose undo was said to be done, is made again, with all that comes after it.
+    /// * What was not done begins anew: a sleep lasts its whole time, a wait waits, another run is started as another. A signal goes with
+    ///   the wait that it answered; one that nobody has taken is kept.
+    /// * The new run **undoes only what it does itself**. What it has kept belongs to the old one; if that goes on and undoes it, the new
+    ///   one does not notice.
+    /// * Its deadline and those of its steps count from its own start.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such run, or no such step in it; [`Conflict`](ErrorKind::Conflict) if it is just
+    /// ending, or the id is that of another run; [`Invalid`](ErrorKind::Invalid) if it has not failed and no step is said, if what was said cannot be
+    /// where the step stands, or it is not said who wants it; [`Unsupported`](ErrorKind::Unsupported) if its plan is not to be had;
+    /// [`TooLarge`](ErrorKind::TooLarge) if what is kept is larger than 64 MiB; or if the store fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take it back. With an [id](Fork::id) it does no harm to ask again.
+    pub async fn fork(&self, tenant: &TenantId, run: RunId, how: Fork, by: By) -> Result<RunId> {
+        steer::fork(&self.core, &RunKey { tenant: tenant.clone(), run }, how, &by).await
+    }
+
+    /// How many runs there are of a filter, and some of them: what [`Runs::steer_all`] is about, to be looked at first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn matching(&self, filter: &RunFilter) -> Result<Matching> {
+        steer::matching(self.core.services.store()?, filter).await
+    }
+
+    /// Cancels, pauses or lets go on the runs of a filter, newest first, at most as many as it says: the next page begins at
+    /// [`Steered::next`]. Each is listed by itself in the [audit](Runs::audit). One of which it cannot be done keeps no other from
+    /// it; but when the store or the engine fails, the rest is left. Runs that are started meanwhile are none of them.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) if it is not said who does it; [`TooLarge`](ErrorKind::TooLarge) if too much is said; or if the
+    /// store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take back what was done. Doing it again does no harm.
+    pub async fn steer_all(&self, filter: &RunFilter, steering: Steering, by: By) -> Result<Steered> {
+        steer::steer_all(&self.core, filter, steering, &by).await
     }
 
     /// Who did what to which run, when and why. An entry is written before its deed is done, and is kept for as long as

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fastn_core::{BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, QueueName, Result, RunId, TenantId};
+use fastn_core::{
+    BoxFuture, Definition, Error, ErrorKind, Payload, QueueKey, QueueName, Result, RunId, Seed, TenantId,
+};
 use fastn_store::{Batch, DefinitionKey, Existing, HostTransaction, NewRun, RunKey, RunNo, Write, Written};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -38,6 +40,8 @@ pub struct Start<O> {
     tenant: TenantId,
     run: Option<RunId>,
     place: Place,
+    /// Whether its input may be what another run has done.
+    seeded: bool,
     output: PhantomData<fn() -> O>,
 }
 
@@ -50,7 +54,13 @@ impl<O> Start<O> {
     pub(super) fn given(core: Arc<Core>, definition: &Definition, input: Result<Payload>) -> Self {
         let definition = definition.clone();
         let (tenant, place) = (TenantId::default(), Place::default());
-        Self { core, definition, input, tenant, run: None, place, output: PhantomData }
+        Self { core, definition, input, tenant, run: None, place, seeded: false, output: PhantomData }
+    }
+
+    /// Its input is what a run of the same plan was given, and may begin with what another one has done.
+    pub(super) fn seeded(mut self) -> Self {
+        self.seeded = true;
+        self
     }
 
     /// The run gets this id. Starting with an id that exists attaches to that run if it has the same workflow and
@@ -221,6 +231,9 @@ impl<O> Start<O> {
                 .caused_by("this executor has not the tag, and an ephemeral engine has no other"));
         }
         let input = self.input?;
+        if Seed::is(&input) && !self.seeded {
+            return Err(Error::new(ErrorKind::Invalid, OP).caused_by("no input from outside is a seed"));
+        }
         // The list of an item has two brackets more.
         let size = input.len() + if self.place.batching().is_some() { 2 } else { 0 };
         if size > core.services.limits.payload {

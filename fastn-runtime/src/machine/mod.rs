@@ -18,6 +18,7 @@ mod ending;
 mod guard;
 mod hand;
 mod inbox;
+mod inherit;
 mod items;
 mod judge;
 mod list;
@@ -36,6 +37,7 @@ mod undo;
 mod unwind;
 
 pub use doing::{Activity, Doing};
+pub use inherit::inherit;
 pub use state::Machine;
 pub(crate) use state::status_of;
 pub use turn::{Action, AttemptId, Task, Turn};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastn_core::plan::{NodeIx, ScopeIx};
-use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Timestamp};
+use fastn_core::{Error, ErrorKind, Failure, Outcome, Payload, Plan, Record, Result, RunId, Seed, Timestamp};
 use fastn_store::{HELD, PAUSED, RunStatus, Then};
 
 use super::cell::Scopes;
@@ -60,8 +60,13 @@ impl Machine {
     /// # Errors
     /// None is expected: a plan that was checked can be started.
     pub fn start(plan: Arc<Plan>, input: Payload, time: Timestamp) -> Result<(Self, Turn)> {
-        let mut machine = Self::empty(plan);
         let mut turn = Turn::new(time);
+        if Seed::is(&input) {
+            let mut machine = Self::replay(plan, input, time, &[])?;
+            machine.resume(&mut turn)?;
+            return Ok((machine, turn));
+        }
+        let mut machine = Self::empty(plan);
         machine.open_root(input, &mut turn)?;
         machine.drain(&mut turn)?;
         Ok((machine, turn))
@@ -75,12 +80,25 @@ impl Machine {
         let mut machine = Self::empty(plan);
         // What was to be done at the time is known from the state; what followed from an event was recorded after it.
         let mut turn = Turn::new(created_at);
-        machine.open_root(input, &mut turn)?;
+        match Seed::read(&input)? {
+            None => machine.open_root(input, &mut turn)?,
+            Some(seed) => machine.plant(seed, created_at)?,
+        }
         for record in records {
             turn = Turn::new(record.time);
             machine.apply(&record.event, &mut turn)?;
         }
         Ok(machine)
+    }
+
+    /// Begins with what another run has done. It began just now all the same, and undoes only what it does itself.
+    fn plant(&mut self, seed: Seed, time: Timestamp) -> Result<()> {
+        self.open_root(seed.input, &mut Turn::new(time))?;
+        for record in &seed.records {
+            self.apply(&record.event, &mut Turn::new(time))?;
+        }
+        self.undo = Undo::default();
+        Ok(())
     }
 
     fn empty(plan: Arc<Plan>) -> Self {

@@ -5,6 +5,7 @@ mod ahead;
 mod attempts;
 mod deciding;
 mod exhaustive;
+mod forking;
 mod machine;
 mod outside;
 mod pausing;

@@ -11,6 +11,7 @@ use fastn_runtime::machine::Machine;
 use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 use proptest::prelude::*;
 
+use crate::forking;
 use crate::world::{Answers, Container, T0, World, containers, is_next};
 
 /// One node of a random plan.
@@ -299,6 +300,7 @@ proptest! {
     fn whatever_happens_a_run_ends_and_its_records_tell_how(
         nodes in prop::collection::vec(sketch(), 1..9),
         steps in prop::collection::vec(step(), 0..80),
+        fork in 0..100_usize,
     ) {
         let mut world = World::new(plan(&nodes), "[]", Answers::new());
         let unknown = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
@@ -338,6 +340,7 @@ proptest! {
             answer(&mut world, any_first(), true);
         }
         check(&world);
+        forking::any(&world, fork);
     }
 }
 

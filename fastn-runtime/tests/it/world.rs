@@ -87,7 +87,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(draft: Draft, input: &str, answers: Answers) -> Self {
         let plan = Arc::new(draft.check().expect("a faultless draft"));
-        let input = Payload::json(input.to_owned());
+        Self::begin(plan, Payload::json(input.to_owned()), answers)
+    }
+
+    /// A run that is given this, which may be what another one has done.
+    pub(crate) fn begin(plan: Arc<Plan>, input: Payload, answers: Answers) -> Self {
         let (machine, turn) = Machine::start(plan.clone(), input.clone(), T0).expect("a plan can be started");
         let mut world = Self {
             plan,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use fastn_core::{Definition, Error, ErrorKind, Result, RunId, Version};
+use fastn_core::{Definition, Error, ErrorKind, Result, RunId, Seed, Version};
 use fastn_store::{DefinitionKey, RunKey, RunNo};
 
 use super::find::read;
 use super::mark::{Mark, change};
 use crate::engine::core::Core;
-use crate::engine::start::Start;
+use crate::engine::start::{Start, key_of};
 
 const OP: &str = "retry dead letter";
 
@@ -55,8 +55,13 @@ pub(super) async fn retry(core: &Arc<Core>, letter: &RunKey, how: LetterRetry) -
         return Ok(run);
     }
     let definition = served(core, &history.run.definition, how.version)?;
-    let (summary, input) = (history.run, history.input);
-    let start = Start::<()>::given(core.clone(), &definition, Ok(input));
+    let summary = history.run;
+    // What another run had done counts for the same plan only.
+    let input = match Seed::read(&history.input)? {
+        Some(seed) if key_of(&definition) != summary.definition => seed.input,
+        _ => history.input,
+    };
+    let start = Start::<()>::given(core.clone(), &definition, Ok(input)).seeded();
     start.id(run).tenant(letter.tenant.clone()).await?;
     // After the run is durable: whoever dies in between finds it when asked again.
     let now = core.services.clock.now();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fastn_core::RunId;
 use serde::{Deserialize, Serialize};
 
 /// What was done to a run, or asked for.
@@ -27,6 +28,14 @@ pub enum Deed {
         /// What was said: `gave`, `failed`, `again`.
         decision: String,
     },
+    /// A new run was started that begins with what this one has done.
+    Fork {
+        /// The new run.
+        run: RunId,
+        /// From which step on; where this one failed, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+    },
     /// Something that a later version does.
     #[serde(other)]
     Other,
@@ -41,6 +50,7 @@ impl Deed {
             Self::Resume => "resume",
             Self::Signal { .. } => "signal",
             Self::Decide { .. } => "decide",
+            Self::Fork { .. } => "fork",
             Self::Other => "other",
         }
     }
@@ -51,6 +61,8 @@ impl fmt::Display for Deed {
         match self {
             Self::Signal { signal } => write!(f, "signal {signal}"),
             Self::Decide { step, decision } => write!(f, "decide {step} {decision}"),
+            Self::Fork { run, step: Some(step) } => write!(f, "fork {run} from {step}"),
+            Self::Fork { run, step: None } => write!(f, "fork {run} from the failure"),
             deed => f.write_str(deed.as_str()),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fastn_core::{By, Decision, Error, ErrorKind, Result};
-use fastn_store::{RunKey, Sent};
+use fastn_core::{By, Decision, Draft, Error, ErrorKind, Plan, Result};
+use fastn_store::{RunKey, RunSummary, Sent, Store};
 use serde_json::value::RawValue;
 
 use super::deed::Deed;
@@ -61,8 +61,15 @@ pub(in crate::engine) async fn decide(
     ledger::audited(core, key, deed, by, in_vain, work).await
 }
 
+/// The plan that a run was started with, as the store has it.
+pub(in crate::engine) async fn plan(store: &dyn Store, run: &RunSummary, op: &'static str) -> Result<Plan> {
+    let text = store.plan(&run.key.tenant, &run.definition).await?;
+    let unknown = || Error::new(ErrorKind::Unsupported, op).caused_by("its plan is not in the store");
+    Ok(Draft::from_editor_json(&text.ok_or_else(unknown)?)?.check()?)
+}
+
 /// Those who steer by hand say who they are.
-fn must_say_who(core: &Core, by: &By, op: &'static str) -> Result<()> {
+pub(super) fn must_say_who(core: &Core, by: &By, op: &'static str) -> Result<()> {
     core.check_open(op)?;
     by.check()?;
     let nobody = || Error::new(ErrorKind::Invalid, op).caused_by("it is not said who does it");
