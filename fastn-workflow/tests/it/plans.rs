@@ -277,7 +277,36 @@ fn failures_are_contained_by_what_is_tried_raced_and_tolerated() {
         let _: Out<'_, Vec<Settled<Line>>> = flow.each("same", lines.tolerating(Tolerance::None), |_, line| line);
         flow.step("charge", charge.after(labels), (quote, hold))
     });
-    let all: Workflow<OrderId, Receipt> = check(all, expect![[""]]);
+    let all: Workflow<OrderId, Receipt> = check(
+        all,
+        expect![[r#"
+        all v1
+        ├─ fetch(input)
+        ├─ both(fetch) races, first 2 win
+        │  shop -> price
+        │    └─ price(input)
+        │  flat -> 9
+        ├─ hold(fetch) tries retry 2 finally
+        │  try -> reserve
+        │    └─ reserve(input) undo
+        │  catch sold_out -> none
+        │    └─ none(input)
+        │  catch * -> give up
+        │    └─ give up(input) fails with no_hold
+        ├─ quotes(fetch) races, first wins
+        │  shop -> price
+        │    └─ price(input)
+        │  flat -> 9
+        ├─ lines(fetch) after both
+        ├─ labels(lines) each, 4 at a time, 2 may fail
+        │  item -> label
+        │    └─ label(input)
+        ├─ same(lines) each, 16 at a time, 0 may fail
+        │  item -> input
+        └─ charge(quotes, hold) after labels
+        -> charge
+    "#]],
+    );
     let policy = |path: &str| &all.plan().node(all.plan().find(path).expect("a node")).kind;
     let fastn_core::plan::NodeKind::Try(guarded) = policy("hold") else { panic!("it is tried") };
     assert_eq!(guarded.finally, Some(StepPolicy::default_undo()));
