@@ -27,8 +27,16 @@ impl Progress {
     pub(crate) fn of(plan: &Plan) -> Self {
         let bar = stderr().is_terminal().then(|| {
             // Of others nothing is told that could be counted.
-            let told =
-                |kind: &NodeKind| !matches!(kind, NodeKind::Sleep(_) | NodeKind::Wait(_) | NodeKind::Each { .. });
+            let told = |kind: &NodeKind| {
+                !matches!(
+                    kind,
+                    NodeKind::Sleep(_)
+                        | NodeKind::Wait(_)
+                        | NodeKind::Each { .. }
+                        | NodeKind::Try(_)
+                        | NodeKind::Race { .. }
+                )
+            };
             let count = plan.nodes().iter().filter(|node| told(&node.kind)).count();
             let bar = ProgressBar::new(count as u64);
             // Without colours, which not everybody wants.

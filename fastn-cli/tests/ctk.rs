@@ -22,7 +22,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("Call HTTP Using Basic Authentication", "authentication"),
     ("Call OpenAPI With Content Output", "call: http"),
     ("Call OpenAPI With Response Output", "call: http"),
-    ("Fork Task With Competing Concurrent Sub Tasks", "compete"),
     ("Try Handle Caught Error", "try"),
     ("Try Raise Uncaught Error", "try"),
     ("Raise task with inline error", "raise"),

@@ -10,7 +10,8 @@ use crate::{Plan, StepFn};
 /// The functions behind one node.
 #[derive(Clone)]
 pub struct Functions {
-    /// The work itself.
+    /// The work itself; of a node that has none, the function that is there for its kind: what chooses, decides, or is called in
+    /// the end.
     pub work: Arc<dyn StepFn>,
     /// What undoes it. Takes the work's output.
     pub undo: Option<Arc<dyn StepFn>>,

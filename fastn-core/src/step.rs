@@ -18,7 +18,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// # Contract
 /// The engine gives as many arguments as the node has inputs, in their order. For an undo there is one, the output of
-/// the work it undoes; for an `on_error` function the failure comes first and the inputs follow. It may be called again
+/// the work it undoes; for an `on_error` function the failure comes first and the inputs follow; a `finally` gets the input of
+/// what was tried. It may be called again
 /// with the same arguments (at least once), each time with the same [`StepInfo::idempotency_key`]. The future may be
 /// dropped at any await point, on cancellation or shutdown.
 pub trait StepFn: Send + Sync + 'static {

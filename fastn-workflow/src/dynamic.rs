@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, DraftSource, WorkIx};
 use fastn_core::{
-    ActionRef, BoxFuture, ChildRef, Definition, Draft, Durability, Payload, PlanFaults, Retry, SignalRef, StepCx,
-    StepError, StepFn, StepPolicy, Version, Workflow,
+    ActionRef, BoxFuture, ChildRef, Definition, Draft, Durability, FailureKind, Payload, PlanFaults, Retry, SignalRef,
+    StepCx, StepError, StepFn, StepPolicy, Version, Workflow,
 };
 
 use crate::adorned::functions;
@@ -92,6 +92,11 @@ impl Graph {
     /// Adds a run of another workflow. It takes exactly one input.
     pub fn run(&mut self, name: impl Into<String>, child: ChildRef) -> &mut GraphNode {
         self.add(DraftNode::new(name, DraftKind::Run(child)))
+    }
+
+    /// Adds a failure on purpose, of this kind. It takes exactly one input, which is the message.
+    pub fn fail(&mut self, name: impl Into<String>, kind: impl Into<FailureKind>) -> &mut GraphNode {
+        self.add(DraftNode::new(name, DraftKind::Fail(kind.into())))
     }
 
     /// Says which node's output is the run's output.

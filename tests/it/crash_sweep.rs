@@ -606,7 +606,7 @@ fn items_of_which_some_fail_and_are_undone() {
     let noted = effects.clone();
     let odd = move |n: u64| {
         noted.note("each/odd");
-        async move { if n % 2 == 0 { Err(StepError::permanent("odd")) } else { Ok(n) } }
+        async move { if n.is_multiple_of(2) { Err(StepError::permanent("odd")) } else { Ok(n) } }
     };
     async fn count(settled: Vec<Settled<u64>>) -> Res<u64> {
         Ok(settled.iter().filter(|one| matches!(one, Settled::Ok(_))).count() as u64)

@@ -196,7 +196,22 @@ fn typed(log: &Log) -> Workflow<Vec<u64>, u64> {
                 paid,
                 |flow, n| flow.step("less", async |n: u64| Ok::<u64, StepError>(n - 1), n),
             );
-            let list = flow.step("none", async |_: u64| Ok::<Vec<u64>, StepError>(Vec::new()), left);
+            let some = flow.constant(vec![1_u64, 2]).at_most(2).tolerating(Tolerance::Percent(50));
+            let settled = flow.each("some", some, |flow, n| flow.step("one", noted("one"), n));
+            let instead = async |(_, n): (Failure, u64)| Ok::<u64, StepError>(n);
+            let tried = flow
+                .attempt("guard", left, |flow, n| flow.step("charge", noted("charge").undo(back), n))
+                .retry(2)
+                .catch("declined", |flow, failed| flow.step("instead", instead, failed))
+                .catch_all(|flow, failed| flow.fail("give up", "given_up", failed))
+                .finally(back)
+                .done();
+            let first =
+                flow.race("first", tried).arm("one", |flow, n| flow.step("a", noted("a"), n)).arm("two", |_, n| n);
+            let first = first.first();
+            let votes = flow.race("votes", first).arm("one", |_, n| n).arm("two", |_, n| n).quorum(2);
+            let none = async |_: u64| Ok::<Vec<u64>, StepError>(Vec::new());
+            let list = flow.step("none", none.after((settled, votes)), first);
             flow.run("again", SELF.leave().on_error(gone), list)
         })
         .unwrap()
@@ -210,9 +225,22 @@ fn a_typed_workflow_is_a_document_whose_tasks_have_the_names_of_its_nodes() {
     let back = read.workflow(&Tasks::any()).unwrap();
     assert_eq!((back.plan().hash(), back.plan().shape()), (flow.plan().hash(), flow.plan().shape()), "{document}");
     let missing = read.workflow(&Tasks::new()).unwrap_err().to_string();
-    for task in
-        ["pack/box", "pack/box.undo", "sum", "pair", "large", "large.no/first", "down", "down/less", "again.on_error"]
-    {
+    for task in [
+        "pack/box",
+        "pack/box.undo",
+        "sum",
+        "pair",
+        "large",
+        "large.no/first",
+        "down",
+        "down/less",
+        "again.on_error",
+        "some/one",
+        "guard/charge.undo",
+        "guard.declined/instead",
+        "guard.finally",
+        "first.one/a",
+    ] {
         assert!(missing.contains(&format!("there is no task `{task}`")), "{task}: {missing}");
     }
 }
@@ -242,6 +270,7 @@ async fn run_examples(page: &str) -> Vec<(String, Value)> {
     };
     let tasks = Tasks::new()
         .task("double", async |n: Value| Ok(json!(n.as_u64().unwrap() * 2)))
+        .task("close", async |_: Value| Ok(Value::Null))
         .task("decline", async |_: Value| Err(StepError::new("no money").of_kind("declined")))
         .step("add", add);
     let read = |text: &String| Document::read("example.yaml", text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
@@ -263,7 +292,8 @@ async fn run_examples(page: &str) -> Vec<(String, Value)> {
 #[tokio::test]
 async fn every_example_of_the_page_about_documents_gives_what_it_says() {
     let examples = run_examples("documents.md").await;
-    for kind in ["transform", "task", "call", "switch", "each", "repeat", "wait", "sleep", "run"] {
+    for kind in ["transform", "task", "call", "switch", "each", "repeat", "try", "race", "wait", "sleep", "run", "fail"]
+    {
         let words = [format!("{{ {kind}:"), format!("    {kind}:\n"), format!("    {kind}: ")];
         let said = |text: &str| words.iter().any(|word| text.contains(word));
         assert!(examples.iter().any(|(document, _)| said(document)), "{kind} has no example");
@@ -322,6 +352,11 @@ const SERVERLESS: &[(&str, &str, &str)] = &[
         "- both:\n    fork:\n      branches:\n        - left: { set: { side: left, n: '${ .n }' } }\n        - right:\n            do:\n              - one: { set: { n: '${ .n + 1 }' } }\n              - two: { set: { side: right, n: '${ .n + 1 }' } }",
         r#"{"n": 1}"#,
         r#"[{"side": "left", "n": 1}, {"side": "right", "n": 3}]"#,
+    ),
+    (
+        "- both:\n    fork:\n      compete: true\n      branches:\n        - late: { wait: { hours: 1 } }\n        - soon:\n            do:\n              - one: { set: { n: '${ .n + 1 }' } }\n- last: { set: { n: '${ .n * 10 }' } }",
+        r#"{"n": 1}"#,
+        r#"{"n": 20}"#,
     ),
     (
         "- keep: { set: { n: 1 }, export: { as: '{ kept: .n }' } }\n- pause: { wait: { milliseconds: 5 } }\n- use: { input: { from: '{ x: .n }' }, set: { x: '${ .x }', kept: '${ $context.kept }' }, output: { as: '. + { in: $input }' } }",

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use fastn::core::Plan;
+use fastn::core::Tolerance;
 use fastn::core::plan::{NodeIx, NodeKind, ScopeIx};
 
 use super::layers::{End, Item, Layers};
@@ -106,17 +107,21 @@ impl Boxed {
 impl Shape {
     fn of(plan: &Plan, ix: NodeIx) -> Self {
         let node = plan.node(ix);
-        let arms = if let NodeKind::When(arms) = &node.kind { arms.as_slice() } else { &[] };
-        let label = |number: usize| arms.get(number).map(|arm| arm.label.clone()).unwrap_or_default();
-        let scopes = node.kind.scopes().into_iter().enumerate();
-        let inside: Vec<(String, Boxed)> =
-            scopes.map(|(number, scope)| (label(number), Boxed::of(plan, scope))).collect();
+        // What the only scope of a node is need not be said.
+        let named = !matches!(node.kind, NodeKind::Each { .. } | NodeKind::Repeat { .. });
+        let scopes = node.kind.labelled().into_iter();
+        let label = |label: String| if named { label } else { String::new() };
+        let inside: Vec<(String, Boxed)> = scopes.map(|(word, scope)| (label(word), Boxed::of(plan, scope))).collect();
         let mut lines = vec![short(node.name.as_str())];
         lines.push(short(&match &node.kind {
             NodeKind::Step => String::new(),
             NodeKind::Call(action) => format!("calls {action}"),
             NodeKind::When(_) => "chooses".to_owned(),
-            NodeKind::Each { concurrency, .. } => format!("each, {concurrency} at a time"),
+            NodeKind::Each { concurrency, tolerance: Tolerance::None, .. } => format!("each, {concurrency} at a time"),
+            NodeKind::Each { concurrency, tolerance, .. } => format!("each, {concurrency} at a time, {tolerance}"),
+            NodeKind::Try(_) => "tries".to_owned(),
+            NodeKind::Race { join, .. } => format!("races, {join}"),
+            NodeKind::Fail(kind) => format!("fails with {kind}"),
             NodeKind::Repeat { most, .. } => format!("repeats, at most {most} times"),
             NodeKind::Sleep(span) => format!("sleeps {span:?}"),
             NodeKind::Wait(signal) => format!("waits for {signal}"),
@@ -139,6 +144,8 @@ impl Shape {
             NodeKind::Step => ("#eff6ff", "#3b82f6"),
             NodeKind::Call(_) => ("#ecfdf5", "#10b981"),
             NodeKind::When(_) => ("#fffbeb", "#f59e0b"),
+            NodeKind::Try(_) | NodeKind::Race { .. } => ("#f0fdfa", "#14b8a6"),
+            NodeKind::Fail(_) => ("#fef2f2", "#ef4444"),
             NodeKind::Each { .. } | NodeKind::Repeat { .. } => ("#f5f3ff", "#8b5cf6"),
             NodeKind::Run(_) => ("#fdf2f8", "#ec4899"),
             _ => ("#f8fafc", "#64748b"),

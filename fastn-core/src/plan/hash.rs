@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::graph::{Node, NodeKind, Plan, Scope, Source};
+use super::graph::{Node, Plan, Scope, Source};
 use super::ids::PlanHash;
+use super::kind::NodeKind;
 use crate::{Join, Tolerance};
 
 /// How much of a plan goes into a hash.

@@ -6,10 +6,12 @@ mod fault;
 mod graph;
 mod hash;
 mod ids;
+mod kind;
 mod render;
 
 pub use check::Limits;
 pub use draft::{Draft, DraftHandler, DraftKind, DraftNode, DraftScope, DraftSource, Position};
 pub use fault::{PlanFault, PlanFaults};
-pub use graph::{Arm, Guarded, Handler, Node, NodeKind, Plan, Scope, Source};
+pub use graph::{Node, Plan, Scope, Source};
 pub use ids::{NodeIx, PlanHash, ScopeIx, WorkIx};
+pub use kind::{Arm, Guarded, Handler, NodeKind};

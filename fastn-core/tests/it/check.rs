@@ -2,9 +2,9 @@
 
 use expect_test::{Expect, expect};
 use fastn_core::plan::{DraftKind, DraftNode, DraftScope, Limits, NodeIx};
-use fastn_core::{Address, Draft, Tolerance};
+use fastn_core::{Address, Draft, Durability, Join, Retry, Tolerance};
 
-use fastn_testkit::sketch::{draft, each, repeat, when};
+use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 
 fn check(draft: Draft, expected: Expect) {
     let text = match draft.check_within(Limits::default().nodes(1_000)) {
@@ -285,6 +285,47 @@ fn what_comes_from_outside_must_have_names_and_mean_one_thing() {
           the workflow "" that `g` runs is not valid: a name must not be empty
           `never` can never end: it may repeat nothing
           `either.yes/again` and another node disagree on which values of "x" they take
+    "#]],
+    );
+}
+
+#[test]
+fn what_contains_failure_is_checked() {
+    let mut draft = draft("f(input) fail \n-> 'null'");
+    let handlers = [("timeout", "-> input"), ("timeout", "-> input"), ("*", "-> input"), ("odd", "-> nobody")];
+    let mut tried = attempt("tried", "input", "retry 1", "a(a)\n-> a", &handlers);
+    tried.policy.within = Some(std::time::Duration::from_secs(1));
+    tried.policy.undo = Some(Retry::none());
+    tried.policy.on_error = true;
+    tried.policy.durability = Durability::Relaxed;
+    let mut none = race("none", "input", Join::Of(0), &[("one", "-> input"), ("one", "-> input")]);
+    none.policy.retry = Retry::from(1);
+    draft.root.nodes.extend([
+        tried,
+        none,
+        race("few", "input", Join::Of(2), &[("one", "-> input")]),
+        tolerant("more", "input", 0, Tolerance::Percent(101), "-> input"),
+    ]);
+    check(
+        draft,
+        expect![[r#"
+        16 faults in workflow "test"
+          the kind of failure "" that `f` names is not valid: a name must not be empty
+          `tried` has several arms "timeout"
+          `tried`: the handlers before one of its handlers take all that it would take
+          `tried`: the handlers before one of its handlers take all that it would take
+          `tried`: its scopes have durabilities of their own
+          `tried`: a time limit means nothing to it: a race with a sleep does
+          `tried`: it has nothing to undo but what its scopes can undo themselves
+          `tried`: it has no work that an on_error could take over from
+          `none` can never end: none of its arms need succeed
+          `none` has several arms "one"
+          `none`: a retry means nothing to it: a try around it does
+          `few` can never end: it has fewer arms than must succeed
+          `more`: more than 100 in a hundred of its items may fail
+          `more` can never end: its concurrency is 0
+          a cycle: tried/a -> tried/a
+          the output of `tried.odd` is `nobody`, which is not in it
     "#]],
     );
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use fastn_core::plan::Position;
-use fastn_core::{Draft, Plan, Retry, Version};
+use fastn_core::{Draft, Join, Plan, Retry, Tolerance, Version};
 use proptest::prelude::*;
 
-use fastn_testkit::sketch::{draft, each, repeat, when};
+use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 
 fn plan(draft: Draft) -> Plan {
     draft.check().expect("a faultless draft")
@@ -97,6 +97,37 @@ fn what_is_waited_for_and_what_is_run_matter() {
 }
 
 #[test]
+fn what_becomes_of_failures_matters_to_runs_in_flight() {
+    let with = |node| {
+        let mut draft = draft("-> 'null'");
+        draft.root.nodes.push(node);
+        let plan = plan(draft);
+        (plan.hash().to_string(), plan.shape().to_string())
+    };
+    let tried = |adverbs, kind| attempt("n", "input", adverbs, "-> input", &[(kind, "-> input")]);
+    let raced = |join| race("n", "input", join, &[("one", "-> input"), ("two", "-> input")]);
+    let some = |tolerance| tolerant("n", "input", 2, tolerance, "-> input");
+    let all = [
+        with(tried("", "*")),
+        with(tried("", "timeout")),
+        with(tried("finally", "*")),
+        with(raced(Join::First)),
+        with(raced(Join::Of(1))),
+        with(raced(Join::Of(2))),
+        with(some(Tolerance::None)),
+        with(some(Tolerance::All)),
+        with(some(Tolerance::Failures(1))),
+        with(some(Tolerance::Failures(2))),
+        with(some(Tolerance::Percent(1))),
+    ];
+    let different: std::collections::BTreeSet<_> = all.iter().flat_map(|(hash, shape)| [hash, shape]).collect();
+    assert_eq!(different.len(), 2 * all.len());
+    assert_eq!(all[6], with(each("n", "input", 2, "-> input")));
+    let again = with(tried("retry 3", "*"));
+    assert!(again.0 != all[0].0 && again.1 == all[0].1, "how often it is done again is a policy");
+}
+
+#[test]
 fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
     let mut draft = draft(
         "fetch(input)\n rest(fetch) sleep\n note(fetch, '{\"a\":[1]}') after rest\n paid(fetch, rest) wait payment within 3
@@ -105,6 +136,24 @@ fn a_plan_drawn_in_an_editor_and_read_back_is_the_same_plan() {
     draft.root.nodes.push(repeat("poll", "fetch", 9, "ask(input)\n-> ask"));
     draft.root.nodes.push(each("lines", "fetch", 4, "label(input)\n weigh(label)\n-> weigh"));
     draft.root.nodes.push(when("risky", "fetch", &[("yes", "review(input)\n-> review"), ("no", "-> input")]));
+    let handlers = [("timeout", "h(input)\n-> h"), ("*", "-> '1'")];
+    let mut tried = attempt("tried", "fetch", "retry 2 finally", "do(input) undo\n-> deep", &handlers);
+    if let fastn_core::plan::DraftKind::Try { body, .. } = &mut tried.kind {
+        body.nodes.push(race(
+            "deep",
+            "do",
+            Join::Of(2),
+            &[("a", "x(input)\n-> x"), ("b", "-> input"), ("c", "no(input) fail odd\n-> no")],
+        ));
+    }
+    draft.root.nodes.push(tried);
+    draft.root.nodes.push(race(
+        "first",
+        "fetch",
+        Join::First,
+        &[("one", "-> input"), ("two", "s(input) sleep 3\n-> s")],
+    ));
+    draft.root.nodes.push(tolerant("some", "fetch", 3, Tolerance::Percent(10), "t(input)\n-> t"));
     draft.root.nodes[0].policy.retry = Retry::from(3).except("fatal");
     draft.deadline = Some(std::time::Duration::from_secs(60));
     draft.requires = vec!["gpu".to_owned(), "eu".to_owned()];

@@ -2,9 +2,9 @@
 
 use expect_test::expect;
 use fastn_core::plan::{DraftKind, DraftNode, DraftSource};
-use fastn_core::{ActionRef, Draft, Payload, Plan, Retry, StepPolicy};
+use fastn_core::{ActionRef, Draft, Join, Payload, Plan, Retry, StepPolicy, Tolerance};
 
-use fastn_testkit::sketch::{draft, each, repeat, when};
+use fastn_testkit::sketch::{attempt, draft, each, race, repeat, tolerant, when};
 
 fn sample() -> Plan {
     let mut draft = draft("fetch(input)\n rest(fetch) sleep\n tell(rest, '\"hi \\\"you\\\"\"') after lines\n-> lines");
@@ -298,4 +298,198 @@ fn what_comes_from_outside_and_what_is_repeated() {
         }
     "#]]
     .assert_eq(&plan.to_dot());
+}
+
+#[test]
+fn what_contains_failure() {
+    let mut draft = draft("stop(input) fail \"odd\"\n-> pay");
+    let handlers = [("declined", "ask(input)\n-> ask"), ("*", "-> 'null'")];
+    draft.root.nodes.push(attempt("pay", "input", "retry 2 finally", "charge(input) undo\n-> charge", &handlers));
+    let arms = [("one", "-> input"), ("two", "rest(input) sleep 3\n-> rest")];
+    draft.root.nodes.push(race("quick", "pay", Join::First, &arms));
+    draft.root.nodes.push(race("most", "pay", Join::Of(2), &arms));
+    draft.root.nodes.push(tolerant("some", "pay", 4, Tolerance::Percent(10), "-> input"));
+    let plan = draft.check().expect("a faultless draft");
+    expect![[r#"
+        test v1
+        ├─ pay(input) tries retry 2 finally
+        │  try -> charge
+        │    └─ charge(input) undo
+        │  catch declined -> ask
+        │    └─ ask(input)
+        │  catch * -> null
+        ├─ stop(input) fails with "odd"
+        ├─ most(pay) races, first 2 win
+        │  one -> input
+        │  two -> rest
+        │    └─ rest(input) sleeps 3s
+        ├─ quick(pay) races, first wins
+        │  one -> input
+        │  two -> rest
+        │    └─ rest(input) sleeps 3s
+        └─ some(pay) each, 4 at a time, 10 % may fail
+           item -> input
+        -> pay
+    "#]]
+    .assert_eq(&format!("{plan}\n"));
+    expect![[r#"
+        flowchart TD
+            in0([input])
+            n1[/"pay<br/>try"/]
+            subgraph s3["try"]
+                in3([input])
+                n6["charge"]
+                in3 --> n6
+                out3([output])
+                n6 --> out3
+            end
+            n1 -- "try" --> in3
+            subgraph s4["catch declined"]
+                in4([input])
+                n7["ask"]
+                in4 --> n7
+                out4([output])
+                n7 --> out4
+            end
+            n1 -- "catch declined" --> in4
+            subgraph s5["catch *"]
+                in5([input])
+                out5([output])
+            end
+            n1 -- "catch *" --> in5
+            in0 --> n1
+            n4{{"stop<br/>fail #34;odd#34;"}}
+            in0 --> n4
+            n0[/"most<br/>race, first 2 win"/]
+            subgraph s1["one"]
+                in1([input])
+                out1([output])
+                in1 --> out1
+            end
+            n0 -- "one" --> in1
+            subgraph s2["two"]
+                in2([input])
+                n5(["rest<br/>3s"])
+                in2 --> n5
+                out2([output])
+                n5 --> out2
+            end
+            n0 -- "two" --> in2
+            n1 --> n0
+            n2[/"quick<br/>race, first wins"/]
+            subgraph s6["one"]
+                in6([input])
+                out6([output])
+                in6 --> out6
+            end
+            n2 -- "one" --> in6
+            subgraph s7["two"]
+                in7([input])
+                n8(["rest<br/>3s"])
+                in7 --> n8
+                out7([output])
+                n8 --> out7
+            end
+            n2 -- "two" --> in7
+            n1 --> n2
+            n3[/"some"/]
+            subgraph s8["each item, 4 at a time, 10 % may fail"]
+                in8([input])
+                out8([output])
+                in8 --> out8
+            end
+            n3 -- "each item, 4 at a time, 10 % may fail" --> in8
+            n1 --> n3
+            out0([output])
+            n1 --> out0
+    "#]]
+    .assert_eq(&plan.to_mermaid());
+    expect![[r#"
+        digraph "test" {
+            node [shape=box];
+            in0 [label="input", shape=plaintext];
+            out0 [label="output", shape=plaintext];
+            n1 [label="pay\ntry", shape=box3d];
+            in0 -> n1;
+            subgraph cluster_3 {
+                label="try";
+                in3 [label="input", shape=plaintext];
+                out3 [label="output", shape=plaintext];
+                n6 [label="charge", shape=box];
+                in3 -> n6;
+                n6 -> out3;
+            }
+            n1 -> in3 [label="try", style=dotted];
+            subgraph cluster_4 {
+                label="catch declined";
+                in4 [label="input", shape=plaintext];
+                out4 [label="output", shape=plaintext];
+                n7 [label="ask", shape=box];
+                in4 -> n7;
+                n7 -> out4;
+            }
+            n1 -> in4 [label="catch declined", style=dotted];
+            subgraph cluster_5 {
+                label="catch *";
+                in5 [label="input", shape=plaintext];
+                out5 [label="output", shape=plaintext];
+            }
+            n1 -> in5 [label="catch *", style=dotted];
+            n4 [label="stop\nfail \"odd\"", shape=octagon];
+            in0 -> n4;
+            n0 [label="most\nrace, first 2 win", shape=box3d];
+            n1 -> n0;
+            subgraph cluster_1 {
+                label="one";
+                in1 [label="input", shape=plaintext];
+                out1 [label="output", shape=plaintext];
+                in1 -> out1;
+            }
+            n0 -> in1 [label="one", style=dotted];
+            subgraph cluster_2 {
+                label="two";
+                in2 [label="input", shape=plaintext];
+                out2 [label="output", shape=plaintext];
+                n5 [label="rest\nsleep 3s", shape=oval];
+                in2 -> n5;
+                n5 -> out2;
+            }
+            n0 -> in2 [label="two", style=dotted];
+            n2 [label="quick\nrace, first wins", shape=box3d];
+            n1 -> n2;
+            subgraph cluster_6 {
+                label="one";
+                in6 [label="input", shape=plaintext];
+                out6 [label="output", shape=plaintext];
+                in6 -> out6;
+            }
+            n2 -> in6 [label="one", style=dotted];
+            subgraph cluster_7 {
+                label="two";
+                in7 [label="input", shape=plaintext];
+                out7 [label="output", shape=plaintext];
+                n8 [label="rest\nsleep 3s", shape=oval];
+                in7 -> n8;
+                n8 -> out7;
+            }
+            n2 -> in7 [label="two", style=dotted];
+            n3 [label="some\neach, 4 at a time, 10 % may fail", shape=box3d];
+            n1 -> n3;
+            subgraph cluster_8 {
+                label="item";
+                in8 [label="input", shape=plaintext];
+                out8 [label="output", shape=plaintext];
+                in8 -> out8;
+            }
+            n3 -> in8 [label="item", style=dotted];
+            n1 -> out0;
+        }
+    "#]]
+    .assert_eq(&plan.to_dot());
+    let paths: Vec<String> =
+        (0..).map(fastn_core::plan::NodeIx).zip(plan.nodes()).map(|(ix, _)| plan.path(ix)).collect();
+    assert!(paths.contains(&"pay/charge".to_owned()) && paths.contains(&"pay.declined/ask".to_owned()), "{paths:?}");
+    let charge = plan.find("pay/charge").expect("it is there");
+    let at = |items: Vec<u32>| plan.path_at(&fastn_core::Address { node: charge, items });
+    assert_eq!([at(vec![0]), at(vec![2])], ["pay/charge", "pay[2]/charge"]);
 }

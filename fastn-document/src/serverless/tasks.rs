@@ -1,5 +1,6 @@
 //! What each task does.
 
+use fastn_core::Join;
 use serde_json::json;
 
 use super::envelope::{Here, constant, joined, node, of, part};
@@ -210,7 +211,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Branches beside each other, each with the same; gives the list of what they give.
+    /// Branches beside each other, each with the same; gives the list of what they give, or what the first gives of those that
+    /// compete.
     fn fork_task(
         &mut self,
         fields: &Fields<'_>,
@@ -222,11 +224,13 @@ impl Reader<'_> {
         let said = self.must(fields, "fork", "a task")?;
         let said = self.map_in(said, "`fork`")?;
         self.only(&said, &["branches", "compete"])?;
-        if let Some(tree) = said.get("compete").filter(|tree| !matches!(tree.value, Value::Bool(false))) {
-            return self.wrong(FaultKind::Unsupported, tree.span, "branches that compete are not yet supported");
-        }
+        let competes = match said.get("compete").map(|tree| (&tree.value, tree.span)) {
+            None | Some((Value::Bool(false), _)) => false,
+            Some((Value::Bool(true), _)) => true,
+            Some((_, span)) => return self.wrong(FaultKind::Value, span, "`compete` is `true` or `false`"),
+        };
         let tree = self.must(&said, "branches", "a fork")?;
-        let mut ends = Vec::new();
+        let (mut ends, mut arms) = (Vec::new(), Vec::new());
         for item in self.list_in(tree, "branches")? {
             let Value::Map(map) = &item.value else {
                 return self.wrong(FaultKind::Value, item.span, "a branch is a map of one key, its name");
@@ -234,9 +238,20 @@ impl Reader<'_> {
             for entry in map {
                 self.counts(entry.span).then_some(())?;
                 let branch = self.map_in(&entry.tree, "a branch")?;
+                if competes {
+                    let mut inside = Vec::new();
+                    let end = self.task(entry, &branch, "", &here.inside(), &mut inside)?;
+                    arms.push(Arm { label: entry.key.clone(), scope: self.scope_of(inside, &end, entry.span)? });
+                    continue;
+                }
                 let end = self.task(entry, &branch, &format!("{name}/"), here, nodes)?;
                 ends.push(part(end.from.as_deref(), "d"));
             }
+        }
+        if competes {
+            let input = self.ours(&of(here.from.as_deref()), span)?;
+            nodes.push(node(name, span, Kind::Race { arms, join: Join::First }, Some(input)));
+            return Some(here.behind(name));
         }
         let data = self.ours(&format!("[{}]", ends.join(", ")), span)?;
         self.passes(name, span, here, data, None, nodes)

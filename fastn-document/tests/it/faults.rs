@@ -48,7 +48,7 @@ nodes:
             order:5:59: there is no key of a node `retries`
             order:6:3: the key `price` stands there twice
             order:7:10: `approve` is not yet supported
-            order:8:3: the node `empty` says nothing of what it does: task, call, transform, switch, each, repeat, wait, sleep, run
+            order:8:3: the node `empty` says nothing of what it does: task, call, transform, switch, each, repeat, try, race, wait, sleep, run, fail
             order:9:20: a node is of one kind, and this is a `task` and a `sleep`
             order:10:23: `in` means nothing for a `wait`
             order:10:45: there is no node `fecth`; did you mean `fetch`?

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
-use fastn_core::{Durability, Failure, PlanFaults, Retry, StepPolicy, Workflow};
+use fastn_core::{Arrived, Durability, Failure, PlanFaults, Retry, Settled, StepPolicy, Tolerance, Workflow};
 use fastn_workflow::{Flow, Out, Work, days, hours, millis, minutes, secs, workflow};
 
 use crate::shop::*;
@@ -243,4 +243,71 @@ fn what_the_compiler_cannot_see_is_a_fault() {
               a node's name " " in `lines` is not valid: a name must not be empty
         "#]],
     );
+}
+
+#[test]
+fn failures_are_contained_by_what_is_tried_raced_and_tolerated() {
+    let all = workflow("all").define(|flow, id| {
+        let order = flow.step("fetch", fetch, id);
+        let none = |_: (Failure, Order)| async { Ok::<_, Shop>(Hold(0)) };
+        let close = |_: Order| async { Ok::<(), Shop>(()) };
+        let hold = flow
+            .attempt("hold", order, |flow, order| flow.step("reserve", reserve.undo(release), order))
+            .retry(2)
+            .catch("sold_out", |flow, failed| flow.step("none", none, failed))
+            .catch_all(|flow, failed| flow.fail("give up", "no_hold", failed))
+            .finally(close)
+            .done();
+        let quotes = flow
+            .race("quotes", order)
+            .arm("shop", |flow, order| flow.step("price", price, order))
+            .arm("flat", |flow, _| flow.constant(Quote(9)));
+        let quote: Out<'_, Quote> = quotes.first();
+        let both: Out<'_, Vec<Arrived<Quote>>> = flow
+            .race("both", order)
+            .arm("shop", |flow, order| flow.step("price", price, order))
+            .arm("flat", |flow, _| flow.constant(Quote(9)))
+            .quorum(2);
+        let lines = flow.step("lines", lines.after(both), order);
+        let labels: Out<'_, Vec<Settled<Label>>> =
+            flow.each("labels", lines.at_most(4).tolerating(Tolerance::Failures(2)), |flow, line| {
+                flow.step("label", label, line)
+            });
+        // None that may fail is said in the same words.
+        let _: Out<'_, Vec<Settled<Line>>> = flow.each("same", lines.tolerating(Tolerance::None), |_, line| line);
+        flow.step("charge", charge.after(labels), (quote, hold))
+    });
+    let all: Workflow<OrderId, Receipt> = check(
+        all,
+        expect![[r#"
+        all v1
+        ├─ fetch(input)
+        ├─ both(fetch) races, first 2 win
+        │  shop -> price
+        │    └─ price(input)
+        │  flat -> 9
+        ├─ hold(fetch) tries retry 2 finally
+        │  try -> reserve
+        │    └─ reserve(input) undo
+        │  catch sold_out -> none
+        │    └─ none(input)
+        │  catch * -> give up
+        │    └─ give up(input) fails with no_hold
+        ├─ quotes(fetch) races, first wins
+        │  shop -> price
+        │    └─ price(input)
+        │  flat -> 9
+        ├─ lines(fetch) after both
+        ├─ labels(lines) each, 4 at a time, 2 may fail
+        │  item -> label
+        │    └─ label(input)
+        ├─ same(lines) each, 16 at a time, 0 may fail
+        │  item -> input
+        └─ charge(quotes, hold) after labels
+        -> charge
+    "#]],
+    );
+    let policy = |path: &str| &all.plan().node(all.plan().find(path).expect("a node")).kind;
+    let fastn_core::plan::NodeKind::Try(guarded) = policy("hold") else { panic!("it is tried") };
+    assert_eq!(guarded.finally, Some(StepPolicy::default_undo()));
 }

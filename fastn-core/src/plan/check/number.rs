@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use petgraph::csr::Csr;
 
 use crate::plan::draft::{Draft, DraftHandler, DraftKind, DraftScope, DraftSource};
-use crate::plan::graph::{Arm, Guarded, Handler, Node, NodeKind, Plan, Scope, Source};
+use crate::plan::graph::{Node, Plan, Scope, Source};
 use crate::plan::hash;
 use crate::plan::ids::{NodeIx, PlanHash, ScopeIx};
+use crate::plan::kind::{Arm, Guarded, Handler, NodeKind};
 use crate::{NodeName, Tag, Take, WorkflowName};
 
 /// Numbers the nodes of a faultless draft: scope by scope, by name inside a scope, so that the order of declaration does

@@ -65,9 +65,13 @@ impl DeadLetter {
     pub(super) fn of(history: History, mark: Option<Mark>) -> Option<Self> {
         let failure = failure(&history)?.clone();
         let last = history.records.iter().rev().find_map(|record| match &record.event {
-            Event::Failed { attempt, failure, part: Part::Work | Part::OnError, retry_at: None, .. } => {
-                Some((attempt.0, failure))
-            }
+            Event::Failed {
+                attempt,
+                failure,
+                part: Part::Work | Part::OnError | Part::Finally,
+                retry_at: None,
+                ..
+            } => Some((attempt.0, failure)),
             _ => None,
         });
         // What made the run fail, and not what could not be undone after it.
