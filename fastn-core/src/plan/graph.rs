@@ -178,6 +178,11 @@ impl Plan {
         owner.is_some_and(|(owner, number)| self.node(owner).kind.contains_failure(number))
     }
 
+    /// Whether there is a scope that contains failure.
+    pub fn has_containers(&self) -> bool {
+        (0..).map(ScopeIx).zip(&self.scopes).any(|(ix, _)| self.contains_failure(ix))
+    }
+
     /// All nodes of all scopes.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

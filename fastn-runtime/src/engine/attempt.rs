@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fastn_core::plan::{NodeIx, NodeKind};
 use fastn_core::{
-    Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId, Seed,
-    StepCx, StepError, StepInfo, StepLink, Timestamp,
+    Bond, BoxFuture, ChildRef, ErrorKind, Failure, FailureKind, NodePath, Part, Payload, RunId, Seed, StepCx,
+    StepError, StepInfo, StepLink, Timestamp,
 };
 use tokio::sync::oneshot;
 use tracing::Instrument;

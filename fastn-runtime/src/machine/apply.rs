@@ -236,6 +236,7 @@ impl Machine {
             State::Doubted(tried) if (tried.part, tried.attempt) == (part, attempt) => {
                 let hand = self.by_hand();
                 hand.doubts = hand.doubts.saturating_sub(1);
+                self.let_go(slot.scope);
                 Ok(tried)
             }
             other => {

@@ -62,6 +62,7 @@ impl RunFilter {
             status: RunStatus::ALL.iter().copied().filter(unfinished).filter(wanted).collect(),
             before: self.before,
             limit: PAGE,
+            ..RunQuery::default()
         }
     }
 }

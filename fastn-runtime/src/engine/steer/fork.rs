@@ -74,6 +74,11 @@ pub(in crate::engine) async fn fork(core: &Arc<Core>, key: &RunKey, how: Fork, b
         Some(served) => served.definition.plan().clone(),
         None => Arc::new(order::plan(&**store, &history.run, OP).await?),
     };
+    // What is left of a scope that was given up is not in the records of its steps.
+    if plan.has_containers() {
+        let why = "what contains failure, such as a `try` or a `race`, cannot be cut: start it anew";
+        return Err(Error::new(ErrorKind::Unsupported, OP).with("run", key.run).caused_by(why));
+    }
     let now = core.services.clock.now();
     let machine = Machine::replay(plan.clone(), history.input.clone(), history.run.created_at, &history.records)?;
     let (given, mut records) = match Seed::read(&history.input)? {
