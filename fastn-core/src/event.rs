@@ -274,7 +274,7 @@ pub enum Event {
         decision: Decision,
         /// Who said it, and why.
         #[n(5)]
-        by: By,
+        by: Box<By>,
     },
     /// The run ended. Nothing follows.
     #[n(7)]
@@ -455,7 +455,7 @@ mod tests {
                 part: Part::Work,
                 attempt: Attempt(1),
                 decision: Decision::Gave(Payload::json("1")),
-                by: By::new("ann", "the bank says so"),
+                by: Box::new(By::new("ann", "the bank says so")),
             },
             Event::Decided {
                 id: [12; 16],
@@ -463,7 +463,7 @@ mod tests {
                 part: Part::Undo,
                 attempt: Attempt(4),
                 decision: Decision::Again,
-                by: By::new("ann", ""),
+                by: Box::default(),
             },
             Event::Child { at: inner, attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Finished { outcome: Outcome::Stuck(failure) },
@@ -493,6 +493,13 @@ mod tests {
         record.append_to(&mut written).expect("memory does not fail");
         assert_eq!(written, old);
         assert_eq!(Record::read_all(&old).expect("it is a record"), [record]);
+    }
+
+    /// Every record of every run passes through memory as one.
+    #[test]
+    fn what_is_done_by_hand_makes_no_other_event_larger() {
+        let failed = size_of::<(Address, Part, Attempt, crate::Failure, Option<Timestamp>)>();
+        assert!(size_of::<Event>() <= failed + 8, "{} and {failed}", size_of::<Event>());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fastn_core::plan::{Node, NodeKind};
-use fastn_core::{Address, Attempt, Event, Outcome, Part, Payload, Plan, Record, Timestamp};
+use fastn_core::{Address, Attempt, Event, Outcome, Part, Plan, Record, Timestamp};
 
-use super::inbox::Inboxes;
+use super::inbox::{Inboxes, Success};
 
 /// An instance of one of a node's functions. Parts have no order of their own, so their words stand for them.
 type Function = (Address, &'static str);
@@ -35,12 +35,6 @@ pub(super) enum Cause {
     Failure,
     Cancelled,
     Expired,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Success {
-    pub(super) place: usize,
-    pub(super) output: Payload,
 }
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastn_core::{Address, Payload, Take, Timestamp};
 
-use super::facts::Success;
+#[derive(Clone, Debug)]
+pub(super) struct Success {
+    pub(super) place: usize,
+    pub(super) output: Payload,
+}
 
 /// The signals and waits of a run.
 #[derive(Debug, Default)]
