@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::args::{At, Output};
 use crate::record::one_line;
-use crate::runs::print;
 use crate::said::{Exit, say};
 use crate::settings::Settings;
+use crate::shown::print;
 use crate::steer::with;
 
 pub(crate) fn audit(at: At, query: AuditQuery, settings: &Settings) -> Result<Exit> {

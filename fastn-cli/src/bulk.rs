@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::args::{At, Output, What, Who};
 use crate::engines::{beside, block_on};
 use crate::record::one_line;
-use crate::runs::{print, status, summary};
 use crate::said::{Exit, say, tell};
 use crate::settings::Settings;
+use crate::shown::{print, status, summary};
 use crate::steer::{by, with};
 
 /// How many runs are steered at a time.

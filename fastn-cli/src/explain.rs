@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::args::{Output, Which};
 use crate::record::one_line;
-use crate::runs::{print, summary};
 use crate::said::{Exit, say};
 use crate::settings::Settings;
+use crate::shown::{print, summary};
 use crate::steer::with;
 
 pub(crate) fn explain(which: Which, settings: &Settings) -> Result<Exit> {

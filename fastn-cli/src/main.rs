@@ -19,6 +19,7 @@ mod report;
 mod runs;
 mod said;
 mod settings;
+mod shown;
 mod start;
 mod steer;
 mod svg;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use fastn::core::{Draft, Error, ErrorKind, Origin, Plan, Result, Seed, Timestamp, Version};
+use fastn::core::{Draft, Error, ErrorKind, Origin, Plan, Result, Seed, Version};
 use fastn::runtime::{AuditQuery, Fork, RunFilter};
-use fastn::store::{HELD, History, Page, RunKey, RunQuery, RunSummary};
+use fastn::store::{History, Page, RunKey, RunQuery};
 use serde_json::{Value, json};
 
 use crate::args::{Output, Runs};
@@ -12,6 +12,7 @@ use crate::engines::{block_on, there};
 use crate::record::{fields_of, one_line, outcome, value_of, words};
 use crate::said::{Exit, say};
 use crate::settings::Settings;
+use crate::shown::{internal, print, status, summary, wakes};
 use crate::{audit, bulk, explain, steer};
 
 pub(crate) fn run(command: Runs, settings: &Settings) -> Result<Exit> {
@@ -158,41 +159,4 @@ fn show(history: &History, origin: Option<&Origin>, plan: Option<&Plan>, output:
             Ok(text)
         }
     }
-}
-
-/// Where a run stands, in a word.
-pub(crate) fn status(run: &RunSummary) -> &'static str {
-    match run.status {
-        _ if run.is_paused() => "paused",
-        _ if run.is_held() => "held",
-        status => status.as_str(),
-    }
-}
-
-/// When something happens in it by itself, if ever.
-fn wakes(run: &RunSummary) -> Option<Timestamp> {
-    run.wake_at.filter(|time| *time < HELD)
-}
-
-pub(crate) fn summary(run: &RunSummary) -> Value {
-    json!({
-        "run": run.key.run,
-        "tenant": run.key.tenant,
-        "workflow": run.definition.workflow,
-        "version": run.definition.version,
-        "status": run.status.as_str(),
-        "started": run.created_at.to_string(),
-        "finished": run.finished_at.map(|time| time.to_string()),
-        "wakes": wakes(run).map(|time| time.to_string()),
-        "paused": run.is_paused(),
-        "held": run.is_held(),
-    })
-}
-
-pub(crate) fn print(value: &Value) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|e| Error::new(ErrorKind::Internal, "print").caused_by(e))
-}
-
-pub(crate) fn internal(error: std::fmt::Error) -> Error {
-    Error::new(ErrorKind::Internal, "print").caused_by(error)
 }

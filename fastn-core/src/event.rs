@@ -279,7 +279,7 @@ pub enum Event {
         decision: Decision,
         /// Who said it, and why.
         #[n(5)]
-        by: By,
+        by: Box<By>,
     },
     /// A scope that contains failure is over, and what it was answerable for is done: if it did not end well, nothing of it is
     /// left; if it did, its `finally` was called. Its node goes on.
@@ -474,7 +474,7 @@ mod tests {
                 part: Part::Work,
                 attempt: Attempt(1),
                 decision: Decision::Gave(Payload::json("1")),
-                by: By::new("ann", "the bank says so"),
+                by: Box::new(By::new("ann", "the bank says so")),
             },
             Event::Decided {
                 id: [12; 16],
@@ -482,7 +482,7 @@ mod tests {
                 part: Part::Undo,
                 attempt: Attempt(4),
                 decision: Decision::Again,
-                by: By::new("ann", ""),
+                by: Box::default(),
             },
             Event::Child { at: inner.clone(), attempt: Attempt(1), run: RunId::named("child"), until: None },
             Event::Unwound { at: inner.clone(), which: 0, retry_at: None },
@@ -514,6 +514,13 @@ mod tests {
         record.append_to(&mut written).expect("memory does not fail");
         assert_eq!(written, old);
         assert_eq!(Record::read_all(&old).expect("it is a record"), [record]);
+    }
+
+    /// Every record of every run passes through memory as one.
+    #[test]
+    fn what_is_done_by_hand_makes_no_other_event_larger() {
+        let failed = size_of::<(Address, Part, Attempt, crate::Failure, Option<Timestamp>)>();
+        assert!(size_of::<Event>() <= failed + 8, "{} and {failed}", size_of::<Event>());
     }
 
     #[test]

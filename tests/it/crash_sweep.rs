@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fastn::core::BoxFuture;
+use fastn::core::{BoxFuture, By, Decision, Event, Record};
 use fastn::prelude::*;
 use fastn::runtime::{Batching, Queue};
 use fastn::store::{LeaseClock, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
@@ -624,4 +624,45 @@ fn items_of_which_some_fail_and_are_undone() {
         .unwrap();
     let swept = check(&effects, &flow);
     assert!(swept.repeated["undo each/held"] > 0, "{swept:?}");
+}
+
+/// A host that pauses its run, lets it go on and says what a step gave, and begins anew wherever it was.
+#[test]
+fn a_run_that_is_steered() {
+    let effects = Effects::default();
+    let flow = workflow("steered")
+        .define(|flow, n| {
+            let held = flow.step("held", step(&effects, "held").undo(undo(&effects, "undo held")), n);
+            let told = flow.wait("told", TOLD, held);
+            flow.step("after", step(&effects, "after"), told)
+        })
+        .unwrap();
+    let start = |engine: &Engine| {
+        let (engine, flow) = (engine.clone(), flow.clone());
+        let by = || By::new("ann", "stocktaking");
+        async move {
+            let run = engine.start(&flow, 7).key("the run").await?;
+            run.pause(by()).await?;
+            run.resume(by()).await?;
+            let gave = Decision::Gave(Payload::encode(&7_u64)?);
+            loop {
+                match engine.runs().decide(run.tenant(), run.id(), "told", gave.clone(), by()).await {
+                    // It does not wait yet, or does not any more.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        let found = engine.runs().inspect(run.tenant(), run.id()).await?;
+                        let said = |record: &Record| matches!(record.event, Event::Decided { .. });
+                        if found.outcome.is_some() || found.history.records.iter().any(said) {
+                            return Ok(run);
+                        }
+                        tokio::time::sleep(millis(1)).await;
+                    }
+                    decided => return decided.map(|_| run),
+                }
+            }
+        }
+    };
+    let served = flow.clone();
+    let sweep = CrashSweep::new(&effects, move |engine| engine.serve(&served).always_suspend(suspends()), start);
+    let swept = sweep.run().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(swept.deaths >= 20, "{swept:?}");
 }

@@ -1,10 +1,15 @@
-//! The records of a run, as the journal keeps them.
+//! The records of a run, as the journal keeps them, and those that a run begins with.
 
-use fastn_core::Record;
+use fastn_core::{Payload, Record, Seed};
 
 pub(crate) const WORDS: &[&str] = &["application/json", "image/png", "error", "outcome_unknown"];
 
 pub(crate) fn run(bytes: &[u8]) {
+    let input = Payload::new(Seed::MEDIA_TYPE.into(), bytes.to_vec());
+    if let Ok(Some(seed)) = Seed::read(&input) {
+        let written = seed.write().expect("what was read can be written");
+        assert_eq!(Seed::read(&written).expect("what was written reads"), Some(seed));
+    }
     let Ok(records) = Record::read_all(bytes) else { return };
     assert!(records.len() <= bytes.len(), "every record takes bytes");
     let mut written = Vec::new();

@@ -24,7 +24,7 @@ impl Machine {
         if self.signals.has_heard(&id) || !self.can_decide(at, part, attempt, decision) {
             return None;
         }
-        Some(Event::Decided { id, at: at.clone(), part, attempt, decision: decision.clone(), by: by.clone() })
+        Some(Event::Decided { id, at: at.clone(), part, attempt, decision: decision.clone(), by: Box::new(by.clone()) })
     }
 
     /// What a node gives that is skipped and of which nobody says what it gave: a sleep passes on what it was given.

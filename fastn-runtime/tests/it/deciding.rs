@@ -199,7 +199,7 @@ fn what_makes_no_sense_is_not_decided() {
         (Address { node: world.plan.find("c").unwrap(), items: vec![] }, Part::Work, Attempt(1), failed()),
     ] {
         assert!(!says(&world, &at, part, attempt, &decision), "{at:?} {part:?} {attempt} {decision:?}");
-        let event = Event::Decided { id: [8; 16], at, part, attempt, decision: failed(), by: by() };
+        let event = Event::Decided { id: [8; 16], at, part, attempt, decision: failed(), by: Box::new(by()) };
         if attempt == Attempt(1) && part == Part::Work && !matches!(decision, Decision::Again) {
             assert!(world.machine.clone().advance(event, &mut Turn::new(T0)).is_err());
         }

@@ -91,7 +91,7 @@ pub(in crate::engine) async fn fork(core: &Arc<Core>, key: &RunKey, how: Fork, b
     let id = how.id.unwrap_or_else(|| core.services.chance.run_id(now));
     if let (Some(gives), Some(at)) = (how.gives, again.into_iter().next()) {
         let (part, attempt, decision) = (Part::Work, Attempt::FIRST, Decision::Gave(gives?));
-        let event = Event::Decided { id: *id.as_bytes(), at, part, attempt, decision, by: by.clone() };
+        let event = Event::Decided { id: *id.as_bytes(), at, part, attempt, decision, by: Box::new(by.clone()) };
         kept.push(Record { time: now, event });
     }
     let origin = Origin::new(key.run, how.step.clone(), by.clone());
