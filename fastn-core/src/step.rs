@@ -198,12 +198,13 @@ impl StepCx {
         self.link.time_left()
     }
 
-    /// Whether the run was cancelled or its executor is shutting down.
+    /// Whether the run was cancelled, what the step stands in is given up (its arm of a race has lost, or something beside it has
+    /// failed), or its executor is shutting down.
     pub fn is_cancelled(&self) -> bool {
         self.link.is_cancelled()
     }
 
-    /// Completes when the run is cancelled or its executor shuts down. Steps that do not look are dropped at their next
+    /// Completes when [`is_cancelled`](Self::is_cancelled) begins to hold. Steps that do not look are dropped at their next
     /// await point.
     ///
     /// # Cancel safety

@@ -174,7 +174,7 @@ impl<'f> Flow<'f> {
     /// The body again and again, as long as the predicate says so of the value: it takes the value and gives the next one. Gives
     /// the last; the value itself, if the predicate says no at once.
     ///
-    /// If the body was done `most` times and the predicate still says yes, the run fails with the kind
+    /// If the body was done `most` times and the predicate still says yes, it fails with the kind
     /// [`EXHAUSTED`](fastn_core::FailureKind::EXHAUSTED); 0 is a fault of the plan. The body is a function or closure of a flow
     /// of its own, as an arm of [`when`](Flow::when) is.
     ///

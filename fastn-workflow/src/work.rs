@@ -112,7 +112,8 @@ pub trait Work<'f, Args, Kind>: Sized {
         Adorned::of(parts)
     }
 
-    /// What undoes it when the run fails later on. Takes the output of the work, and is tried again as
+    /// What undoes it when the run fails later on, or what it stands in: a body that is [tried](crate::Flow::attempt), an arm of a
+    /// [race](crate::Flow::race), an item that may fail. Takes the output of the work, and is tried again as
     /// [`StepPolicy::default_undo`] says.
     fn undo<U, K>(self, undo: U) -> Adorned<'f, Args, Given<Self::Returns>, Self::By>
     where
@@ -122,7 +123,7 @@ pub trait Work<'f, Args, Kind>: Sized {
         self.undo_with(undo, StepPolicy::default_undo())
     }
 
-    /// What undoes it when the run fails later on, and when that is tried again.
+    /// As [`undo`](Work::undo), and when that is tried again.
     fn undo_with<U, K>(self, undo: U, retry: impl Into<Retry>) -> Adorned<'f, Args, Given<Self::Returns>, Self::By>
     where
         Self::Returns: StepFuture,

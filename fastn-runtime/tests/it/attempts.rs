@@ -419,3 +419,99 @@ fn an_item_that_tries_is_like_any_other() {
         "#]],
     );
 }
+
+/// Two that are tried beside each other, and something that fails when they do.
+fn two() -> Draft {
+    let body = "a(input) undo\n b(a)\n-> b";
+    let mut draft = draft("first(input) undo\n slow(first) sleep 1\n boom(slow)\n-> boom");
+    draft.root.nodes.push(attempt("one", "first", "finally", body, &[("*", "-> '1'")]));
+    draft.root.nodes.push(attempt("two", "first", "finally", body, &[("*", "-> '2'")]));
+    draft
+}
+
+#[test]
+fn two_scopes_unwind_beside_each_other_each_with_what_was_done_in_it() {
+    check(
+        two(),
+        "7",
+        Answers::from([
+            ("one/b#1", Err("no")),
+            ("two/b#1", Err("nor this")),
+            ("undo one/a#1", Err("later")),
+            ("undo two/a#1", Err("later")),
+        ]),
+        expect![[r#"
+             0s first#1(7)
+             0s one/a#1("first")
+             0s two/a#1("first")
+             0s one/b#1("one/a") fails
+             0s two/b#1("two/a") fails
+             0s undo one/a#1("one/a") fails
+             0s undo two/a#1("two/a") fails
+             1s boom#1("first")
+             1s undo one/a#2("one/a")
+             1s undo two/a#2("two/a")
+             1s finally one#1("first")
+             1s finally two#1("first")
+            succeeded "boom"
+        "#]],
+    );
+}
+
+#[test]
+fn a_failure_outside_waits_for_scopes_that_unwind_and_undoes_the_rest() {
+    check(
+        two(),
+        "7",
+        Answers::from([("one/b#1", Err("no")), ("undo one/a#1", Err("later")), ("boom#1", Err("boom"))]),
+        expect![[r#"
+             0s first#1(7)
+             0s one/a#1("first")
+             0s two/a#1("first")
+             0s one/b#1("one/a") fails
+             0s two/b#1("two/a")
+             0s undo one/a#1("one/a") fails
+             0s finally two#1("first")
+             1s boom#1("first") fails
+             1s undo one/a#2("one/a")
+             1s undo two/a#1("two/a")
+             1s finally one#1("first")
+             1s undo first#1("first")
+            failed: boom: boom (error)
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_scope_that_is_given_up_is_up_to_can_be_asked() {
+    let body = "a(input) undo\n b(a)\n-> b";
+    let draft = with("-> guard", attempt("guard", "input", "retry 1 finally", body, &[]));
+    let answers = Answers::from([
+        ("guard/b#1", Err("no")),
+        ("undo guard/a#1", Err("later")),
+        ("guard[1]/b#1", Err("no")),
+        ("finally guard#1", Err("not yet")),
+    ]);
+    let mut world = World::new(draft, "7", answers);
+    let mut told = String::new();
+    loop {
+        for activity in world.machine.activities().expect("it can be asked") {
+            told.push_str(&format!("{activity}; {} to undo\n", world.machine.to_undo()));
+        }
+        if !world.step() {
+            break;
+        }
+    }
+    expect![[r#"
+        guard/a: attempt 1 is under way; 0 to undo
+        guard/b: attempt 1 is under way; 0 to undo
+        guard/a: attempt 1 of its undo is under way; 1 to undo
+        guard/a: attempt 2 of its undo is due at 1970-01-01T00:00:01.000Z; 1 to undo
+        guard: attempt 2 is due at 1970-01-01T00:00:02.000Z; 0 to undo
+        guard[1]/b: attempt 1 is under way; 0 to undo
+        guard[1]/a: attempt 1 of its undo is under way; 1 to undo
+        guard: attempt 1 of its finally is under way; 1 to undo
+        guard: attempt 2 of its finally is due at 1970-01-01T00:00:03.000Z; 1 to undo
+    "#]]
+    .assert_eq(&told);
+}
