@@ -153,3 +153,24 @@ async fn nothing_that_comes_from_outside_is_taken_for_what_another_run_has_done(
     assert_eq!(damaged.kind(), ErrorKind::Corrupt);
     engine.shutdown().await.unwrap();
 }
+
+/// What is left of a scope that was given up is not in the records of its steps.
+#[tokio::test]
+async fn a_run_that_contains_failure_is_not_forked() {
+    let (log, store) = (Log::default(), memory());
+    let flow = workflow("race").define(|flow, n| {
+        let arm = |name: &'static str| noted(&log, name);
+        let (one, two) = (arm("one"), arm("two"));
+        flow.race("race", n)
+            .arm("one", |flow, n| flow.step("one", one, n))
+            .arm("two", |flow, n| flow.step("two", two, n))
+            .first()
+    });
+    let flow = flow.unwrap();
+    let engine = builder().store(store).serve(&flow).open().await.unwrap();
+    let run = engine.start(&flow, 4).await.unwrap();
+    assert_eq!(soon("the run", run.output()).await.unwrap(), 4);
+    let refused = engine.runs().fork(run.tenant(), run.id(), Fork::from_step("race"), ann()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.chain().join(" ").contains("start it anew"), "{refused:?}");
+}

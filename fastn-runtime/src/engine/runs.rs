@@ -318,8 +318,8 @@ impl Runs {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such run, or no such step in it; [`Conflict`](ErrorKind::Conflict) if it is just
     /// ending, or the id is that of another run; [`Invalid`](ErrorKind::Invalid) if it has not failed and no step is said, if what was said cannot be
-    /// where the step stands, or it is not said who wants it; [`Unsupported`](ErrorKind::Unsupported) if its plan is not to be had;
-    /// [`TooLarge`](ErrorKind::TooLarge) if what is kept is larger than 64 MiB; or if the store fails.
+    /// where the step stands, or it is not said who wants it; [`Unsupported`](ErrorKind::Unsupported) if its plan is not to be had, or
+    /// has what contains failure: a `try`, a `race`, or an `each` that tolerates failures; [`TooLarge`](ErrorKind::TooLarge) if what is kept is larger than 64 MiB; or if the store fails.
     ///
     /// # Cancel safety
     /// Dropping the future does not take it back. With an [id](Fork::id) it does no harm to ask again.

@@ -21,6 +21,22 @@ use crate::effects::Effects;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many runs there may be: the one that is started, and those that it starts.
 const MOST_RUNS: u32 = 10_000;
+/// How often it is looked once more where the store was away: more often than it keeps connections.
+const TRIES: usize = 20;
+
+/// Looks once more where the store was away: the connections of a life end with it, and the store may not know yet.
+macro_rules! again {
+    ($look:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $look.await {
+                Err(error) if error.is_transient() && tries < TRIES => tries += 1,
+                found => break found,
+            }
+        }
+    }};
+}
+
 /// More than any lease lasts.
 const BETWEEN_LIVES: Duration = Duration::from_secs(120);
 
@@ -253,11 +269,13 @@ where
         let look = async {
             // Waits for a commit that was under way when its caller died.
             self.store.commit(Batch { lease: None, now: self.clock.now(), writes: Vec::new() }).await?;
-            let runs = self.store.list(RunQuery { limit: MOST_RUNS, ..RunQuery::default() }).await?.runs;
+            let query = RunQuery { limit: MOST_RUNS, ..RunQuery::default() };
+            let runs = again!(self.store.list(query.clone()))?.runs;
             // The one that was there first has started the others.
             let Some(run) = runs.last() else { return Ok((1, (None, 0))) };
             let same = runs.iter().filter(|other| other.definition == run.definition).count();
-            Ok((same, (self.store.read(&run.key).await?, runs.len().saturating_sub(1))))
+            let history = again!(self.store.read(&run.key))?;
+            Ok((same, (history, runs.len().saturating_sub(1))))
         };
         let looked: Result<(usize, (Option<History>, usize))> = on_a_thread(|| self.runtime.block_on(look));
         match looked.map_err(|error| error.chain().join(": "))? {
@@ -270,10 +288,11 @@ where
 
     fn plan(&self) -> std::result::Result<Plan, Box<BrokenPromise>> {
         let (history, _) = self.look().map_err(|what| self.broken(what))?;
-        let text = history.and_then(|history| {
-            let (tenant, definition) = (&history.run.key.tenant, &history.run.definition);
-            on_a_thread(|| self.runtime.block_on(self.store.plan(tenant, definition))).ok().flatten()
-        });
+        let history = history.ok_or_else(|| self.broken("there is no run"))?;
+        let (tenant, definition) = (&history.run.key.tenant, &history.run.definition);
+        let find = async { again!(self.store.plan(tenant, definition)) };
+        let text =
+            on_a_thread(|| self.runtime.block_on(find)).map_err(|error| self.broken(error.chain().join(": ")))?;
         let plan = text.and_then(|text| Draft::from_editor_json(&text).ok()?.check().ok());
         plan.ok_or_else(|| self.broken("the store does not have the plan of the run"))
     }
