@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Trial};
 const FIXTURES: &str = "FASTN_FIXTURES";
 
 /// Those that are read; all others say something that is not yet supported.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "call-http-endpoint-interpolation-shorthand.yaml",
     "call-http-endpoint-interpolation.yaml",
     "call-http-query-headers-expressions.yaml",
@@ -20,6 +20,7 @@ const READ: [&str; 12] = [
     "call-http-redirect.yaml",
     "do-multiple.yaml",
     "do-single.yaml",
+    "fork.yaml",
     "run-subflow.yaml",
     "star-wars-homeworld.yaml",
     "switch-then-string.yaml",
