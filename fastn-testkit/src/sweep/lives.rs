@@ -231,22 +231,31 @@ where
     async fn decide(&self, engine: &Engine) -> Result<()> {
         loop {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            let page = self.store.list(RunQuery { status: vec![RunStatus::Waiting], ..RunQuery::default() }).await?;
-            for run in page.runs.iter().filter(|run| run.is_held()) {
-                let (tenant, id) = (&run.key.tenant, run.key.run);
-                for Activity { node, doing, .. } in engine.runs().explain(tenant, id).await?.activities {
-                    if matches!(doing, Doing::Doubt { .. }) {
-                        let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
-                        let by = By::new("sweep", "nobody knows better");
-                        match engine.runs().decide(tenant, id, &node, Decision::Failed(failure), by).await {
-                            // It was decided a moment ago.
-                            Err(error) if error.kind() == ErrorKind::NotFound => {}
-                            decided => drop(decided?),
-                        }
+            match self.decide_all(engine).await {
+                // The next time it is there.
+                Err(error) if error.is_transient() => {}
+                decided => decided?,
+            }
+        }
+    }
+
+    async fn decide_all(&self, engine: &Engine) -> Result<()> {
+        let page = self.store.list(RunQuery { status: vec![RunStatus::Waiting], ..RunQuery::default() }).await?;
+        for run in page.runs.iter().filter(|run| run.is_held()) {
+            let (tenant, id) = (&run.key.tenant, run.key.run);
+            for Activity { node, doing, .. } in engine.runs().explain(tenant, id).await?.activities {
+                if matches!(doing, Doing::Doubt { .. }) {
+                    let failure = Failure::new(FailureKind::OUTCOME_UNKNOWN, "nobody knows").permanent();
+                    let by = By::new("sweep", "nobody knows better");
+                    match engine.runs().decide(tenant, id, &node, Decision::Failed(failure), by).await {
+                        // It was decided a moment ago.
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        decided => drop(decided?),
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// Makes it the time for which all runs wait.
