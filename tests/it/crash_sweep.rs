@@ -140,8 +140,7 @@ fn a_list_whose_items_are_undone_when_something_fails() {
 #[test]
 fn a_list_whose_items_are_undone_when_something_fails_on_postgres() {
     let effects = Effects::default();
-    let swept = check_on_postgres("sweep_trip", &effects, &trip(&effects), &[], &[]);
-    assert!(swept.repeated["undo each/reserve"] > 0, "{swept:?}");
+    check_on_postgres("sweep_trip", &effects, &trip(&effects), &[], &[]);
 }
 
 /// A choice, of which each arm has something that the other has not.
@@ -181,8 +180,7 @@ fn an_arm_that_is_chosen() {
 #[test]
 fn an_arm_that_is_chosen_on_postgres() {
     let effects = Effects::default();
-    let swept = check_on_postgres("sweep_chosen", &effects, &chosen(&effects, true), &[], &[]);
-    assert!(swept.repeated["even.yes/held"] > 0, "{swept:?}");
+    check_on_postgres("sweep_chosen", &effects, &chosen(&effects, true), &[], &[]);
 }
 
 #[test]
@@ -284,18 +282,18 @@ fn suspends() -> bool {
     env!("CARGO_CRATE_NAME") == "suspended"
 }
 
-/// Sweeps with one death on Postgres.
+/// Sweeps with one death on Postgres. What is promised is held at each; which of them makes what happen again is chance there, since
+/// calls are under way beside each other.
 fn check_on_postgres(
     name: &'static str,
     effects: &Effects,
     flow: &Workflow<u64, u64>,
     others: &[&Workflow<u64, u64>],
     signals: &'static [u64],
-) -> Swept {
+) {
     outside!(sweep, effects, flow, others, signals);
     let swept = sweep().on(on_postgres(name, |_, _, _| {})).run().unwrap_or_else(|broken| panic!("{broken}"));
     assert!(swept.deaths >= 10, "{swept:?}");
-    swept
 }
 
 /// Fresh tables for each death, in schemas with this name before a number, and what is to be done when they are there.
@@ -364,7 +362,7 @@ fn check_items<F: Future<Output = fastn::core::Result<Arc<dyn Store>>> + Send + 
     let sweep = sweep.on(stores);
     let sweep = if twice { sweep.twice() } else { sweep };
     let swept = sweep.run().unwrap_or_else(|broken| panic!("{broken}"));
-    assert!(swept.deaths >= 10 && swept.repeated["sum"] > 0, "{swept:?}");
+    assert!(swept.deaths >= 10, "{swept:?}");
     swept
 }
 
@@ -372,7 +370,7 @@ fn check_items<F: Future<Output = fastn::core::Result<Arc<dyn Store>>> + Send + 
 fn items_that_become_one_run() {
     let memory = || async { Ok(crate::world::memory()) };
     let (once, twice) = (check_items(memory, false), check_items(memory, true));
-    assert!(twice.deaths > once.deaths * 5, "{once:?} {twice:?}");
+    assert!(twice.deaths > once.deaths * 5 && once.repeated["sum"] > 0, "{once:?} {twice:?}");
     let folder = tempfile::tempdir().unwrap();
     check_items(on_sqlite(folder.path()), false);
 }
