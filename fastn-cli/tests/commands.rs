@@ -321,7 +321,7 @@ fn pauses(fastn: &impl Fn(&[&str]) -> Done, start: &impl Fn(&str) -> String) {
     deeds.sort_unstable();
     assert_eq!(deeds, ["cancel", "cancel", "cancel", "cancel", "decide", "fork", "pause", "resume"]);
     let table = fastn(&["runs", "audit", "--run", &run]).well();
-    assert!(table.contains("decide go gave") && table.lines().count() == 2, "{table}");
+    assert!(table.contains("decide go gave") && table.lines().count() == 3, "{table}");
 }
 
 /// Commands beside a worker in another process.

@@ -114,8 +114,12 @@ impl Machine {
         turn: &mut Turn,
     ) -> Result<Try> {
         let first = (part, attempt) == (Part::Work, Attempt::FIRST);
-        let state = self.scopes.cell(slot)?.state.clone();
+        let cell = self.scopes.cell(slot)?;
+        let (state, ready) = (cell.state.clone(), cell.waits_for == 0);
+        let passes = matches!(self.plan.node(slot.node).kind, NodeKind::Sleep(_) | NodeKind::Wait(_));
         match &state {
+            // What a run is given to begin with comes before anything of it is begun.
+            State::Idle if first && ready && passes => return Ok(Try::first(Part::Work, turn.time)),
             State::Sleeping(until) if first => {
                 self.timers.remove(&(*until, slot));
                 return Ok(Try::first(Part::Work, turn.time));
