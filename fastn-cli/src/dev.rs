@@ -52,14 +52,18 @@ pub(crate) fn dev(file: &Path, input: Option<&str>, network: Network) -> Result<
     })
 }
 
-async fn until(file: &Path, seen: Option<SystemTime>) {
+async fn until(file: &Path, seen: Option<Seen>) {
     while changed(file) == seen {
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn changed(file: &Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|known| known.modified()).ok()
+/// When a file was changed, and how long it is: what is cleared and written at one tick of the clock has one time.
+type Seen = (SystemTime, u64);
+
+fn changed(file: &Path) -> Option<Seen> {
+    let known = std::fs::metadata(file).ok()?;
+    Some((known.modified().ok()?, known.len()))
 }
 
 /// Checks it and runs it. Whether the command is to end.
