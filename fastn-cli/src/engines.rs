@@ -1,6 +1,7 @@
 //! Engines for commands.
 
 use std::future::Future;
+use std::sync::Once;
 use std::time::Duration;
 
 use fastn::connectors::echo::Echo;
@@ -8,6 +9,7 @@ use fastn::connectors::http::Http;
 use fastn::core::{Error, ErrorKind, Result, Workflow};
 use fastn::prelude::*;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::args::Network;
 
@@ -31,6 +33,7 @@ pub(crate) async fn open(
     workflows: &[Workflow<Value, Value>],
     network: Network,
 ) -> Result<Engine> {
+    listen();
     let builder = Engine::builder().connectors(connectors(network)?).grace(Duration::from_secs(1));
     let builder = workflows.iter().fold(builder, |builder, workflow| builder.serve(workflow));
     let builder = store.into_iter().fold(builder, |builder, url| builder.store(url));
@@ -58,10 +61,32 @@ pub(crate) fn there(store: &str) -> Result<()> {
     Ok(())
 }
 
+/// Somebody wants the command to end. A process has one keyboard.
+static PRESSED: Notify = Notify::const_new();
+
+/// Listens for that from here on, so that no moment of a run is one in which the process would simply be gone.
+fn listen() {
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        #[cfg(unix)]
+        if let Ok(mut pressed) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()) {
+            tokio::spawn(async move {
+                while pressed.recv().await.is_some() {
+                    PRESSED.notify_one();
+                }
+            });
+        }
+        #[cfg(not(unix))]
+        tokio::spawn(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                PRESSED.notify_one();
+            }
+        });
+    });
+}
+
 /// Completes when somebody wants the command to end.
 pub(crate) async fn interrupted() {
-    // Where there are no such signals nobody can send one.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    listen();
+    PRESSED.notified().await;
 }
